@@ -1,0 +1,13 @@
+/** What clients ask of storage. */
+import type { ClientId } from "../prelude/ids.ts";
+import type { Page, PageRequest } from "../prelude/page.ts";
+import type { Effect } from "../revocation/effects.ts";
+import type { Client } from "./client.ts";
+
+export interface ClientStore {
+  create(client: Client, effects: readonly Effect[]): Promise<"created" | "id_taken">;
+  find(id: ClientId): Promise<Client | undefined>;
+  list(page: PageRequest): Promise<Page<Client>>;
+  /** Deletes the client, ends its grants, applies the effects. `false` where there is none. */
+  delete(id: ClientId, effects: readonly Effect[]): Promise<boolean>;
+}

@@ -1,0 +1,39 @@
+/** What grants ask of storage: the two steps that issue tokens. */
+import type { Cause } from "../audit/event.ts";
+import type { SessionId } from "../prelude/ids.ts";
+import type { SessionLimit } from "../sessions/limit.ts";
+import type { Session } from "../sessions/session.ts";
+import type { Grant, Standing } from "./grant.ts";
+import type { PresentedRefresh, RefreshDecision, RefreshRefusal, RefreshSettings } from "./refresh-rule.ts";
+
+export interface LogIn {
+  readonly session: Session;
+  readonly grant: Grant;
+  /** The credential version that was verified: a change in between wins. */
+  readonly credentialVersion: number;
+  readonly limit: SessionLimit;
+  /** The session that the user chose to end for this one. */
+  readonly chosen: SessionId | null;
+  readonly cause: Cause;
+}
+
+export type LogInOutcome =
+  | { readonly kind: "opened"; readonly standing: Standing; readonly evicted: readonly SessionId[] }
+  | { readonly kind: "session_limit"; readonly sessions: readonly Session[] }
+  /** The password changed, or the user was disabled or deleted, between the check and now. */
+  | { readonly kind: "stale_credential" };
+
+export type UseOutcome =
+  | {
+      readonly allow: true;
+      readonly how: (RefreshDecision & { allow: true })["how"];
+      readonly standing: Standing;
+    }
+  | { readonly allow: false; readonly refusal: RefreshRefusal };
+
+export interface GrantStore {
+  /** A log-in: locks the user, applies the session limit, writes session, grant and effects (open-rule.ts): one atomic step. */
+  open(logIn: LogIn): Promise<LogInOutcome>;
+  /** A refresh: reads the row, decides (refresh-rule.ts), writes it and the effects: one atomic step. */
+  use(presented: PresentedRefresh, settings: RefreshSettings, cause: Cause): Promise<UseOutcome>;
+}

@@ -1,0 +1,28 @@
+/**
+ * Branded identifiers: strings that only the right maker can make. 128 random bits behind a prefix that says what the
+ * id names, so that one found in a log or a ticket explains itself.
+ */
+import type { Random } from "./world.ts";
+
+declare const brand: unique symbol;
+type Id<Name extends string> = string & { readonly [brand]: Name };
+
+export type UserId = Id<"user">;
+export type SessionId = Id<"session">;
+/** The public id of a grant (`gid`). The secret one stands only inside the refresh token: see tokens/refresh-token.ts. */
+export type GrantId = Id<"grant">;
+export type ClientId = Id<"client">;
+export type DeviceId = Id<"device">;
+
+const PREFIX = { user: "usr_", session: "ses_", grant: "grt_", client: "cli_", device: "dev_" } as const;
+type Named = { user: UserId; session: SessionId; grant: GrantId; client: ClientId; device: DeviceId };
+
+/** A fresh id, e.g. `ses_0J3k…`: the prefix and 22 characters of base64url (128 random bits). */
+export function newId<Name extends keyof Named>(name: Name, random: Random): Named[Name] {
+  return `${PREFIX[name]}${random.bytes(16).toString("base64url")}` as Named[Name];
+}
+
+/** A string from outside as an id: any text is one, since an id that nobody made simply names nothing. */
+export function asId<Name extends keyof Named>(_name: Name, text: string): Named[Name] {
+  return text as Named[Name];
+}

@@ -1,0 +1,30 @@
+/**
+ * The outside world as an argument: time and randomness come in here and nowhere else, so that a test stops the clock
+ * instead of sleeping and a seed repeats a run.
+ */
+import { randomBytes } from "node:crypto";
+
+/** Wall-clock time as milliseconds since 1970 (UTC). */
+export type Milliseconds = number;
+
+export interface Clock {
+  /** Wall-clock time; may jump. For what is stored and told to others. */
+  now(): Milliseconds;
+  /** Monotonic time since an arbitrary start; never goes back. For durations. */
+  monotonic(): Milliseconds;
+}
+
+export interface Random {
+  /** Cryptographically secure random bytes. */
+  bytes(length: number): Buffer;
+}
+
+export interface World {
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export const systemWorld: World = {
+  clock: { now: () => Date.now(), monotonic: () => performance.now() },
+  random: { bytes: (length) => randomBytes(length) },
+};

@@ -1,0 +1,56 @@
+/**
+ * What a transition asks of the store besides its own row. The rules decide, as pure functions, and return their
+ * effects as data; every driver applies them in the same atomic step as the row. So what is ended, revoked and audited
+ * is written once, here and in the rules, and no driver can forget it.
+ */
+import type { AuditDraft } from "../audit/event.ts";
+import type { GrantId, SessionId, UserId } from "../prelude/ids.ts";
+import type { EndReason, RevocationKind } from "./entry.ts";
+
+/** Marks one session ended and writes its entry. Nothing where it had already ended. */
+export interface EndSession {
+  readonly effect: "end_session";
+  readonly session: SessionId;
+  readonly reason: EndReason;
+}
+
+/** Ends every live session of a user: one `user` entry, or one `session` entry each where one session is spared. */
+export interface EndSessionsOfUser {
+  readonly effect: "end_sessions_of_user";
+  readonly user: UserId;
+  readonly except: SessionId | null;
+  readonly reason: EndReason;
+}
+
+/** Ends every live session there is, with one `all` entry. */
+export interface EndAllSessions {
+  readonly effect: "end_all_sessions";
+  readonly reason: EndReason;
+}
+
+/** Ends one grant of a session, and the tokens issued under it. */
+export interface EndGrant {
+  readonly effect: "end_grant";
+  readonly grant: GrantId;
+  readonly reason: EndReason;
+}
+
+/** Writes an entry of the log. */
+export interface Revoke {
+  readonly effect: "revoke";
+  readonly kind: RevocationKind;
+  readonly value: string;
+  readonly reason: EndReason;
+}
+
+/** Writes an event of the audit log. */
+export interface Audit {
+  readonly effect: "audit";
+  readonly event: AuditDraft;
+}
+
+export type Effect = EndSession | EndSessionsOfUser | EndAllSessions | EndGrant | Revoke | Audit;
+
+export function audit(event: AuditDraft): Audit {
+  return { effect: "audit", event };
+}

@@ -1,0 +1,18 @@
+/** What revocation asks of storage. Entries are written by the transitions that cause them, as effects (effects.ts). */
+import type { Position, RevocationEntry, RevocationKind } from "./entry.ts";
+import type { Effect } from "./effects.ts";
+
+export interface RevocationStore {
+  /** The position of the last entry. Synchronous knowledge of this process; never ahead of what is durable. */
+  head(): Position;
+  /** Entries after a position, oldest first, at most `limit`. */
+  after(position: Position, limit: number): Promise<readonly RevocationEntry[]>;
+  /** Applies effects that have no row of their own to change (revoke a token, a client, everything). */
+  apply(effects: readonly Effect[]): Promise<Position>;
+  /** Called after each commit that wrote entries and before the write that caused them is answered. */
+  onCommit(listener: (entries: readonly RevocationEntry[]) => void): void;
+  /** Removes entries that expired; `key` entries stay while any verifier may hold the key. Returns how many. */
+  compact(): Promise<number>;
+  /** How many entries there are, by kind. */
+  count(): Promise<Partial<Record<RevocationKind, number>>>;
+}

@@ -1,0 +1,27 @@
+/**
+ * A storage driver: every port of the capabilities, over one engine. The contract suite (storage/contract/) says what
+ * each must do, and runs on every driver.
+ */
+import type { AuditStore } from "../audit/store.ts";
+import type { ClientStore } from "../clients/store.ts";
+import type { GrantStore } from "../grants/store.ts";
+import type { KeyStore } from "../keys/store.ts";
+import type { RevocationStore } from "../revocation/store.ts";
+import type { SessionStore } from "../sessions/store.ts";
+import type { UserStore } from "../users/store.ts";
+import type { VaultStore } from "../vault/store.ts";
+
+export interface Storage {
+  readonly vault: VaultStore;
+  readonly keys: KeyStore;
+  readonly revocation: RevocationStore;
+  readonly audit: AuditStore;
+  readonly users: UserStore;
+  readonly clients: ClientStore;
+  readonly sessions: SessionStore;
+  readonly grants: GrantStore;
+  /** Whether the engine answers now: a read and, where it can be had cheaply, a write. Throws `Unavailable`. */
+  check(): Promise<void>;
+  /** Waits for what is under way and lets go of the engine. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,62 @@
+/**
+ * Every limit there is, as a table: what is counted, by what, how many at once, and how fast they come back.
+ * docs/rate-limits.md prints it, and a test drives the values it prints (ASVS 6.1.1).
+ */
+import type { BucketRule } from "./bucket.ts";
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+
+/** What a limit counts by. `account`: a keyed hash of the normalised identifier, whether or not the account exists. */
+export type LimitKey = "address" | "account" | "device";
+
+export interface Limit extends BucketRule {
+  readonly by: LimitKey;
+  readonly counts: string;
+}
+
+export const LIMITS = {
+  login_failures_of_account: {
+    by: "account",
+    counts: "failed log-ins to one account from devices that never logged in to it",
+    capacity: 10,
+    refillMs: 5 * MINUTE,
+  },
+  login_failures_of_device: {
+    by: "device",
+    counts: "failed log-ins to one account from one device that has logged in to it before",
+    capacity: 10,
+    refillMs: 5 * MINUTE,
+  },
+  login_failures_of_address: {
+    by: "address",
+    counts: "failed log-ins to any account from one address (IPv6: one /64 network)",
+    capacity: 50,
+    refillMs: 12 * SECOND,
+  },
+  password_checks_of_account: {
+    by: "account",
+    counts: "wrong current passwords on routes that change credentials",
+    capacity: 10,
+    refillMs: 5 * MINUTE,
+  },
+  sign_ups_of_address: {
+    by: "address",
+    counts: "sign-ups from one address, taken names included",
+    capacity: 60,
+    refillMs: 60 * SECOND,
+  },
+  refused_refreshes_of_address: {
+    by: "address",
+    counts: "refused refreshes from one address",
+    capacity: 120,
+    refillMs: 1 * SECOND,
+  },
+  client_failures_of_address: {
+    by: "address",
+    counts: "failed client authentications from one address",
+    capacity: 30,
+    refillMs: 10 * SECOND,
+  },
+} as const satisfies Record<string, Limit>;
+export type LimitName = keyof typeof LIMITS;
