@@ -1,0 +1,65 @@
+/**
+ * base64url without padding (RFC 7515 §2), strict: one octet string has exactly one spelling.
+ *
+ * A lenient decoder skips what it does not know, folds `+/` and foreign code points, and drops unused trailing bits, so
+ * that many texts mean one token. Here a text that is not the encoding of what it decodes to is refused (RFC 4648 §3.5).
+ */
+import { hasBuffer } from "./runtime.ts";
+
+const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const INVALID = 0xff;
+
+/** Code unit → six bits; everything that is not in the alphabet is INVALID. */
+const SEXTETS = new Uint8Array(256).fill(INVALID);
+for (const [value, letter] of [...ALPHABET].entries()) SEXTETS[letter.charCodeAt(0)] = value;
+
+/** The octets that `text` is the canonical base64url of, or null. */
+export function decodeBase64url(text: string): Uint8Array | null {
+  if (!hasBuffer) return decodePortably(text);
+  const bytes = Buffer.from(text, "base64url");
+  return bytes.toString("base64url") === text ? bytes : null;
+}
+
+/** The base64url text of octets, without padding. */
+export function encodeBase64url(bytes: Uint8Array): string {
+  if (!hasBuffer) return encodePortably(bytes);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64url");
+}
+
+/** `decodeBase64url` for runtimes without `Buffer`. */
+export function decodePortably(text: string): Uint8Array | null {
+  const rest = text.length % 4;
+  if (rest === 1) return null;
+  const bytes = new Uint8Array((text.length >> 2) * 3 + (rest === 0 ? 0 : rest - 1));
+  let written = 0;
+  let pool = 0;
+  let bits = 0;
+  for (let index = 0; index < text.length; index++) {
+    const sextet = SEXTETS[text.charCodeAt(index)] ?? INVALID;
+    if (sextet === INVALID) return null;
+    pool = ((pool << 6) | sextet) & 0xffff;
+    bits += 6;
+    if (bits >= 8) {
+      bits -= 8;
+      bytes[written++] = pool >> bits;
+    }
+  }
+  const unused = pool & ((1 << bits) - 1);
+  return unused === 0 ? bytes : null;
+}
+
+/** `encodeBase64url` for runtimes without `Buffer`. */
+export function encodePortably(bytes: Uint8Array): string {
+  let text = "";
+  let pool = 0;
+  let bits = 0;
+  for (const byte of bytes) {
+    pool = ((pool << 8) | byte) & 0xffff;
+    bits += 8;
+    while (bits >= 6) {
+      bits -= 6;
+      text += ALPHABET.charAt((pool >> bits) & 63);
+    }
+  }
+  return bits === 0 ? text : text + ALPHABET.charAt((pool << (6 - bits)) & 63);
+}
