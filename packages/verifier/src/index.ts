@@ -1,0 +1,36 @@
+/**
+ * `@mapae/verifier`: verifies access tokens offline. `createVerifier` is the door; the frameworks' adapters and the test
+ * issuer have entries of their own.
+ */
+export {
+  type Answer,
+  answerDenial,
+  type Credentials,
+  type Denial,
+  type NoToken,
+  type Problem,
+  readBearer,
+} from "./bearer.ts";
+export type { AccessTokenClaims } from "./claims.ts";
+export {
+  anyOf,
+  type Guard,
+  type GuardRefusal,
+  type GuardVerdict,
+  requireFreshLogin,
+  requireRole,
+  requireScope,
+} from "./guards.ts";
+export type { AlgorithmName } from "./jose/algorithms.ts";
+export { type Jwk, type KeyRefusalCode, KeyRefused } from "./jose/keys.ts";
+export type { KeysOption, VerifierOptions } from "./options.ts";
+export { REFUSALS, type Refusal, type RefusalCode } from "./refusals.ts";
+export {
+  type Accepted,
+  TokenNotAccepted,
+  UNDECIDED,
+  type Undecided,
+  type UndecidedCode,
+  type Verdict,
+} from "./verdict.ts";
+export { createVerifier, type Verifier } from "./verifier.ts";
