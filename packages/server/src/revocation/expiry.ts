@@ -1,0 +1,26 @@
+/**
+ * How long an entry of the log must be remembered: until no token that it concerns can be accepted by anyone.
+ *
+ *   highest exp ever signed  +  the tolerance of verifiers  +  the skew margin
+ *
+ * The mark is the highest `exp` of every key, not the life of tokens as configured now, so that a lowered setting
+ * changes nothing for tokens that are out already.
+ */
+import { type RevocationEntry, SKEW_MARGIN_SECONDS } from "./entry.ts";
+
+/** The widest clock tolerance with which a verifier may accept a token after its `exp`, in seconds. */
+export const CLOCK_TOLERANCE_SECONDS = 60;
+
+/** Unix seconds until which an entry written `now` (Unix milliseconds) is kept; `highestExp` in Unix seconds. */
+export function entryExpires(highestExp: number, now: number): number {
+  return Math.max(Math.ceil(now / 1000), highestExp + CLOCK_TOLERANCE_SECONDS + SKEW_MARGIN_SECONDS);
+}
+
+/**
+ * Whether an entry may go. One of kind `key` stays while the key may be known to anyone: whoever stole the key writes
+ * `exp` as he likes (REVOCATION §3).
+ * @param keyKnown whether a record of the key that is not gone exists
+ */
+export function isForgettable(entry: RevocationEntry, keyKnown: boolean, now: number): boolean {
+  return entry.expires * 1000 < now && !(entry.kind === "key" && keyKnown);
+}

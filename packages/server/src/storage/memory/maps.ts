@@ -1,0 +1,333 @@
+/**
+ * The rows as Maps. A step runs from its first read to its last write without a pause, so it is atomic by itself; what
+ * a step could refuse, it refuses before it writes.
+ */
+import type { AuditDraft, AuditEvent } from "../../audit/event.ts";
+import type { AuditFilter } from "../../audit/store.ts";
+import type { Client } from "../../clients/client.ts";
+import type { Grant } from "../../grants/grant.ts";
+import type { SigningKeyRecord } from "../../keys/signing-key.ts";
+import type { ClientId, GrantId, SessionId, UserId } from "../../prelude/ids.ts";
+import {
+  type EndReason,
+  isBefore,
+  type Position,
+  type RevocationEntry,
+  type RevocationKind,
+} from "../../revocation/entry.ts";
+import { isForgettable } from "../../revocation/expiry.ts";
+import { endOf, isLive, type Session } from "../../sessions/session.ts";
+import type { SessionFilter } from "../../sessions/store.ts";
+import type { UserFilter } from "../../users/store.ts";
+import type { User } from "../../users/user.ts";
+import type { WrappedKey } from "../../vault/store.ts";
+import type { After, Ended, Held, Rows } from "../rows.ts";
+
+interface Created {
+  readonly createdAt: number;
+  readonly id: string;
+}
+const oldestFirst = (a: Created, b: Created) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1);
+const newestFirst = (a: Created, b: Created) => oldestFirst(b, a);
+const follows = (row: Created, after: After | null, order: typeof oldestFirst) =>
+  after === null || order(row, { createdAt: after.at, id: after.id }) > 0;
+
+export class MapRows implements Rows {
+  readonly #epoch: number;
+  #seq = 0;
+  #log: RevocationEntry[] = [];
+  #fresh: RevocationEntry[] = [];
+  #events: AuditEvent[] = [];
+  #eventId = 0;
+  #keySetVersion = 0;
+  readonly #dataKeys = new Map<number, WrappedKey>();
+  readonly #keys = new Map<string, SigningKeyRecord>();
+  readonly #users = new Map<string, User>();
+  readonly #userOfKey = new Map<string, UserId>();
+  readonly #clients = new Map<string, Client>();
+  readonly #sessions = new Map<string, Session>();
+  readonly #sessionsOfUser = new Map<string, Set<SessionId>>();
+  readonly #grants = new Map<string, Grant>();
+  readonly #grantsOfSession = new Map<string, Set<string>>();
+
+  /** @param epoch of the log that begins empty here */
+  constructor(epoch: number) {
+    this.#epoch = epoch;
+  }
+
+  touch(): void {}
+
+  /** The entries appended since the last call. */
+  takeFresh(): readonly RevocationEntry[] {
+    return this.#fresh.splice(0);
+  }
+
+  // The log and the audit
+
+  position(): Position {
+    return { epoch: this.#epoch, seq: this.#seq };
+  }
+
+  addEntry(entry: Omit<RevocationEntry, keyof Position>): void {
+    this.#seq += 1;
+    const placed = { epoch: this.#epoch, seq: this.#seq, ...entry };
+    this.#log.push(placed);
+    this.#fresh.push(placed);
+  }
+
+  entries(after: Position, limit: number): readonly RevocationEntry[] {
+    return this.#log.filter((entry) => isBefore(after, entry)).slice(0, limit);
+  }
+
+  entryCounts(): Partial<Record<RevocationKind, number>> {
+    const counts: Partial<Record<RevocationKind, number>> = {};
+    for (const { kind } of this.#log) counts[kind] = (counts[kind] ?? 0) + 1;
+    return counts;
+  }
+
+  removeEntries(now: number, limit: number): number {
+    const keyKnown = (kid: string) => (this.#keys.get(kid)?.state ?? "gone") !== "gone";
+    const before = this.#log.length;
+    let left = limit;
+    this.#log = this.#log.filter((entry) => {
+      const goes = left > 0 && isForgettable(entry, keyKnown(entry.value), now);
+      if (goes) left -= 1;
+      return !goes;
+    });
+    return before - this.#log.length;
+  }
+
+  highestExp(): number {
+    let highest = 0;
+    for (const key of this.#keys.values()) highest = Math.max(highest, key.highestExp);
+    return highest;
+  }
+
+  addEvent(event: AuditDraft, at: number): void {
+    this.#eventId += 1;
+    this.#events.push({ ...event, id: this.#eventId, at });
+  }
+
+  events(filter: AuditFilter, before: number | null, limit: number): readonly AuditEvent[] {
+    return this.#events
+      .filter(
+        (event) =>
+          (before === null || event.id < before) &&
+          (filter.user === undefined || event.user === filter.user) &&
+          (filter.name === undefined || event.name === filter.name),
+      )
+      .slice(-limit)
+      .reverse();
+  }
+
+  removeEvents(before: number, limit: number): number {
+    const count = this.#events.length;
+    let left = limit;
+    this.#events = this.#events.filter(({ at }) => at >= before || left-- <= 0);
+    return count - this.#events.length;
+  }
+
+  // Keys
+
+  dataKeys(): readonly WrappedKey[] {
+    return [...this.#dataKeys.values()].sort((a, b) => a.id - b.id);
+  }
+
+  hasDataKey(id: number): boolean {
+    return this.#dataKeys.has(id);
+  }
+
+  putDataKey(key: WrappedKey): void {
+    this.#dataKeys.set(key.id, key);
+  }
+
+  keySet(): { version: number; keys: readonly SigningKeyRecord[] } {
+    const keys = [...this.#keys.values()].filter(({ state }) => state !== "gone");
+    keys.sort((a, b) => a.createdAt - b.createdAt || (a.kid < b.kid ? -1 : 1));
+    return { version: this.#keySetVersion, keys };
+  }
+
+  putKey(key: SigningKeyRecord): void {
+    // A mark that was raised since the caller read the key stays raised.
+    const highestExp = Math.max(key.highestExp, this.#keys.get(key.kid)?.highestExp ?? 0);
+    this.#keys.set(key.kid, { ...key, highestExp });
+  }
+
+  bumpKeySet(): void {
+    this.#keySetVersion += 1;
+  }
+
+  raiseMark(kid: string, exp: number): void {
+    const key = this.#keys.get(kid);
+    if (key !== undefined && key.highestExp < exp) this.#keys.set(kid, { ...key, highestExp: exp });
+  }
+
+  // Users and clients
+
+  user(id: UserId): User | undefined {
+    return this.#users.get(id);
+  }
+
+  userByKey(identifierKey: string): User | undefined {
+    const id = this.#userOfKey.get(identifierKey);
+    return id === undefined ? undefined : this.#users.get(id);
+  }
+
+  users(filter: UserFilter, after: After | null, limit: number): readonly User[] {
+    const { state, startsWith } = filter;
+    return [...this.#users.values()]
+      .filter(
+        (user) =>
+          (state === undefined ? user.state !== "deleted" : user.state === state) &&
+          (startsWith === undefined || user.identifierKey?.startsWith(startsWith) === true) &&
+          follows(user, after, oldestFirst),
+      )
+      .sort(oldestFirst)
+      .slice(0, limit);
+  }
+
+  addUser(user: User): void {
+    if (this.#users.has(user.id)) throw new Error("a user with this id exists");
+    this.replaceUser(user);
+  }
+
+  replaceUser(user: User): void {
+    const key = this.#users.get(user.id)?.identifierKey ?? null;
+    if (key !== null) this.#userOfKey.delete(key);
+    if (user.identifierKey !== null) this.#userOfKey.set(user.identifierKey, user.id);
+    this.#users.set(user.id, user);
+  }
+
+  client(id: ClientId): Client | undefined {
+    return this.#clients.get(id);
+  }
+
+  clients(after: After | null, limit: number): readonly Client[] {
+    return [...this.#clients.values()]
+      .filter((client) => follows(client, after, oldestFirst))
+      .sort(oldestFirst)
+      .slice(0, limit);
+  }
+
+  audiences(): readonly string[] {
+    return [...new Set([...this.#clients.values()].flatMap(({ audience }) => audience ?? []))].sort();
+  }
+
+  addClient(client: Client): void {
+    this.#clients.set(client.id, client);
+  }
+
+  removeClient(id: ClientId): void {
+    this.#clients.delete(id);
+  }
+
+  // Sessions and grants
+
+  session(id: SessionId): Session | undefined {
+    const session = this.#sessions.get(id);
+    return session === undefined ? undefined : this.#seen(session);
+  }
+
+  /** With its last use as its grants have it. */
+  #seen(session: Session): Session {
+    let lastSeenAt = 0;
+    let idleExpiresAt = 0;
+    for (const key of this.#grantsOfSession.get(session.id) ?? []) {
+      const grant = this.#grants.get(key);
+      lastSeenAt = Math.max(lastSeenAt, grant?.usedAt ?? 0);
+      idleExpiresAt = Math.max(idleExpiresAt, grant?.idleExpiresAt ?? 0);
+    }
+    return { ...session, lastSeenAt, idleExpiresAt };
+  }
+
+  unended(user: UserId): readonly Session[] {
+    return [...(this.#sessionsOfUser.get(user) ?? [])]
+      .flatMap((id) => this.session(id) ?? [])
+      .filter(({ ended }) => ended === null)
+      .sort(newestFirst);
+  }
+
+  sessions(filter: SessionFilter, now: number, after: After | null, limit: number): readonly Session[] {
+    return [...this.#sessions.values()]
+      .filter((session) => filter.user === undefined || session.user === filter.user)
+      .filter((session) => follows(session, after, newestFirst))
+      .map((session) => this.#seen(session))
+      .filter((session) => filter.live !== true || isLive(session, now))
+      .sort(newestFirst)
+      .slice(0, limit);
+  }
+
+  addSession(session: Session): void {
+    if (this.#sessions.has(session.id)) throw new Error("a session with this id exists");
+    this.#sessions.set(session.id, session);
+    const ofUser = this.#sessionsOfUser.get(session.user) ?? new Set();
+    this.#sessionsOfUser.set(session.user, ofUser.add(session.id));
+  }
+
+  endSession(id: SessionId, ended: Ended): void {
+    const session = this.#sessions.get(id);
+    if (session !== undefined && session.ended === null) this.#sessions.set(id, { ...session, ended });
+  }
+
+  endAllSessions(reason: EndReason, now: number): number {
+    const unended = [...this.#sessions.values()].filter(({ ended }) => ended === null);
+    for (const session of unended) {
+      this.endSession(session.id, { at: now, reason: endOf(this.#seen(session), now) ?? reason });
+    }
+    return unended.length;
+  }
+
+  unendedAfter(after: string, limit: number): readonly Session[] {
+    return [...this.#sessions.values()]
+      .filter(({ id, ended }) => ended === null && id > after)
+      .sort((a, b) => (a.id < b.id ? -1 : 1))
+      .slice(0, limit)
+      .map((session) => this.#seen(session));
+  }
+
+  removeSessions(endedBefore: number, limit: number): number {
+    const old = [...this.#sessions.values()]
+      .filter(({ ended }) => ended !== null && ended.at < endedBefore)
+      .slice(0, limit);
+    for (const { id, user } of old) {
+      this.#sessions.delete(id);
+      this.#sessionsOfUser.get(user)?.delete(id);
+      for (const key of this.#grantsOfSession.get(id) ?? []) this.#grants.delete(key);
+      this.#grantsOfSession.delete(id);
+    }
+    return old.length;
+  }
+
+  held(secretId: Buffer): Held | undefined {
+    const grant = this.#grants.get(secretId.toString("hex"));
+    const session = grant && this.session(grant.session);
+    const user = session && this.#users.get(session.user);
+    return grant && session && user && { grant, session, user };
+  }
+
+  addGrant(grant: Grant): void {
+    const key = grant.secretId.toString("hex");
+    this.#grants.set(key, grant);
+    const ofSession = this.#grantsOfSession.get(grant.session) ?? new Set();
+    this.#grantsOfSession.set(grant.session, ofSession.add(key));
+  }
+
+  replaceGrant(grant: Grant): void {
+    this.#grants.set(grant.secretId.toString("hex"), grant);
+  }
+
+  endGrant(id: GrantId, ended: Ended): boolean {
+    for (const grant of this.#grants.values()) {
+      if (grant.id !== id || grant.ended !== null) continue;
+      this.replaceGrant({ ...grant, ended });
+      return true;
+    }
+    return false;
+  }
+
+  endGrantsOf(client: ClientId, ended: Ended): void {
+    for (const grant of this.#grants.values()) {
+      if (grant.client === client && grant.ended === null) this.replaceGrant({ ...grant, ended });
+    }
+  }
+}

@@ -1,0 +1,29 @@
+/**
+ * The memory driver: the same steps as every driver, over Maps. Nothing outlives the process; for tests and demos.
+ */
+import type { World } from "../../prelude/world.ts";
+import { nextEpoch } from "../../revocation/epoch.ts";
+import { CommitListeners } from "../listeners.ts";
+import { portsOver } from "../ports.ts";
+import { runStep } from "../steps.ts";
+import type { Storage } from "../storage.ts";
+import { copy } from "./copy.ts";
+import { MapRows } from "./maps.ts";
+
+export function openMemory(world: World): Storage {
+  const rows = new MapRows(nextEpoch(world.clock.now(), 0));
+  const listeners = new CommitListeners();
+  return portsOver({
+    clock: world.clock,
+    read: async (query) => copy(query(rows)),
+    async write(name, ...args) {
+      const result = copy(runStep(name, rows, world.clock.now(), copy(args)));
+      listeners.tell(copy(rows.takeFresh()));
+      return result;
+    },
+    head: () => rows.position(),
+    onCommit: (listener) => listeners.add(listener),
+    check: async () => {},
+    close: async () => {},
+  });
+}

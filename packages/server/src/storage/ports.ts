@@ -1,0 +1,129 @@
+/** The ports of the capabilities over `Reads` and the table of steps: shared by the drivers whose rows are at hand. */
+import { decodeCursor, type Page, type PageRequest, pageOf } from "../prelude/page.ts";
+import type { Clock } from "../prelude/world.ts";
+import type { Position, RevocationEntry } from "../revocation/entry.ts";
+import { isLive } from "../sessions/session.ts";
+import type { After, Reads } from "./rows.ts";
+import { SLICE, type StepArguments, type StepName, type StepResult } from "./steps.ts";
+import type { Storage } from "./storage.ts";
+
+/** What a driver gives: a way to read, a way to run a step atomically, and news of the log. */
+export interface Engine {
+  readonly clock: Clock;
+  /** Answers from one snapshot that has every acknowledged write. */
+  read<T>(query: (reads: Reads) => T): Promise<T>;
+  /** Runs a step; settles once it is durable and the log's listeners have been called. */
+  write<Name extends StepName>(name: Name, ...args: StepArguments<Name>): Promise<StepResult<Name>>;
+  head(): Position;
+  onCommit(listener: (entries: readonly RevocationEntry[]) => void): void;
+  check(): Promise<void>;
+  close(): Promise<void>;
+}
+
+function afterOf(page: PageRequest): After | null {
+  if (page.after === null) return null;
+  const after = decodeCursor(page.after);
+  // The edge refuses what a client made up (400); what gets here is a mistake of ours.
+  if (after === null) throw new RangeError("not a cursor of ours");
+  return after;
+}
+
+async function paged<T>(
+  engine: Engine,
+  page: PageRequest,
+  rows: (reads: Reads, after: After | null, limit: number) => readonly T[],
+  key: (row: T) => readonly [number, string | number],
+): Promise<Page<T>> {
+  const after = afterOf(page);
+  return pageOf(await engine.read((reads) => rows(reads, after, page.limit + 1)), page.limit, key);
+}
+
+const byCreation = (row: { readonly createdAt: number; readonly id: string }) => [row.createdAt, row.id] as const;
+
+/** Repeats a step that works in slices until one comes back short. */
+async function inSlices(slice: () => Promise<number>): Promise<number> {
+  let total = 0;
+  for (;;) {
+    const count = await slice();
+    total += count;
+    if (count < SLICE) return total;
+  }
+}
+
+export function portsOver(engine: Engine): Storage {
+  const { clock, read, write } = engine;
+  return {
+    vault: {
+      all: () => read((reads) => reads.dataKeys()),
+      add: (keys) => write("addDataKeys", keys),
+      rewrap: async (keys) => {
+        if (keys.length > 0) await write("rewrapDataKeys", keys);
+      },
+    },
+    keys: {
+      all: () => read((reads) => reads.keySet()),
+      replace: (version, keys, effects) => write("replaceKeys", version, keys, effects),
+      raiseMark: (kid, exp) => write("raiseMark", kid, exp),
+    },
+    revocation: {
+      head: engine.head,
+      after: (position, limit) => read((reads) => reads.entries(position, limit)),
+      apply: (effects) => write("applyEffects", effects),
+      onCommit: engine.onCommit,
+      compact: () => inSlices(() => write("compactLog")),
+      count: () => read((reads) => reads.entryCounts()),
+    },
+    audit: {
+      append: async (events) => {
+        if (events.length > 0) await write("appendEvents", events);
+      },
+      list: (filter, page) =>
+        paged(
+          engine,
+          page,
+          (reads, after, limit) => reads.events(filter, after === null ? null : Number(after.id), limit),
+          (event) => [event.at, event.id],
+        ),
+      prune: (before) => inSlices(() => write("pruneEvents", before)),
+    },
+    users: {
+      create: (user, effects) => write("createUser", user, effects),
+      find: (id) => read((reads) => reads.user(id)),
+      findByIdentifier: (identifierKey) => read((reads) => reads.userByKey(identifierKey)),
+      change: (id, wish, cause) => write("changeUser", id, wish, cause),
+      list: (filter, page) =>
+        paged(engine, page, (reads, after, limit) => reads.users(filter, after, limit), byCreation),
+    },
+    clients: {
+      create: (client, effects) => write("createClient", client, effects),
+      find: (id) => read((reads) => reads.client(id)),
+      list: (page) => paged(engine, page, (reads, after, limit) => reads.clients(after, limit), byCreation),
+      audiences: () => read((reads) => reads.audiences()),
+      delete: (id, effects) => write("deleteClient", id, effects),
+    },
+    sessions: {
+      find: (id) => read((reads) => reads.session(id)),
+      listLive: async (user) => {
+        const now = clock.now();
+        const sessions = await read((reads) => reads.unended(user));
+        return sessions.filter((session) => isLive(session, now));
+      },
+      list: (filter, page) => {
+        const now = clock.now();
+        return paged(engine, page, (reads, after, limit) => reads.sessions(filter, now, after, limit), byCreation);
+      },
+      end: (target, reason, cause) => write("endSessions", target, reason, cause),
+      sweep: async (forgetBefore) => {
+        let after: string | null = "";
+        while (after !== null) after = await write("endExpired", after);
+        return inSlices(() => write("forgetSessions", forgetBefore));
+      },
+    },
+    grants: {
+      open: (logIn) => write("open", logIn),
+      use: (presented, settings, cause) => write("use", presented, settings, cause),
+    },
+    check: engine.check,
+    close: engine.close,
+  };
+}

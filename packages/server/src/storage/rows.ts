@@ -1,0 +1,109 @@
+/**
+ * What the steps (steps.ts) and the ports (ports.ts) ask of an engine that can be read and written synchronously: plain
+ * rows, no decisions. Maps and SQLite are such engines; what runs over a network is not, and implements the ports
+ * itself.
+ *
+ *   port ──read──► Reads                       any thread that can see the data
+ *   port ──write─► a step over Rows            inside one atomic step of the one writer
+ */
+import type { AuditDraft, AuditEvent } from "../audit/event.ts";
+import type { AuditFilter } from "../audit/store.ts";
+import type { Client } from "../clients/client.ts";
+import type { Grant } from "../grants/grant.ts";
+import type { SigningKeyRecord } from "../keys/signing-key.ts";
+import type { ClientId, GrantId, SessionId, UserId } from "../prelude/ids.ts";
+import type { EndReason, Position, RevocationEntry, RevocationKind } from "../revocation/entry.ts";
+import type { Session } from "../sessions/session.ts";
+import type { SessionFilter } from "../sessions/store.ts";
+import type { UserFilter } from "../users/store.ts";
+import type { User } from "../users/user.ts";
+import type { WrappedKey } from "../vault/store.ts";
+
+/** The sort key after which a page begins. */
+export interface After {
+  readonly at: number;
+  readonly id: string;
+}
+
+/** When and why something ended. */
+export interface Ended {
+  readonly at: number;
+  readonly reason: EndReason;
+}
+
+/** A grant with what it hangs under. */
+export interface Held {
+  readonly grant: Grant;
+  readonly session: Session;
+  readonly user: User;
+}
+
+export interface Reads {
+  dataKeys(): readonly WrappedKey[];
+  /** Keys that are not gone, oldest first, and the version of the set. */
+  keySet(): { readonly version: number; readonly keys: readonly SigningKeyRecord[] };
+  user(id: UserId): User | undefined;
+  userByKey(identifierKey: string): User | undefined;
+  /** By creation, then id. */
+  users(filter: UserFilter, after: After | null, limit: number): readonly User[];
+  client(id: ClientId): Client | undefined;
+  /** By creation, then id. */
+  clients(after: After | null, limit: number): readonly Client[];
+  /** The distinct audiences of resource servers. */
+  audiences(): readonly string[];
+  session(id: SessionId): Session | undefined;
+  /** The user's sessions that nothing has ended, newest first; their time may have run out. */
+  unended(user: UserId): readonly Session[];
+  /** Newest first, then by id downwards. */
+  sessions(filter: SessionFilter, now: number, after: After | null, limit: number): readonly Session[];
+  entries(after: Position, limit: number): readonly RevocationEntry[];
+  entryCounts(): Partial<Record<RevocationKind, number>>;
+  /** Newest first. */
+  events(filter: AuditFilter, before: number | null, limit: number): readonly AuditEvent[];
+}
+
+export interface Rows extends Reads {
+  /** Writes something that changes nothing. */
+  touch(): void;
+  /** The position of the last entry as this step sees it. */
+  position(): Position;
+  /** Appends the entry at the next position. */
+  addEntry(entry: Omit<RevocationEntry, keyof Position>): void;
+  /** Removes up to `limit` entries that `isForgettable` (revocation/expiry.ts); returns how many. */
+  removeEntries(now: number, limit: number): number;
+  /** The highest `exp` of any token that any key ever signed, in Unix seconds; 0 where none did. */
+  highestExp(): number;
+  addEvent(event: AuditDraft, at: number): void;
+  /** Removes up to `limit` events from before a time; returns how many. */
+  removeEvents(before: number, limit: number): number;
+
+  hasDataKey(id: number): boolean;
+  putDataKey(key: WrappedKey): void;
+  putKey(key: SigningKeyRecord): void;
+  /** Moves the version of the key set on by one. */
+  bumpKeySet(): void;
+  raiseMark(kid: string, exp: number): void;
+
+  addUser(user: User): void;
+  replaceUser(user: User): void;
+  addClient(client: Client): void;
+  removeClient(id: ClientId): void;
+  addSession(session: Session): void;
+  /** Marks one session that nothing has ended yet. */
+  endSession(id: SessionId, ended: Ended): void;
+  /** Marks every session that nothing has ended: with `reason` what is live, as `expired` what is not. Returns how many. */
+  endAllSessions(reason: EndReason, now: number): number;
+  /** Up to `limit` sessions that nothing has ended, by id, with an id above `after`. */
+  unendedAfter(after: string, limit: number): readonly Session[];
+  /** Removes up to `limit` sessions that ended before a time, with their grants; returns how many. */
+  removeSessions(endedBefore: number, limit: number): number;
+  /** The grant of a refresh token. */
+  held(secretId: Buffer): Held | undefined;
+  addGrant(grant: Grant): void;
+  /** Writes what a refresh changes of a grant. */
+  replaceGrant(grant: Grant): void;
+  /** Marks one grant; `false` where it had ended, or there is none. */
+  endGrant(id: GrantId, ended: Ended): boolean;
+  /** Marks a client's grants. */
+  endGrantsOf(client: ClientId, ended: Ended): void;
+}
