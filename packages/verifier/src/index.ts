@@ -11,7 +11,13 @@ export {
   type Problem,
   readBearer,
 } from "./bearer.ts";
-export type { AccessTokenClaims } from "./claims.ts";
+export {
+  type AccessTokenClaims,
+  bindClaimRules,
+  type ClaimRuleOptions,
+  type ClaimRules,
+  checkClaims,
+} from "./claims.ts";
 export {
   anyOf,
   type Guard,
