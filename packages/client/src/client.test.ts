@@ -152,16 +152,17 @@ describe("clocks", () => {
 });
 
 describe("an outage is not a logout", () => {
-  const storms: Readonly<Record<string, () => Promise<Response>>> = {
+  const storms: Readonly<Record<string, (signal: AbortSignal | null | undefined) => Promise<Response>>> = {
     "503 with Retry-After": async () => problem(503, "unavailable", {}, { "retry-after": "7" }),
     "429 with Retry-After": async () => problem(429, "rate_limited", {}, { "retry-after": "30" }),
     "a proxy's 502 page": async () => new Response("<h1>Bad Gateway</h1>", { status: 502 }),
-    "a hotel's sign-in page": async () => new Response("<h1>Welcome</h1>", { headers: { "content-type": "text/html" } }),
+    "a hotel's sign-in page": async () =>
+      new Response("<h1>Welcome</h1>", { headers: { "content-type": "text/html" } }),
     "a proxy's 401": async () => new Response("<h1>Unauthorized</h1>", { status: 401 }),
     "no connection": async () => {
       throw new TypeError("fetch failed");
     },
-    "no answer": () => new Promise(() => {}),
+    "no answer": (signal) => new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason))),
   };
   for (const [name, storm] of Object.entries(storms)) {
     it(`an hour of ${name} keeps the session`, async () => {
@@ -169,9 +170,9 @@ describe("an outage is not a logout", () => {
       await signIn();
       const end = clock.now() + 3_600_000;
       let attempts = 0;
-      network(() => {
+      network((_, init) => {
         attempts += 1;
-        return storm();
+        return storm(init?.signal);
       });
       clock.advance(301_000);
       while (clock.now() < end) {
@@ -383,19 +384,6 @@ describe("signed out, because", () => {
       assert.equal(refreshes(), 1);
     }
   });
-
-  it("a listener that throws does not stop the others", async () => {
-    const { client, signIn, endings } = await setUp();
-    await signIn();
-    const seen = Promise.withResolvers<unknown>();
-    process.once("uncaughtException", seen.resolve);
-    client.on("signedOut", () => {
-      throw new Error("the app's bug");
-    });
-    assert.deepEqual(await client.signOut(), { ok: true, server: "ended" });
-    assert.match(String(await seen.promise), /the app's bug/);
-    assert.equal(endings.length, 1);
-  });
 });
 
 describe("signing out", () => {
@@ -519,7 +507,10 @@ describe("the account", () => {
     assert.deepEqual(await client.endSession(there.session.id), { ok: true });
     const missing = await client.endSession("nobody's");
     assert.equal(!missing.ok && missing.code, "not_found");
-    const changed = await client.changePassword({ currentPassword: kim.password, newPassword: "battery horse correct" });
+    const changed = await client.changePassword({
+      currentPassword: kim.password,
+      newPassword: "battery horse correct",
+    });
     assert.deepEqual(changed, { ok: true });
   });
 
@@ -557,7 +548,7 @@ describe("secrets", () => {
     assert.ok(access.ok && !text.includes(access.token));
     network(down);
     clock.advance(301_000);
-    const fault = await clock.run(client.accessToken()).then(assert.fail, (error: unknown) => error);
+    const fault = await clock.run(client.accessToken()).catch((error: unknown) => error);
     assert.ok(fault instanceof ClientFault && !JSON.stringify(fault).includes("rt."));
   });
 

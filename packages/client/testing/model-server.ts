@@ -206,7 +206,10 @@ export function modelServer(options: { now: () => number; accessSeconds?: number
     },
     /** A way to this server for one browser: its cookies, and nothing lost on the way. */
     connect(jar: CookieJar = new Map()) {
-      return (input: string | URL | Request, init?: RequestInit) => route(new Request(input, init), jar);
+      return (input: string | URL | Request, init?: RequestInit) => {
+        const request = new Request(input, init);
+        return route(request, request.credentials === "omit" ? new Map() : jar);
+      };
     },
   };
 }
