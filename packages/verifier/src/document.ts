@@ -3,7 +3,6 @@
  * no redirect, status 200 only, strict JSON. That it cannot be had is an ordinary event, so it is a value.
  */
 import { type JsonObject, parseJsonObject } from "./jose/json.ts";
-import { decodeUtf8 } from "./jose/utf8.ts";
 
 /** The outside world of the key sources; tests pass their own. */
 export interface Net {
@@ -53,9 +52,9 @@ export async function fetchDocument(
       const what = redirect ? "a redirect, which is not followed" : `status ${response.status}`;
       return fault(`the answer was ${what}`, response.status);
     }
-    const text = await readBounded(response);
-    if (text === null) return fault(`the answer was not UTF-8 text of at most ${DOCUMENT_MAX / 1024} KiB`);
-    const value = parseJsonObject(text);
+    const octets = await readBounded(response);
+    if (octets === null) return fault(`the answer was not a text of at most ${DOCUMENT_MAX / 1024} KiB`);
+    const value = parseJsonObject(octets);
     if (value === null) return fault("the answer was not a JSON object with unique members");
     return { ok: true, value, cacheControl: response.headers.get("cache-control"), age: response.headers.get("age") };
   } catch (error) {
@@ -79,7 +78,7 @@ function networkReason(error: unknown): string {
   return typeof code === "string" ? `the connection failed (${code})` : "the connection failed";
 }
 
-async function readBounded(response: Response): Promise<string | null> {
+async function readBounded(response: Response): Promise<Uint8Array | null> {
   if (response.body === null) return null;
   const parts: Uint8Array[] = [];
   let size = 0;
@@ -100,5 +99,5 @@ async function readBounded(response: Response): Promise<string | null> {
     bytes.set(part, at);
     at += part.byteLength;
   }
-  return decodeUtf8(bytes);
+  return bytes;
 }

@@ -164,15 +164,20 @@ export function remoteSupply<Key extends KeyFacts>(options: RemoteOptions<Key>):
     return null;
   }
 
+  /** The first fetch is not on behalf of any token: it must not use up the cooldown. */
+  function seek(): Promise<void> | null {
+    return fetchFor(set === null ? "age" : "unknown_key");
+  }
+
   return {
     current: () => set,
     tend(now) {
       if (mayFetch(state, "age", now, limits.cooldown)) fetchFor("age");
     },
-    seek: () => fetchFor(set === null ? "age" : "unknown_key"),
+    seek,
     reachable: () => set !== null && state.failures === 0,
     async ready() {
-      if (set === null || set.size === 0) await fetchFor("unknown_key");
+      if (set === null || set.size === 0) await seek();
       if (stop.signal.aborted) throw new Error("The verifier was closed.");
       if (set === null || set.size === 0) throw new Error(`The verifier has no keys: ${reason}.`);
     },
