@@ -4,6 +4,7 @@
  * A lenient decoder skips what it does not know, folds `+/` and foreign code points, and drops unused trailing bits, so
  * that many texts mean one token. Here a text that is not the encoding of what it decodes to is refused (RFC 4648 §3.5).
  */
+import { TOKEN_MAX } from "./limits.ts";
 import { hasBuffer } from "./runtime.ts";
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -19,6 +20,18 @@ export function decodeBase64url(text: string): Uint8Array | null {
   const bytes = Buffer.from(text, "base64url");
   return bytes.toString("base64url") === text ? bytes : null;
 }
+
+/**
+ * `decodeBase64url` without an allocation: the octets are good until the next call, for work that is synchronous and keeps
+ * nothing of them.
+ */
+export function borrowBase64url(text: string): Uint8Array | null {
+  if (scratch === null || text.length > TOKEN_MAX) return decodeBase64url(text);
+  const length = scratch.write(text, "base64url");
+  return scratch.toString("base64url", 0, length) === text ? scratch.subarray(0, length) : null;
+}
+
+const scratch = hasBuffer ? Buffer.alloc(TOKEN_MAX) : null;
 
 /** The base64url text of octets, without padding. */
 export function encodeBase64url(bytes: Uint8Array): string {

@@ -10,10 +10,6 @@ import { type Refusal, refuse } from "../refusals.ts";
 import { type AlgorithmName, isAlgorithmName } from "./algorithms.ts";
 import { decodeBase64url, encodeBase64url } from "./base64url.ts";
 import { parseJsonObject } from "./json.ts";
-import { decodeUtf8 } from "./utf8.ts";
-
-/** Longest header: 1 KiB, in characters of base64url. */
-export const HEADER_TEXT_MAX = 1366;
 
 const REMEMBERED_MAX = 64;
 const PARAMETERS = new Set(["alg", "kid", "typ"]);
@@ -48,8 +44,7 @@ export function rememberHeader(header: JwsHeader): void {
 function parseHeader(text: string): JwsHeader | Refusal {
   const bytes = decodeBase64url(text);
   if (bytes === null) return refuse("malformed_token");
-  const json = decodeUtf8(bytes);
-  const fields = json === null ? null : parseJsonObject(json);
+  const fields = parseJsonObject(bytes);
   if (fields === null) return refuse("malformed_header");
   for (const parameter of Object.keys(fields)) {
     if (!PARAMETERS.has(parameter)) return refuse("unsupported_header");

@@ -13,7 +13,6 @@ export {
   parseJws,
   type SignHeader,
   signJws,
-  TOKEN_MAX,
   type VerifiedJws,
   verifyJws,
   verifyJwsAsync,
@@ -28,4 +27,5 @@ export {
   KeyRefused,
   type SigningKey,
 } from "./keys.ts";
+export { HEADER_TEXT_MAX, TOKEN_MAX } from "./limits.ts";
 export { type AsyncKeySource, bindKeyAsync } from "./webcrypto.ts";

@@ -1,10 +1,11 @@
 /**
- * JSON objects, read strictly: no member twice at any depth, no `__proto__`, bounded depth, well-formed strings.
+ * JSON objects, read strictly: valid UTF-8, no member twice at any depth, no `__proto__`, bounded depth, well-formed strings.
  *
  * Two parsers that disagree about `{"sub":"a","sub":"b"}` are an attack (RFC 8725 §2.4, RFC 7519 §4). `JSON.parse` keeps the
- * last of the two in silence, so the text is counted: a scan counts the members that were written, and a walk the members
- * that survived. Where the numbers differ, one was written twice, however it was escaped.
+ * last of the two in silence, so members are counted twice: as they were written, and as they survived. Where the numbers
+ * differ, one was written twice, however it was escaped. The walk that counts also freezes.
  */
+import { decodeUtf8 } from "./utf8.ts";
 
 /** A parsed JSON object. */
 export interface JsonObject {
@@ -12,16 +13,22 @@ export interface JsonObject {
 }
 
 /** Deepest nesting of objects and arrays, the outermost object included. */
-const MAX_DEPTH = 16;
+export const DEPTH_MAX = 16;
 
 const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
 const COLON = 0x3a;
+const OPEN_BRACKET = 0x5b;
+const BACKSLASH = 0x5c;
+const CLOSE_BRACKET = 0x5d;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
 
-/** The object that `text` is, or null when it is none or is ambiguous. Never throws. */
-export function parseJsonObject(text: string): JsonObject | null {
-  const written = countWrittenMembers(text);
+/** The object that the octets spell, frozen to its depths; null when it is none or is ambiguous. Never throws. */
+export function parseJsonObject(octets: Uint8Array): JsonObject | null {
+  const written = countWritten(octets);
   if (written < 0) return null;
+  const text = decodeUtf8(octets);
+  if (text === null) return null;
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -29,56 +36,55 @@ export function parseJsonObject(text: string): JsonObject | null {
     return null;
   }
   if (!isJsonObject(value)) return null;
-  // A lone surrogate can be written only as an escape, since the text came from valid UTF-8 (RFC 8259 §8.2).
-  const escapes = text.includes("\\");
-  return countMembers(value, escapes) === written ? value : null;
+  // In valid UTF-8 a lone surrogate can be written only as an escape (RFC 8259 §8.2).
+  return freezeAndCount(value, text.includes("\\")) === written ? value : null;
 }
 
-export function isJsonObject(value: unknown): value is JsonObject {
+function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Members written in a JSON text; −1 where it nests too deep. Says nothing useful about a text that is not JSON. */
-function countWrittenMembers(text: string): number {
-  const end = text.length;
+/** Members written in a JSON text, by their colons; −1 where it nests too deep. Says nothing of octets that are not JSON. */
+function countWritten(octets: Uint8Array): number {
+  const end = octets.length;
   let members = 0;
   let depth = 0;
   for (let at = 0; at < end; at++) {
-    const unit = text.charCodeAt(at);
-    if (unit === QUOTE) {
+    const octet = octets[at];
+    if (octet === QUOTE) {
       for (at++; at < end; at++) {
-        const inner = text.charCodeAt(at);
+        const inner = octets[at];
         if (inner === QUOTE) break;
         if (inner === BACKSLASH) at++;
       }
-    } else if (unit === COLON) {
+    } else if (octet === COLON) {
       members++;
-    } else if (unit === 0x7b || unit === 0x5b) {
-      if (++depth > MAX_DEPTH) return -1;
-    } else if (unit === 0x7d || unit === 0x5d) {
+    } else if (octet === OPEN_BRACE || octet === OPEN_BRACKET) {
+      if (++depth > DEPTH_MAX) return -1;
+    } else if (octet === CLOSE_BRACE || octet === CLOSE_BRACKET) {
       depth--;
     }
   }
   return members;
 }
 
-/** Members in a parsed value; NaN, which equals nothing, where a name or a string is not allowed. */
-function countMembers(value: object, escapes: boolean): number {
-  if (Array.isArray(value)) {
-    let members = 0;
-    for (const element of value) members += countWithin(element, escapes);
-    return members;
+/** Members in a parsed value, which is frozen; NaN, which equals nothing, where a name or a string is not allowed. */
+function freezeAndCount(value: unknown, escapes: boolean): number {
+  if (typeof value !== "object" || value === null) {
+    return escapes && typeof value === "string" && !value.isWellFormed() ? Number.NaN : 0;
   }
   let members = 0;
-  for (const [name, member] of Object.entries(value)) {
-    if (name === "__proto__" || (escapes && !name.isWellFormed())) return Number.NaN;
-    members += 1 + countWithin(member, escapes);
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++) members += freezeAndCount(value[index], escapes);
+  } else if (isJsonObject(value)) {
+    const names = Object.keys(value);
+    members = names.length;
+    for (let index = 0; index < names.length; index++) {
+      const name = names[index] ?? "";
+      if (name === "__proto__" || (escapes && !name.isWellFormed())) return Number.NaN;
+      members += freezeAndCount(value[name], escapes);
+    }
   }
+  Object.freeze(value);
   return members;
-}
-
-function countWithin(value: unknown, escapes: boolean): number {
-  if (typeof value === "object" && value !== null) return countMembers(value, escapes);
-  if (escapes && typeof value === "string" && !value.isWellFormed()) return Number.NaN;
-  return 0;
 }

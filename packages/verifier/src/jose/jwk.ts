@@ -4,10 +4,12 @@
  */
 import type { KeyObject } from "node:crypto";
 import { encodeBase64url } from "./base64url.ts";
+import { hmacCheck } from "./hmac.ts";
 import { type AdmittedKey, admitJwk, admitSecret, algorithmNamed, type Purpose } from "./key-policy.ts";
 import { type BindOptions, type BoundKey, type Jwk, KeyRefused, type SigningKey } from "./keys.ts";
 import { isLeakedSecret } from "./leaked-secrets.ts";
-import { nodeCrypto } from "./runtime.ts";
+import { TOKEN_MAX } from "./limits.ts";
+import { hasBuffer, nodeCrypto } from "./runtime.ts";
 
 /** A string is PEM (SPKI, PKCS#1, PKCS#8 or SEC 1), or with an HS algorithm the secret's text in UTF-8. */
 export type KeySource = KeyObject | Jwk | Uint8Array | string;
@@ -21,15 +23,7 @@ export function bindKey(source: KeySource, options: BindOptions = {}): BoundKey 
   const admitted = admit(source, options, "verify");
   const { algorithm, kid } = admitted;
   if ("secret" in admitted) {
-    const mac = hmac(admitted.secret, algorithm.node.hash ?? "");
-    return {
-      algorithm,
-      kid,
-      verify(signingInput, signature) {
-        const expected = mac(signingInput);
-        return signature.length === expected.length && crypto.timingSafeEqual(signature, expected);
-      },
-    };
+    return { algorithm, kid, verify: hmacCheck(crypto, admitted.secret, algorithm) };
   }
   const key = imported(() => crypto.createPublicKey({ key: admitted.jwk, format: "jwk" }));
   const size = algorithm.signatureBytes ?? modulusBytes(key);
@@ -40,7 +34,7 @@ export function bindKey(source: KeySource, options: BindOptions = {}): BoundKey 
     kid,
     verify(signingInput, signature) {
       if (signature.length !== size) return false;
-      return crypto.verify(hash, Buffer.from(signingInput, "latin1"), verifying, signature);
+      return crypto.verify(hash, octetsOf(signingInput), verifying, signature);
     },
   };
 }
@@ -54,7 +48,13 @@ export function bindSigningKey(source: KeySource, options: BindOptions = {}): Si
   const admitted = admit(source, options, "sign");
   const { algorithm, kid } = admitted;
   if ("secret" in admitted) {
-    return { algorithm, kid, sign: hmac(admitted.secret, algorithm.node.hash ?? "") };
+    const key = crypto.createSecretKey(admitted.secret);
+    const hash = algorithm.node.hash ?? "";
+    return {
+      algorithm,
+      kid,
+      sign: (signingInput) => crypto.createHmac(hash, key).update(signingInput, "latin1").digest(),
+    };
   }
   const key = imported(() => crypto.createPrivateKey({ key: admitted.jwk, format: "jwk" }));
   const signing = { key, ...algorithm.node.options };
@@ -62,7 +62,7 @@ export function bindSigningKey(source: KeySource, options: BindOptions = {}): Si
   return {
     algorithm,
     kid,
-    sign: (signingInput) => crypto.sign(hash, Buffer.from(signingInput, "latin1"), signing),
+    sign: (signingInput) => crypto.sign(hash, octetsOf(signingInput), signing),
   };
 }
 
@@ -71,10 +71,16 @@ function engine(): NonNullable<typeof nodeCrypto> {
   return nodeCrypto;
 }
 
-function hmac(secret: Uint8Array, hash: string): (text: string) => Uint8Array {
-  const crypto = engine();
-  const key = crypto.createSecretKey(secret);
-  return (text) => crypto.createHmac(hash, key).update(text, "latin1").digest();
+/** One buffer for every signing input: all work here is synchronous, and nothing keeps what it was given. */
+const scratch = hasBuffer ? Buffer.alloc(TOKEN_MAX) : null;
+
+/**
+ * The octets of an ASCII text, good until the next call. A code unit beyond Latin-1 is folded into an octet, so a text that is
+ * not ASCII may pass for one that is: jws.ts refuses it by its base64url.
+ */
+function octetsOf(text: string): Buffer {
+  if (scratch === null || text.length > TOKEN_MAX) return Buffer.from(text, "latin1");
+  return scratch.subarray(0, scratch.write(text, "latin1"));
 }
 
 function modulusBytes(key: KeyObject): number {

@@ -10,12 +10,10 @@
  * token brings along (`jwk`, `jku`, `x5c`, `x5u`, `x5t`) have nothing to act on.
  */
 import { type Refusal, refuse } from "../refusals.ts";
-import { decodeBase64url, encodeBase64url } from "./base64url.ts";
-import { HEADER_TEXT_MAX, type JwsHeader, readHeader, rememberHeader } from "./header.ts";
+import { borrowBase64url, decodeBase64url, encodeBase64url } from "./base64url.ts";
+import { type JwsHeader, readHeader, rememberHeader } from "./header.ts";
 import type { AsyncBoundKey, BoundKey, SigningKey } from "./keys.ts";
-
-/** Longest token in characters: a larger one does not fit the header fields that servers accept anyway. */
-export const TOKEN_MAX = 8192;
+import { HEADER_TEXT_MAX, TOKEN_MAX } from "./limits.ts";
 
 /** A token whose header is read and whose signature is not checked yet: the payload is an attacker's until then. */
 export interface ParsedJws {
@@ -62,7 +60,7 @@ export function parseJws(token: unknown): ParsedJws | Refusal {
 export function checkSignature(jws: ParsedJws, key: BoundKey): Refusal | null {
   // The key says which algorithm, the token only agrees (RFC 8725 §3.1).
   if (jws.header.alg !== key.algorithm.name) return refuse("algorithm_mismatch");
-  const signature = decodeBase64url(jws.signature);
+  const signature = borrowBase64url(jws.signature);
   if (signature === null) return refuse("malformed_token");
   if (!key.verify(jws.signingInput, signature)) return refuse("invalid_signature");
   rememberHeader(jws.header);
