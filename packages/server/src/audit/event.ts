@@ -73,5 +73,12 @@ export function draft(
   about: { user?: string | null; session?: string | null; client?: string | null } = {},
   detail: AuditDraft["detail"] = {},
 ): AuditDraft {
-  return { name, cause, user: about.user ?? null, session: about.session ?? null, client: about.client ?? null, detail };
+  return {
+    name,
+    cause,
+    user: about.user ?? null,
+    session: about.session ?? null,
+    client: about.client ?? null,
+    detail,
+  };
 }

@@ -8,6 +8,8 @@ export interface ClientStore {
   create(client: Client, effects: readonly Effect[]): Promise<"created" | "id_taken">;
   find(id: ClientId): Promise<Client | undefined>;
   list(page: PageRequest): Promise<Page<Client>>;
+  /** The audiences of all resource servers: what a token may be asked for. */
+  audiences(): Promise<readonly string[]>;
   /** Deletes the client, ends its grants, applies the effects. `false` where there is none. */
   delete(id: ClientId, effects: readonly Effect[]): Promise<boolean>;
 }

@@ -32,6 +32,8 @@ export interface PresentedRefresh {
   readonly device: DeviceId | null;
   /** The MAC key for a successor made now. */
   readonly macKey: number;
+  /** A role that the user must have for what is asked (a token of the admin API); `null` where none. */
+  readonly requiredRole: string | null;
 }
 
 export interface RefreshSettings {
@@ -42,6 +44,7 @@ export interface RefreshSettings {
 export type RefreshRefusal =
   | { readonly code: "invalid_refresh_token" }
   | { readonly code: "refresh_token_replayed" }
+  | { readonly code: "forbidden" }
   | { readonly code: "session_ended"; readonly reason: EndReason };
 
 export type RefreshDecision =
@@ -81,6 +84,9 @@ export function decideRefresh(
     );
   }
   if (user.state !== "active") return refuse({ code: "session_ended", reason: "user_disabled" });
+
+  if (presented.requiredRole !== null && !user.roles.includes(presented.requiredRole))
+    return refuse({ code: "forbidden" });
 
   const rotate = (from: number): Grant => ({
     ...grant,

@@ -52,7 +52,9 @@ export function plan(keys: readonly SigningKeyRecord[], schedule: KeySchedule, n
   const upcoming = ofAlg("upcoming").sort((a, b) => a.createdAt - b.createdAt)[0];
   const actions: KeyAction[] = [];
 
-  const strangers = keys.filter((key) => key.alg !== schedule.alg && (key.state === "active" || key.state === "upcoming"));
+  const strangers = keys.filter(
+    (key) => key.alg !== schedule.alg && (key.state === "active" || key.state === "upcoming"),
+  );
   for (const key of strangers) actions.push({ action: "move", kid: key.kid, to: "retired" });
   for (const key of keys) {
     const forgettable = now / 1000 > key.highestExp + schedule.toleranceSeconds;

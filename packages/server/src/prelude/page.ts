@@ -33,7 +33,11 @@ export function decodeCursor(cursor: string): { readonly at: number; readonly id
 }
 
 /** Cuts one row more than the limit into a page and its cursor. */
-export function pageOf<T>(rows: readonly T[], limit: number, key: (row: T) => readonly [number, string | number]): Page<T> {
+export function pageOf<T>(
+  rows: readonly T[],
+  limit: number,
+  key: (row: T) => readonly [number, string | number],
+): Page<T> {
   const items = rows.slice(0, limit);
   const last = items.at(-1);
   return { items, next: rows.length > limit && last !== undefined ? encodeCursor(...key(last)) : null };

@@ -3,6 +3,7 @@
  * instead of sleeping and a seed repeats a run.
  */
 import { randomBytes } from "node:crypto";
+import { setTimeout } from "node:timers/promises";
 
 /** Wall-clock time as milliseconds since 1970 (UTC). */
 export type Milliseconds = number;
@@ -19,6 +20,9 @@ export interface Random {
   bytes(length: number): Buffer;
 }
 
+/** Resolves after so many milliseconds. */
+export type Sleep = (ms: Milliseconds) => Promise<void>;
+
 export interface World {
   readonly clock: Clock;
   readonly random: Random;
@@ -28,3 +32,5 @@ export const systemWorld: World = {
   clock: { now: () => Date.now(), monotonic: () => performance.now() },
   random: { bytes: (length) => randomBytes(length) },
 };
+
+export const systemSleep: Sleep = (ms) => setTimeout(ms);

@@ -1,6 +1,7 @@
 /** What revocation asks of storage. Entries are written by the transitions that cause them, as effects (effects.ts). */
-import type { Position, RevocationEntry, RevocationKind } from "./entry.ts";
+
 import type { Effect } from "./effects.ts";
+import type { Position, RevocationEntry, RevocationKind } from "./entry.ts";
 
 export interface RevocationStore {
   /** The position of the last entry. Synchronous knowledge of this process; never ahead of what is durable. */

@@ -17,7 +17,7 @@ export interface Permit {
 
 export type Admission =
   | { readonly allowed: true; readonly permit: Permit }
-  | { readonly allowed: false; /** seconds, at least 1 */ readonly retryAfter: number };
+  | { readonly allowed: false /** seconds, at least 1 */; readonly retryAfter: number };
 
 export interface Throttle {
   /** Takes a unit of a limit for what it counts by. */

@@ -10,7 +10,13 @@
  */
 import { domainToASCII } from "node:url";
 
-export type IdentifierFault = "empty" | "too_short" | "too_long" | "not_an_email" | "forbidden_character" | "mixed_scripts";
+export type IdentifierFault =
+  | "empty"
+  | "too_short"
+  | "too_long"
+  | "not_an_email"
+  | "forbidden_character"
+  | "mixed_scripts";
 export type ParsedIdentifier =
   | { readonly ok: true; readonly identifier: string; readonly key: string }
   | { readonly ok: false; readonly fault: IdentifierFault; readonly message: string };

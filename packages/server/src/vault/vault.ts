@@ -95,7 +95,9 @@ export async function openVault(store: VaultStore, secrets: readonly Secret[], w
     }
     const stale = rows.filter((row) => row.wrappedBy !== newest.fingerprint);
     await store.rewrap(
-      stale.map((row) => wrap({ id: row.id, purpose: row.purpose, key: unwrap(row).key }, newest, row.createdAt, world)),
+      stale.map((row) =>
+        wrap({ id: row.id, purpose: row.purpose, key: unwrap(row).key }, newest, row.createdAt, world),
+      ),
     );
   };
 

@@ -1,0 +1,85 @@
+/** `mapae serve`: runs the server until it is told to stop. What a person reads goes to stderr, the log to stdout. */
+import { type Config, readEnvironment } from "../config.ts";
+import { EXAMPLE_API } from "../first-start.ts";
+import { isShared } from "../keys/keyring.ts";
+import { type Listening, listen } from "../listen.ts";
+import { createLogger } from "../log.ts";
+import { placesIn } from "../places.ts";
+import { StartRefused } from "../prelude/fault.ts";
+import { type MapaeServer, openServer } from "../server.ts";
+
+export const EXIT = { ok: 0, fault: 1, usage: 2 } as const;
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** Settings that weaken the server are told at every start. */
+function warnings(config: Config): readonly string[] {
+  const told: string[] = [];
+  if (config.rateLimit === "off") {
+    told.push("WARNING: MAPAE_RATE_LIMIT=off: passwords can be guessed without limit. For load tests only.");
+  }
+  if (isShared(config.signingAlg)) {
+    told.push(`Note: with ${config.signingAlg}, whoever holds MAPAE_SHARED_SECRET can impersonate any user.`);
+  }
+  return told;
+}
+
+function greet(config: Config, issuer: string, server: MapaeServer): void {
+  const { database } = placesIn(config.data);
+  say(`Mapae is ready at ${issuer}`);
+  say(`  data        ${config.databaseUrl ?? database}`);
+  if (config.secret === null && config.databaseUrl !== "memory:") say(`  secret      ${placesIn(config.data).secret}`);
+  if (server.exampleSecret !== null) {
+    say("");
+    say("First start. What to do now:");
+    say("  the first administrator    npm run mapae -- users create you@example.com --role admin");
+    say(`  a resource server to try   ${EXAMPLE_API} ${server.exampleSecret.reveal()} (shown this once)`);
+    say(`  what to try first          ${issuer}/`);
+    say("");
+  }
+  for (const line of warnings(config)) say(line);
+}
+
+/** Runs until SIGTERM or SIGINT; resolves to the exit code. A second signal ends it at once. */
+export async function serve(env: Readonly<Record<string, string | undefined>>): Promise<number> {
+  const read = readEnvironment(env);
+  if (!read.ok) {
+    for (const fault of read.faults) say(`mapae: ${fault}`);
+    return EXIT.usage;
+  }
+  const { config } = read;
+  const logger = createLogger(config.logLevel);
+  let listening: Listening | undefined;
+  try {
+    listening = await listen(config.host, config.port);
+    const issuer = config.issuer ?? `http://localhost:${listening.port}`;
+    const server = await openServer({ config, issuer, logger });
+    listening.answerWith(server.handler);
+    greet(config, issuer, server);
+    const signal = await stopSignal();
+    say(`mapae: ${signal}: finishing what is under way`);
+    server.drain();
+    await listening.close(config.shutdownGrace);
+    await server.close();
+    logger.flush();
+    return EXIT.ok;
+  } catch (error) {
+    await listening?.close(0);
+    if (!(error instanceof StartRefused)) throw error;
+    say(`mapae: ${error.message}`);
+    return EXIT.fault;
+  }
+}
+
+function stopSignal(): Promise<string> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      process.once(signal, () => {
+        process.once(signal, () => process.exit(EXIT.fault));
+        resolve(signal);
+      });
+    }
+  });
+}

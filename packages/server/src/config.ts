@@ -1,0 +1,271 @@
+/**
+ * The table of settings, and the only reader of the environment. One row is a setting's name, default, bounds and
+ * sentence; the same row reads it, prints it in `--help` and in the reference. An unknown or misspelt `MAPAE_*` stops
+ * the server: a typo in a security setting must not pass in silence.
+ */
+import { readFileSync } from "node:fs";
+import { ALGORITHMS, type AlgorithmName } from "@mapae/verifier/jose";
+import { LIMIT_ACTIONS, LIMIT_SCOPES } from "./sessions/limit.ts";
+import { choice, duration, integer, list, origin, type Setting, secrets, text } from "./setting.ts";
+
+const ALGS = Object.keys(ALGORITHMS) as AlgorithmName[];
+const BASE64URL_SECRET = /^[A-Za-z0-9_-]{43,}$/;
+
+export const SETTINGS = {
+  host: text("MAPAE_HOST", "127.0.0.1", "The address to listen on."),
+  port: integer("MAPAE_PORT", 4000, 0, 65_535, "The port to listen on; 0 takes any free one."),
+  issuer: origin(
+    "MAPAE_ISSUER",
+    null,
+    "The public address of this server, as it stands in `iss`. Default: http://localhost with the port.",
+  ),
+  audience: text(
+    "MAPAE_AUDIENCE",
+    null,
+    "The `aud` of ordinary access tokens: the name of your API. Default: the issuer.",
+  ),
+  data: text(
+    "MAPAE_DATA",
+    "./data",
+    "The folder for the embedded database, the generated secret and the local socket.",
+  ),
+  databaseUrl: text("MAPAE_DATABASE_URL", null, "`sqlite:<file>` or `memory:`. Default: SQLite in the data folder."),
+  secret: secrets(
+    "MAPAE_SECRET",
+    "Wraps the keys in the database. Several, newest first: the newest wraps, all open. Default: made at the first start, in a file of its own.",
+    "32 characters or more",
+    (value) => value.length >= 32,
+  ),
+  signingAlg: choice("MAPAE_SIGNING_ALG", "ES256", ALGS, "How access tokens are signed."),
+  sharedSecret: secrets(
+    "MAPAE_SHARED_SECRET",
+    "For HS256, HS384 and HS512: the secret that every verifier shares, newest first. Whoever holds it can impersonate anyone.",
+    "base64url of 32 bytes or more (HS384: 48, HS512: 64)",
+    (value) => BASE64URL_SECRET.test(value),
+  ),
+  accessTtl: duration("MAPAE_ACCESS_TTL", "5m", "5s", "1d", "How long an access token lives."),
+  refreshIdle: duration(
+    "MAPAE_REFRESH_IDLE",
+    "14d",
+    "10s",
+    "400d",
+    "A session that is not refreshed for this long ends.",
+  ),
+  sessionTtl: duration(
+    "MAPAE_SESSION_TTL",
+    "90d",
+    "10s",
+    "400d",
+    "A session ends this long after its log-in, however active it is.",
+  ),
+  refreshGrace: duration(
+    "MAPAE_REFRESH_GRACE",
+    "10s",
+    "0s",
+    "2m",
+    "How long the refresh token before the current one is answered with the same successor.",
+  ),
+  sessionLimit: integer(
+    "MAPAE_SESSION_LIMIT",
+    0,
+    0,
+    1000,
+    "How many sessions a user may have at a time; 0: any number.",
+  ),
+  sessionLimitAction: choice(
+    "MAPAE_SESSION_LIMIT_ACTION",
+    "evict",
+    LIMIT_ACTIONS,
+    "A log-in above the limit ends the oldest session, is refused, or asks which one ends.",
+  ),
+  sessionLimitPer: choice(
+    "MAPAE_SESSION_LIMIT_PER",
+    "user",
+    LIMIT_SCOPES,
+    "What the limit counts: all sessions of a user, those of a device class, or those of a client.",
+  ),
+  keyRotation: duration(
+    "MAPAE_KEY_ROTATION",
+    "30d",
+    "0s",
+    "400d",
+    "How long a signing key signs before the next one takes over; 0: until an operator rotates.",
+  ),
+  signup: choice("MAPAE_SIGNUP", "open", ["open", "closed"], "Whether anyone may sign up."),
+  passwordMinLength: integer(
+    "MAPAE_PASSWORD_MIN_LENGTH",
+    8,
+    8,
+    64,
+    "The shortest password accepted, in characters. 15 is recommended where it is the only factor.",
+  ),
+  passwordWords: list(
+    "MAPAE_PASSWORD_WORDS",
+    "Words that no password may contain: your product, company, team. The issuer's host name counts too.",
+    "words separated by commas",
+    /^.{3,64}$/u,
+  ),
+  passwordDenylist: text(
+    "MAPAE_PASSWORD_DENYLIST",
+    null,
+    "A file of further refused passwords, one a line, beside the list that comes along.",
+  ),
+  loginFloor: duration(
+    "MAPAE_LOGIN_FLOOR",
+    "300ms",
+    "0ms",
+    "5s",
+    "A refused log-in is answered no sooner than this, so that its time tells nothing.",
+  ),
+  hashConcurrency: integer(
+    "MAPAE_HASH_CONCURRENCY",
+    0,
+    0,
+    64,
+    "How many passwords are hashed at a time; 0: one less than there are cores.",
+  ),
+  rateLimit: choice(
+    "MAPAE_RATE_LIMIT",
+    "on",
+    ["on", "off"],
+    "`off` lifts every limit and throttle: for load tests only.",
+  ),
+  trustedProxies: list(
+    "MAPAE_TRUSTED_PROXIES",
+    "Whose X-Forwarded-For and X-Forwarded-Proto count: addresses or networks.",
+    "addresses or networks separated by commas (10.0.0.0/8, ::1)",
+    /^[0-9a-fA-F.:]+(\/\d{1,3})?$/,
+  ),
+  corsOrigins: list(
+    "MAPAE_CORS_ORIGINS",
+    "Origins whose pages may call the API.",
+    "origins separated by commas (https://app.example.com)",
+    /^https?:\/\/[^/?#\s]+$/,
+  ),
+  auditRetention: duration(
+    "MAPAE_AUDIT_RETENTION",
+    "365d",
+    "1d",
+    "4000d",
+    "How long events of the audit log are kept.",
+  ),
+  sessionRetention: duration(
+    "MAPAE_SESSION_RETENTION",
+    "30d",
+    "1h",
+    "400d",
+    "How long an ended session is remembered, to tell its device why.",
+  ),
+  metricsToken: secrets(
+    "MAPAE_METRICS_TOKEN",
+    "A bearer token for /metrics from other than loopback addresses.",
+    "16 characters or more",
+    (value) => value.length >= 16,
+  ),
+  logLevel: choice(
+    "MAPAE_LOG_LEVEL",
+    "info",
+    ["debug", "info", "warn", "error", "silent"],
+    "The least level that is logged.",
+  ),
+  shutdownGrace: duration(
+    "MAPAE_SHUTDOWN_GRACE",
+    "10s",
+    "0s",
+    "5m",
+    "How long requests under way may take to finish when the server is told to stop.",
+  ),
+} as const satisfies Record<string, Setting<unknown>>;
+
+export type SettingName = keyof typeof SETTINGS;
+type Value<Name extends SettingName> = (typeof SETTINGS)[Name] extends Setting<infer T> ? T : never;
+
+/** Worked out at start where they are not set. */
+type Optional = "issuer" | "audience" | "databaseUrl" | "secret" | "sharedSecret" | "passwordDenylist" | "metricsToken";
+export type Config = { readonly [Name in Exclude<SettingName, Optional>]: Value<Name> } & {
+  readonly [Name in Optional]: Value<Name> | null;
+};
+
+/** Settings as texts, by their short names. */
+export type ConfigInput = { readonly [Name in SettingName]?: string };
+export type ConfigResult =
+  | { readonly ok: true; readonly config: Config }
+  | { readonly ok: false; readonly faults: readonly string[] };
+
+/** Reads settings given by name; every fault is told, not just the first. */
+export function readConfig(input: ConfigInput, label: (name: SettingName) => string = (name) => name): ConfigResult {
+  const faults: string[] = [];
+  const values: Partial<Record<SettingName, unknown>> = {};
+  for (const name of Object.keys(SETTINGS) as SettingName[]) {
+    const row: Setting<unknown> = SETTINGS[name];
+    const given = input[name] ?? row.default;
+    const read = given === null ? { ok: true as const, value: null } : row.read(given);
+    if (read.ok) values[name] = read.value;
+    else
+      faults.push(`${label(name)} is ${row.secret ? "not valid" : JSON.stringify(given)}: expected ${read.expected}.`);
+  }
+  const config = values as Config;
+  return faults.length > 0 ? { ok: false, faults } : contradictions(config, label);
+}
+
+function contradictions(config: Config, label: (name: SettingName) => string): ConfigResult {
+  const faults: string[] = [];
+  const shared = config.signingAlg.startsWith("HS");
+  if (shared && config.sharedSecret === null) faults.push(`${config.signingAlg} needs ${label("sharedSecret")}.`);
+  if (!shared && config.sharedSecret !== null) {
+    faults.push(`${label("sharedSecret")} is set, but ${config.signingAlg} does not use it.`);
+  }
+  if (config.refreshIdle > config.sessionTtl) {
+    faults.push(`${label("refreshIdle")} is longer than ${label("sessionTtl")}: a session would never go idle.`);
+  }
+  if (config.accessTtl > config.sessionTtl) faults.push(`${label("accessTtl")} is longer than ${label("sessionTtl")}.`);
+  return faults.length > 0 ? { ok: false, faults } : { ok: true, config };
+}
+
+/** Reads `MAPAE_*` from an environment; a secret may stand in the file that `<name>_FILE` names. */
+export function readEnvironment(env: Readonly<Record<string, string | undefined>>): ConfigResult {
+  const rows = Object.entries(SETTINGS) as [SettingName, Setting<unknown>][];
+  const byEnv = new Map<string, { name: SettingName; file: boolean }>();
+  for (const [name, row] of rows) {
+    byEnv.set(row.env, { name, file: false });
+    if (row.secret) byEnv.set(`${row.env}_FILE`, { name, file: true });
+  }
+  const input: Partial<Record<SettingName, string>> = {};
+  const faults: string[] = [];
+  for (const [variable, value] of Object.entries(env)) {
+    if (!variable.startsWith("MAPAE_") || value === undefined || value === "") continue;
+    const known = byEnv.get(variable);
+    if (known === undefined) faults.push(unknown(variable, [...byEnv.keys()]));
+    else if (input[known.name] !== undefined) faults.push(`${variable} is given twice: as a value and as a file.`);
+    else if (!known.file) input[known.name] = value;
+    else {
+      try {
+        input[known.name] = readFileSync(value, "utf8").trim();
+      } catch {
+        faults.push(`${variable}: the file ${value} cannot be read.`);
+      }
+    }
+  }
+  const result = readConfig(input, (name) => SETTINGS[name].env);
+  return faults.length === 0 ? result : { ok: false, faults: [...faults, ...(result.ok ? [] : result.faults)] };
+}
+
+function unknown(variable: string, known: readonly string[]): string {
+  const near = known.map((name) => ({ name, away: distance(variable, name) })).sort((a, b) => a.away - b.away)[0];
+  const hint = near !== undefined && near.away <= 4 ? ` Did you mean ${near.name}?` : "";
+  return `${variable} is no setting of this server.${hint}`;
+}
+
+/** Edit distance (Levenshtein): for the one hint above. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      const swap = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, swap));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

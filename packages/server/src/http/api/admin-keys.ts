@@ -1,0 +1,103 @@
+/** `/v1/admin/keys`: the signing keys. Retiring harms nobody; revoking refuses every token that the key signed. */
+import { z } from "zod";
+import type { KeyRefusal, Keyring } from "../../keys/keyring.ts";
+import { KEY_STATES, type SigningKeyRecord } from "../../keys/signing-key.ts";
+import { json, noContent, problem } from "../problem.ts";
+import { guarded, type Route } from "../route.ts";
+import { time } from "./views.ts";
+
+export const keySchema = z.object({
+  kid: z.string(),
+  alg: z.string(),
+  state: z.enum(KEY_STATES),
+  created_at: z.iso.datetime(),
+  activated_at: z.iso.datetime().nullable(),
+  retired_at: z.iso.datetime().nullable(),
+  public_jwk: z.record(z.string(), z.unknown()).nullable(),
+});
+
+export function keyView(key: SigningKeyRecord): z.infer<typeof keySchema> {
+  return {
+    kid: key.kid,
+    alg: key.alg,
+    state: key.state,
+    created_at: time(key.createdAt),
+    activated_at: key.activatedAt === null ? null : time(key.activatedAt),
+    retired_at: key.retiredAt === null ? null : time(key.retiredAt),
+    public_jwk: key.publicJwk,
+  };
+}
+
+function answer(refusal: KeyRefusal | null): Response {
+  if (refusal === null) return noContent();
+  if (refusal === "not_found") return problem("not_found");
+  return problem("conflict", {
+    detail: "Only the active key can be retired, and a shared secret only by configuring another.",
+  });
+}
+
+export function adminKeyRoutes(keyring: Keyring): readonly Route[] {
+  const group = "Administration";
+  return [
+    guarded(
+      "admin",
+      {
+        method: "GET",
+        path: "/v1/admin/keys",
+        group,
+        summary: "Signing keys",
+        answer: { status: 200, schema: z.object({ keys: z.array(keySchema) }), says: "All keys that are remembered." },
+      },
+      async () => json(200, { keys: keyring.records().map(keyView) }),
+    ),
+    guarded(
+      "admin",
+      {
+        method: "POST",
+        path: "/v1/admin/keys/rotate",
+        group,
+        summary: "Rotate: the upcoming key signs from now on",
+        body: z.strictObject({}),
+        answer: { status: 200, schema: z.object({ key: keySchema }), says: "The key that signs now." },
+      },
+      async ({ cause }) => json(200, { key: keyView(await keyring.rotate(cause)) }),
+    ),
+    guarded(
+      "admin",
+      {
+        method: "POST",
+        path: "/v1/admin/keys/{kid}/retire",
+        group,
+        summary: "Retire: stop a key from signing; its tokens stay good",
+        body: z.strictObject({}),
+        answer: { status: 204, schema: null, says: "It signs no more." },
+        problems: ["not_found", "conflict"],
+      },
+      async ({ params, cause }) => answer(await keyring.retire(params.kid ?? "", cause)),
+    ),
+    guarded(
+      "admin",
+      {
+        method: "POST",
+        path: "/v1/admin/keys/{kid}/revoke",
+        group,
+        summary: "Revoke: refuse every token that a key signed",
+        body: z.strictObject({
+          confirm: z
+            .string()
+            .describe("the key's `kid` again: it logs out nobody, but every access token of the key dies"),
+        }),
+        answer: { status: 204, schema: null, says: "Its tokens are refused." },
+        problems: ["not_found", "conflict"],
+      },
+      async ({ params, body, cause }) => {
+        const kid = params.kid ?? "";
+        if (body.confirm !== kid) {
+          const faults = [{ pointer: "/confirm", detail: "must be the key's `kid`" }];
+          return problem("validation_failed", { members: { faults } });
+        }
+        return answer(await keyring.revoke(kid, cause));
+      },
+    ),
+  ];
+}

@@ -1,0 +1,64 @@
+/** For those who run it: is it alive, is it ready, what does it measure. */
+import { Unavailable } from "../../prelude/fault.ts";
+import { json, problem } from "../problem.ts";
+import { open, type Route } from "../route.ts";
+
+export interface OperationsServices {
+  /** Throws `Unavailable` where the store does not answer. */
+  readonly check: () => Promise<void>;
+  /** Whether the server is shutting down: load balancers should send no more. */
+  readonly draining: () => boolean;
+  readonly metrics: () => Promise<{ readonly type: string; readonly text: string }>;
+}
+
+export function operationsRoutes(services: OperationsServices): readonly Route[] {
+  return [
+    open(
+      {
+        method: "GET",
+        path: "/healthz",
+        group: "Operations",
+        summary: "The process is alive",
+        answer: { status: 200, schema: null, says: "It is." },
+      },
+      async () => json(200, { status: "ok" }),
+    ),
+    open(
+      {
+        method: "GET",
+        path: "/readyz",
+        group: "Operations",
+        summary: "The server can do its work",
+        answer: { status: 200, schema: null, says: "It can." },
+        problems: ["unavailable"],
+      },
+      async () => {
+        if (services.draining()) return problem("unavailable", { detail: "The server is stopping.", retryAfter: 5 });
+        try {
+          await services.check();
+        } catch (error) {
+          if (!(error instanceof Unavailable)) throw error;
+          return problem("unavailable", { detail: "The store does not answer.", retryAfter: error.retryAfter });
+        }
+        return json(200, { status: "ready" });
+      },
+    ),
+    {
+      ...open(
+        {
+          method: "GET",
+          path: "/metrics",
+          group: "Operations",
+          summary: "Measurements, for Prometheus",
+          answer: { status: 200, schema: null, says: "Prometheus text format." },
+          problems: ["forbidden"],
+        },
+        async () => {
+          const { type, text } = await services.metrics();
+          return new Response(text, { headers: { "content-type": type, "cache-control": "no-store" } });
+        },
+      ),
+      access: "metrics",
+    },
+  ];
+}

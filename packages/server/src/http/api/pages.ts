@@ -1,0 +1,44 @@
+/** The pages that people read: `/` and `/docs`. */
+import { z } from "zod";
+import { homePage } from "../../pages/home.ts";
+import { languageOf } from "../../pages/page.ts";
+import { type Entry, referencePage } from "../../pages/reference.ts";
+import { problemsOf } from "../openapi.ts";
+import { PROBLEMS } from "../problem.ts";
+import { open, type Route } from "../route.ts";
+
+const query = z.object({ lang: z.string().optional() });
+
+function entryOf(route: Route): Entry {
+  const { group, method, path, summary, access, answer } = route;
+  const schema = route.body === null ? null : z.toJSONSchema(route.body, { io: "input" });
+  return {
+    group,
+    method,
+    path,
+    summary,
+    access,
+    body: schema === null ? null : JSON.stringify({ ...schema, $schema: undefined }, null, 2),
+    status: answer.status,
+    says: answer.says,
+    refusals: problemsOf(route).map((code) => ({ code, status: PROBLEMS[code].status, detail: PROBLEMS[code].detail })),
+  };
+}
+
+export function pageRoutes(
+  described: readonly Route[],
+  options: { readonly issuer: string; readonly version: string; readonly signup: "open" | "closed" },
+): readonly Route[] {
+  const answer = { status: 200, schema: null, says: "A page." };
+  return [
+    open(
+      { method: "GET", path: "/", group: "Pages", summary: "What runs here", query, answer },
+      ({ query: { lang }, headers }) => homePage(languageOf(lang, headers), options),
+    ),
+    open(
+      { method: "GET", path: "/docs", group: "Pages", summary: "The API reference", query, answer },
+      ({ query: { lang }, headers }) =>
+        referencePage(languageOf(lang, headers), described.map(entryOf), `${options.issuer}/`),
+    ),
+  ];
+}

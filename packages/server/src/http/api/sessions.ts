@@ -1,0 +1,74 @@
+/** My devices: `GET /v1/sessions`, and logging out here, there and everywhere. */
+import { z } from "zod";
+import type { Cause } from "../../audit/event.ts";
+import { asId } from "../../prelude/ids.ts";
+import type { EndTarget, SessionStore } from "../../sessions/store.ts";
+import { clearCookie } from "../cookies.ts";
+import { json, noContent, problem } from "../problem.ts";
+import { guarded, type Route } from "../route.ts";
+import { sessionSchema, sessionView } from "./views.ts";
+
+export function sessionRoutes(sessions: SessionStore, base: string): readonly Route[] {
+  const end = async (target: EndTarget, cause: Cause, here: boolean): Promise<Response> => {
+    await sessions.end(target, "logout", cause);
+    const answer = noContent();
+    if (here) answer.headers.append("set-cookie", clearCookie("refresh", base));
+    return answer;
+  };
+  const gone = { status: 204, schema: null, says: "It has ended, and no server of this issuer honours it any more." };
+  return [
+    guarded(
+      "account",
+      {
+        method: "GET",
+        path: "/v1/sessions",
+        group: "Sessions",
+        summary: "My devices: the live sessions, newest first",
+        answer: { status: 200, schema: z.object({ sessions: z.array(sessionSchema) }), says: "The live sessions." },
+      },
+      async (_call, caller) => {
+        const live = await sessions.listLive(caller.user);
+        return json(200, { sessions: live.map((session) => sessionView(session, caller.session)) });
+      },
+    ),
+    guarded(
+      "account",
+      { method: "DELETE", path: "/v1/sessions/current", group: "Sessions", summary: "Log out here", answer: gone },
+      (call, caller) => end({ session: caller.session, owner: caller.user }, call.cause, true),
+    ),
+    guarded(
+      "account",
+      {
+        method: "DELETE",
+        path: "/v1/sessions/{id}",
+        group: "Sessions",
+        summary: "Log out there: end one session",
+        answer: gone,
+        problems: ["not_found"],
+      },
+      async (call, caller) => {
+        const session = asId("session", call.params.id ?? "");
+        const found = await sessions.find(session);
+        // Another user's session is answered like none at all.
+        if (found?.user !== caller.user) return problem("not_found");
+        return end({ session, owner: caller.user }, call.cause, session === caller.session);
+      },
+    ),
+    guarded(
+      "account",
+      {
+        method: "DELETE",
+        path: "/v1/sessions",
+        group: "Sessions",
+        summary: "Log out everywhere",
+        query: z.strictObject({ keep: z.literal("current").optional() }).describe("keep=current spares this session"),
+        answer: gone,
+      },
+      (call, caller) => {
+        const keep = call.query.keep === "current";
+        const target = keep ? { user: caller.user, except: caller.session } : { user: caller.user };
+        return end(target, call.cause, !keep);
+      },
+    ),
+  ];
+}

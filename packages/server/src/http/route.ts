@@ -1,0 +1,81 @@
+/**
+ * A route is a row: address, who may call, what it takes and answers, and what it does. The table (routes.ts) routes,
+ * answers 405 with `Allow`, and prints itself as /openapi.json.
+ */
+import type { z } from "zod";
+import type { Cause } from "../audit/event.ts";
+import type { Caller } from "./authenticate.ts";
+import type { ProblemCode } from "./problem.ts";
+
+export type Method = "GET" | "POST" | "PATCH" | "DELETE";
+
+/** Who may call. `account`: a user's token with the account scope. `admin`: a token of the admin audience. `metrics`: loopback or a credential. */
+export type Access = "anyone" | "account" | "admin" | "metrics";
+
+export interface Call<Body, Query> {
+  readonly body: Body;
+  readonly query: Query;
+  readonly params: Readonly<Record<string, string>>;
+  readonly headers: Headers;
+  /** On whose behalf and from where, for the audit. */
+  readonly cause: Cause;
+  /** The network that limits count by. */
+  readonly network: string;
+}
+
+export interface Route {
+  readonly method: Method;
+  /** With `{name}` for parameters. */
+  readonly path: string;
+  /** One of the groups of the reference. */
+  readonly group: "Users" | "Sessions" | "Account" | "Administration" | "Discovery" | "Operations" | "Pages";
+  readonly summary: string;
+  readonly access: Access;
+  readonly body: z.ZodType | null;
+  readonly query: z.ZodType | null;
+  /** Status of success, and the schema of its body. */
+  readonly answer: { readonly status: number; readonly schema: z.ZodType | null; readonly says: string };
+  /** The refusals it can give beside those that every route can. */
+  readonly problems: readonly ProblemCode[];
+  handle(call: Call<unknown, unknown>, caller: Caller | null): Promise<Response>;
+}
+
+interface Definition<Body extends z.ZodType | null, Query extends z.ZodType | null> {
+  readonly method: Method;
+  readonly path: string;
+  readonly group: Route["group"];
+  readonly summary: string;
+  readonly body?: Body;
+  readonly query?: Query;
+  readonly answer: Route["answer"];
+  readonly problems?: readonly ProblemCode[];
+}
+type Parsed<Schema> = Schema extends z.ZodType ? z.infer<Schema> : null;
+
+function row(
+  definition: Definition<z.ZodType | null, z.ZodType | null>,
+  access: Access,
+  handle: Route["handle"],
+): Route {
+  return { body: null, query: null, problems: [], ...definition, access, handle };
+}
+
+/** A route that anyone may call. */
+export function open<Body extends z.ZodType | null = null, Query extends z.ZodType | null = null>(
+  definition: Definition<Body, Query>,
+  handle: (call: Call<Parsed<Body>, Parsed<Query>>) => Promise<Response>,
+): Route {
+  return row(definition, "anyone", (call) => handle(call as Call<Parsed<Body>, Parsed<Query>>));
+}
+
+/** A route that needs a token: of the account, or of the admin API. */
+export function guarded<Body extends z.ZodType | null = null, Query extends z.ZodType | null = null>(
+  access: "account" | "admin",
+  definition: Definition<Body, Query>,
+  handle: (call: Call<Parsed<Body>, Parsed<Query>>, caller: Caller) => Promise<Response>,
+): Route {
+  return row(definition, access, (call, caller) => {
+    if (caller === null) throw new Error(`${definition.path} was reached without its caller`);
+    return handle(call as Call<Parsed<Body>, Parsed<Query>>, caller);
+  });
+}

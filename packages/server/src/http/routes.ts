@@ -1,0 +1,82 @@
+/** The table of routes: everything this server answers, in one list. */
+import type { ClientAction } from "../admin/clients.ts";
+import type { AuditStore } from "../audit/store.ts";
+import type { ClientStore } from "../clients/store.ts";
+import type { Keyring } from "../keys/keyring.ts";
+import type { SessionStore } from "../sessions/store.ts";
+import type { LogInAction } from "../signin/log-in.ts";
+import type { PasswordAction } from "../signin/password.ts";
+import type { RefreshAction } from "../signin/refresh.ts";
+import type { SignUp } from "../signin/sign-up.ts";
+import type { Throttle } from "../throttle/throttle.ts";
+import type { UserStore } from "../users/store.ts";
+import { adminAuditRoute } from "./api/admin-audit.ts";
+import { adminClientRoutes } from "./api/admin-clients.ts";
+import { adminKeyRoutes } from "./api/admin-keys.ts";
+import { adminSessionRoutes } from "./api/admin-sessions.ts";
+import { adminUserRoutes } from "./api/admin-users.ts";
+import { discoveryRoutes } from "./api/discovery.ts";
+import { logInRoute, type SessionRouteOptions } from "./api/log-in.ts";
+import { meRoutes } from "./api/me.ts";
+import { type OperationsServices, operationsRoutes } from "./api/operations.ts";
+import { pageRoutes } from "./api/pages.ts";
+import { refreshRoute } from "./api/refresh.ts";
+import { sessionRoutes } from "./api/sessions.ts";
+import { signUpRoute } from "./api/users.ts";
+import { openApi } from "./openapi.ts";
+import { open, type Route } from "./route.ts";
+
+export interface RouteServices extends OperationsServices {
+  readonly users: UserStore;
+  readonly sessions: SessionStore;
+  readonly clients: ClientStore;
+  readonly audit: AuditStore;
+  readonly keyring: Keyring;
+  readonly throttle: Throttle;
+  readonly signUp: SignUp;
+  readonly logIn: LogInAction;
+  readonly refresh: RefreshAction;
+  readonly passwords: PasswordAction;
+  readonly clientAction: ClientAction;
+}
+
+export interface RouteOptions extends SessionRouteOptions {
+  readonly issuer: string;
+  readonly signup: "open" | "closed";
+  readonly version: string;
+}
+
+export function createRoutes(services: RouteServices, options: RouteOptions): readonly Route[] {
+  const api: readonly Route[] = [
+    signUpRoute({ ...services, signup: options.signup }),
+    logInRoute(services, options),
+    refreshRoute(services, options),
+    ...sessionRoutes(services.sessions, options.base),
+    ...meRoutes(services),
+    ...adminUserRoutes(services.users),
+    ...adminSessionRoutes(services.sessions),
+    ...adminKeyRoutes(services.keyring),
+    ...adminClientRoutes(services.clients, services.clientAction),
+    adminAuditRoute(services.audit),
+    ...discoveryRoutes(services.keyring, options.issuer),
+    ...operationsRoutes(services),
+  ];
+  let document: string | undefined;
+  const description: Route = open(
+    {
+      method: "GET",
+      path: "/openapi.json",
+      group: "Operations",
+      summary: "This API as OpenAPI 3.1",
+      answer: { status: 200, schema: null, says: "OpenAPI 3.1." },
+    },
+    async () => {
+      document ??= JSON.stringify(openApi([...api, description], options));
+      return new Response(document, {
+        headers: { "content-type": "application/json", "access-control-allow-origin": "*" },
+      });
+    },
+  );
+  const described = [...api, description];
+  return [...described, ...pageRoutes(described, options)];
+}

@@ -1,0 +1,63 @@
+/** The socket: a Node HTTP server around the handler, with bounds on what a connection may do, and an end that drains. */
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { getRequestListener } from "@hono/node-server";
+import type { Handler } from "./http/app.ts";
+import { problem } from "./http/problem.ts";
+import { StartRefused } from "./prelude/fault.ts";
+
+export interface Listening {
+  readonly port: number;
+  /** Until then, everything is answered with 503. */
+  answerWith(handler: Handler): void;
+  /** Takes no new connections, waits for requests under way (at most `graceMs`), then cuts what is left. */
+  close(graceMs: number): Promise<void>;
+}
+
+const BOUNDS = { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000, maxHeaderSize: 16_384 };
+
+/** What a failed listen means to the operator, by its code. */
+const LISTEN_FAULTS: Record<string, (host: string, port: number) => string> = {
+  EADDRINUSE: (host, port) => `Port ${port} on ${host} is in use: another server has it. Set MAPAE_PORT to a free one.`,
+  EACCES: (_host, port) => `Port ${port} may not be used by this account. Set MAPAE_PORT to one above 1023.`,
+  EADDRNOTAVAIL: (host) => `MAPAE_HOST ${host} is no address of this machine.`,
+  ENOTFOUND: (host) => `MAPAE_HOST ${host} is no address of this machine.`,
+};
+
+/** Binds the port. Throws `StartRefused` where it cannot be had. */
+export async function listen(host: string, port: number): Promise<Listening> {
+  let answer: Handler = async () => problem("unavailable", { detail: "The server is starting.", retryAfter: 1 });
+  const listener = getRequestListener(
+    (request, env) =>
+      answer(request, { remoteAddress: "incoming" in env ? env.incoming.socket.remoteAddress : undefined }),
+    { overrideGlobalObjects: false },
+  );
+  const server = createServer(BOUNDS, listener);
+  await bind(server, host, port);
+  return {
+    port: (server.address() as AddressInfo).port,
+    answerWith: (handler) => {
+      answer = handler;
+    },
+    close: (graceMs) =>
+      new Promise((resolve) => {
+        const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+        server.close(() => {
+          clearTimeout(cut);
+          resolve();
+        });
+        server.closeIdleConnections();
+      }),
+  };
+}
+
+function bind(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      const says =
+        LISTEN_FAULTS[error.code ?? ""]?.(host, port) ?? `Cannot listen on ${host}:${port}: ${error.message}`;
+      reject(new StartRefused(says));
+    });
+    server.listen(port, host, resolve);
+  });
+}

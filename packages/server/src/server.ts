@@ -1,0 +1,208 @@
+/**
+ * The only place that puts things together: from the configuration to a server that answers requests.
+ *
+ *   storage ─► vault ─► keyring ─► access tokens ─┐
+ *      └─► revocation (live set)                  ├─► sign up, log in, refresh ─► routes ─► handler
+ *      └─► passwords, throttle ───────────────────┘
+ */
+import { availableParallelism } from "node:os";
+import type { Logger } from "pino";
+import { type ClientAction, createClientAction } from "./admin/clients.ts";
+import type { Config } from "./config.ts";
+import { firstStart } from "./first-start.ts";
+import { createAddressReader } from "./http/address.ts";
+import { JWKS_MAX_AGE_SECONDS } from "./http/api/discovery.ts";
+import { createApp, type Handler } from "./http/app.ts";
+import { createAuthenticator } from "./http/authenticate.ts";
+import { createOriginPolicy } from "./http/origin.ts";
+import { createRoutes } from "./http/routes.ts";
+import { isShared, type Keyring, openKeyring } from "./keys/keyring.ts";
+import { maintain, startMaintenance } from "./maintenance.ts";
+import { createMetrics } from "./metrics.ts";
+import { createHashAdmission, hashSlots } from "./passwords/admission.ts";
+import { argon2Parameters } from "./passwords/hash.ts";
+import { openPasswordLists } from "./passwords/lists.ts";
+import { createPasswords, type Passwords } from "./passwords/passwords.ts";
+import { checkPassword } from "./passwords/rules.ts";
+import { contextWords } from "./passwords/words.ts";
+import { placesIn } from "./places.ts";
+import type { Secret } from "./prelude/secret.ts";
+import { Secret as SecretValue } from "./prelude/secret.ts";
+import { systemSleep, systemWorld, type World } from "./prelude/world.ts";
+import { LiveSet } from "./revocation/live-set.ts";
+import { createIssuer } from "./signin/issue.ts";
+import { createLogIn } from "./signin/log-in.ts";
+import { createPasswordAction, type PasswordAction } from "./signin/password.ts";
+import { createRefresh } from "./signin/refresh.ts";
+import { type CheckPassword, createSignUp, type SignUp } from "./signin/sign-up.ts";
+import { openMemoryThrottle } from "./storage/memory/throttle.ts";
+import { openStorage } from "./storage/open.ts";
+import type { Storage } from "./storage/storage.ts";
+import { createThrottle } from "./throttle/throttle.ts";
+import { createAccessTokens } from "./tokens/access-token.ts";
+import { readOrMakeSecret } from "./vault/secret-file.ts";
+import { openVault, type Vault } from "./vault/vault.ts";
+import { VERSION } from "./version.ts";
+
+/** How far a verifier's clock may be off before a retired key's last tokens are in doubt. */
+const TOLERANCE_SECONDS = 60;
+/** A key is published this long before it signs: many times what a verifier keeps a key set for. */
+const PUBLISH_LEAD_MS = 12 * JWKS_MAX_AGE_SECONDS * 1000;
+/** The longest that a log-in waits for its turn to be hashed; beyond it the answer is 503. */
+const HASH_WAIT_MS = 1800;
+
+/** What the command line's local socket may use besides the handler. */
+export interface Operations {
+  readonly storage: Storage;
+  readonly vault: Vault;
+  readonly keyring: Keyring;
+  readonly passwords: Passwords;
+  readonly passwordAction: PasswordAction;
+  readonly signUp: SignUp;
+  readonly clientAction: ClientAction;
+  readonly issuer: string;
+  readonly audience: string;
+  readonly world: World;
+}
+
+export interface MapaeServer {
+  readonly handler: Handler;
+  readonly operations: Operations;
+  /** The example resource server's secret, where this was the first start. */
+  readonly exampleSecret: Secret | null;
+  /** Answers /readyz with 503 from now on, so that load balancers send no more. */
+  drain(): void;
+  /** Ends what runs in the background and closes the store. Requests under way must be over. */
+  close(): Promise<void>;
+}
+
+export interface ServerParts {
+  readonly config: Config;
+  /** The issuer where the configuration leaves it open. */
+  readonly issuer: string;
+  readonly logger: Logger;
+  readonly world?: World;
+}
+
+function secretsOf(config: Config, world: World): readonly Secret[] {
+  if (config.secret !== null) return config.secret;
+  // What lives in memory only may be wrapped by a secret that does too.
+  if (config.databaseUrl === "memory:") return [new SecretValue(world.random.bytes(32).toString("base64url"))];
+  return readOrMakeSecret(placesIn(config.data).secret, world.random).secrets;
+}
+
+export async function openServer(parts: ServerParts): Promise<MapaeServer> {
+  const { config, logger, world = systemWorld } = parts;
+  const issuer = config.issuer ?? parts.issuer;
+  const audience = config.audience ?? issuer;
+  const adminAudience = `${issuer}/admin`;
+  const path = new URL(issuer).pathname;
+  const base = path === "/" ? "" : path;
+  const secrets = secretsOf(config, world);
+  const storage = await openStorage(config.databaseUrl ?? `sqlite:${placesIn(config.data).database}`, world);
+  try {
+    const vault = await openVault(storage.vault, secrets, world);
+    const live = await LiveSet.load(storage.revocation);
+    const keyring = await openKeyring(
+      storage.keys,
+      vault,
+      {
+        alg: config.signingAlg,
+        rotateAfterMs: config.keyRotation,
+        publishLeadMs: PUBLISH_LEAD_MS,
+        toleranceSeconds: TOLERANCE_SECONDS,
+        sharedSecrets: config.sharedSecret ?? [],
+      },
+      world,
+    );
+    const admission = createHashAdmission({
+      slots: config.hashConcurrency || hashSlots({ cores: availableParallelism() }),
+      clock: world.clock,
+      maxWait: HASH_WAIT_MS,
+    });
+    const passwords = createPasswords({
+      pepper: {
+        get current() {
+          return vault.current("pepper");
+        },
+        get: (id) => vault.find("pepper", id)?.key,
+      },
+      parameters: argon2Parameters(),
+      admission,
+      random: world.random,
+    });
+    const lists = await openPasswordLists(config.passwordDenylist === null ? [] : [config.passwordDenylist]);
+    const words = contextWords(issuer, config.passwordWords);
+    const check: CheckPassword = (password, about) =>
+      checkPassword(password, { minimum: config.passwordMinLength, words, about, lists });
+    const throttle = createThrottle(openMemoryThrottle(world.clock), config.rateLimit === "on");
+    const tokens = createIssuer(createAccessTokens(keyring, { issuer, ttlMs: config.accessTtl }, world), vault);
+    const signUp = createSignUp(storage.users, passwords, check, world);
+    const passwordAction = createPasswordAction({ users: storage.users, passwords, check, throttle });
+    const clientAction = createClientAction(storage.clients, adminAudience, world);
+    const logIn = createLogIn(
+      { ...storage, passwords, throttle, issuer: tokens, vault, world, sleep: systemSleep },
+      {
+        audience,
+        limit: { max: config.sessionLimit, action: config.sessionLimitAction, per: config.sessionLimitPer },
+        idleMs: config.refreshIdle,
+        sessionMs: config.sessionTtl,
+        floorMs: config.loginFloor,
+      },
+    );
+    const refresh = createRefresh(
+      { ...storage, issuer: tokens, vault },
+      { graceMs: config.refreshGrace, idleMs: config.refreshIdle, audience, adminAudience },
+    );
+    const exampleSecret = await firstStart(storage.clients, clientAction);
+    const metrics = createMetrics({ hashing: () => admission.metrics(), revocations: () => live.size });
+    let draining = false;
+    const routes = createRoutes(
+      {
+        ...storage,
+        keyring,
+        throttle,
+        signUp,
+        logIn,
+        refresh,
+        passwords: passwordAction,
+        clientAction,
+        check: () => storage.check(),
+        draining: () => draining,
+        metrics: () => metrics.text(),
+      },
+      { issuer, base, now: () => world.clock.now(), signup: config.signup, version: VERSION },
+    );
+    const handler = createApp({
+      routes,
+      base,
+      authenticator: createAuthenticator(
+        { keyring, live, sessions: storage.sessions, clock: world.clock },
+        { issuer, audience, adminAudience, sharedSecret: isShared(config.signingAlg) },
+      ),
+      origins: createOriginPolicy(issuer, config.corsOrigins),
+      addresses: createAddressReader(config.trustedProxies),
+      metricsTokens: config.metricsToken ?? [],
+      logger,
+      world,
+      observe: metrics.observe,
+    });
+    const upkeep = { storage, keyring, live, clock: world.clock };
+    const maintenance = startMaintenance(() => maintain(upkeep, config), logger);
+    return {
+      handler,
+      operations: { storage, vault, keyring, passwords, passwordAction, signUp, clientAction, issuer, audience, world },
+      exampleSecret,
+      drain: () => {
+        draining = true;
+      },
+      close: async () => {
+        await maintenance.stop();
+        await storage.close();
+      },
+    };
+  } catch (error) {
+    await storage.close();
+    throw error;
+  }
+}

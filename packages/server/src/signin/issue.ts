@@ -1,0 +1,49 @@
+/** From a standing (grant, session, user, position) to the tokens that its client gets. */
+import type { Standing } from "../grants/grant.ts";
+import type { AccessTokens } from "../tokens/access-token.ts";
+import { formatDeviceToken } from "../tokens/device-token.ts";
+import { formatRefreshToken } from "../tokens/refresh-token.ts";
+import type { Vault } from "../vault/vault.ts";
+
+export interface IssuedTokens {
+  readonly accessToken: string;
+  /** Seconds. */
+  readonly expiresIn: number;
+  readonly scope: readonly string[];
+  readonly refreshToken: string;
+  /** When the refresh token is of no use any more, if it is not used: Unix milliseconds. */
+  readonly refreshExpiresAt: number;
+}
+
+export interface Issuer {
+  tokens(standing: Standing, audience: string): Promise<IssuedTokens>;
+  deviceToken(standing: Standing): string;
+}
+
+export function createIssuer(accessTokens: AccessTokens, vault: Vault): Issuer {
+  return {
+    tokens: async ({ grant, session, user, position }, audience) => {
+      const access = await accessTokens.issue({
+        sub: user.id,
+        client: grant.client,
+        session: session.id,
+        grant: grant.id,
+        audience,
+        scope: grant.scope,
+        roles: user.roles,
+        authenticatedAt: session.createdAt,
+        amr: session.amr,
+        position,
+        notAfter: session.expiresAt,
+      });
+      return {
+        accessToken: access.token,
+        expiresIn: access.expiresIn,
+        scope: grant.scope,
+        refreshToken: formatRefreshToken(grant, vault),
+        refreshExpiresAt: Math.min(grant.idleExpiresAt, session.expiresAt),
+      };
+    },
+    deviceToken: ({ session }) => formatDeviceToken(session.device.id, session.user, vault),
+  };
+}

@@ -1,0 +1,68 @@
+/** Refresh: a refresh token for an access token and the next refresh token. The rule itself is grants/refresh-rule.ts. */
+import { createHash } from "node:crypto";
+import type { Cause } from "../audit/event.ts";
+import type { ClientStore } from "../clients/store.ts";
+import type { Standing } from "../grants/grant.ts";
+import type { RefreshRefusal, RefreshSettings } from "../grants/refresh-rule.ts";
+import type { GrantStore } from "../grants/store.ts";
+import type { ClientId } from "../prelude/ids.ts";
+import { readDeviceToken } from "../tokens/device-token.ts";
+import { parseRefreshToken } from "../tokens/refresh-token.ts";
+import { ADMIN_ROLE } from "../users/user.ts";
+import type { Vault } from "../vault/vault.ts";
+import type { IssuedTokens, Issuer } from "./issue.ts";
+
+export interface RefreshRequest {
+  readonly refreshToken: string;
+  readonly client: ClientId;
+  /** The audience asked for; `null`: the ordinary one. */
+  readonly audience: string | null;
+  readonly idempotencyKey: string | null;
+  readonly deviceToken: string | null;
+}
+
+export type RefreshResult =
+  | { readonly ok: true; readonly standing: Standing; readonly tokens: IssuedTokens }
+  | ({ readonly ok: false } & (RefreshRefusal | { readonly code: "invalid_audience" }));
+
+export interface RefreshActionSettings extends RefreshSettings {
+  readonly audience: string;
+  /** The audience of the admin API: only for users with the role, and never sent to a resource server. */
+  readonly adminAudience: string;
+}
+
+export type RefreshAction = (request: RefreshRequest, cause: Cause) => Promise<RefreshResult>;
+
+export function createRefresh(
+  services: { grants: GrantStore; clients: ClientStore; issuer: Issuer; vault: Vault },
+  settings: RefreshActionSettings,
+): RefreshAction {
+  const { grants, clients, issuer, vault } = services;
+  const known = async (audience: string): Promise<boolean> =>
+    audience === settings.audience ||
+    audience === settings.adminAudience ||
+    (await clients.audiences()).includes(audience);
+
+  return async (request, cause) => {
+    const parts = parseRefreshToken(request.refreshToken, vault);
+    if (parts === undefined) return { ok: false, code: "invalid_refresh_token" };
+    const audience = request.audience ?? settings.audience;
+    // ASVS 9.2.4: an audience that nobody registered would name whoever claims it later. Refused before anything moves.
+    if (!(await known(audience))) return { ok: false, code: "invalid_audience" };
+    const used = await grants.use(
+      {
+        secretId: parts.secretId,
+        generation: parts.generation,
+        client: request.client,
+        proof: request.idempotencyKey === null ? null : createHash("sha256").update(request.idempotencyKey).digest(),
+        device: readDeviceToken(request.deviceToken, vault)?.device ?? null,
+        macKey: vault.current("refresh-mac").id,
+        requiredRole: audience === settings.adminAudience ? ADMIN_ROLE : null,
+      },
+      settings,
+      cause,
+    );
+    if (!used.allow) return { ok: false, ...used.refusal };
+    return { ok: true, standing: used.standing, tokens: await issuer.tokens(used.standing, audience) };
+  };
+}

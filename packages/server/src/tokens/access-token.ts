@@ -1,0 +1,75 @@
+/**
+ * The access token (RFC 9068): made here, and believed here by the same rules that every verifier applies.
+ */
+
+import type { AccessTokenClaims } from "@mapae/verifier";
+import { signJws } from "@mapae/verifier/jose";
+import type { Keyring } from "../keys/keyring.ts";
+import type { World } from "../prelude/world.ts";
+import type { Position } from "../revocation/entry.ts";
+
+export interface AccessTokenSubject {
+  readonly sub: string;
+  readonly client: string;
+  readonly session: string;
+  /** The grant's public id. */
+  readonly grant: string;
+  readonly audience: string;
+  readonly scope: readonly string[];
+  readonly roles: readonly string[];
+  /** Unix milliseconds of the log-in. */
+  readonly authenticatedAt: number;
+  readonly amr: readonly string[];
+  /** The log's position when the state was read, in the same transaction. */
+  readonly position: Position;
+  /** Unix milliseconds after which no token of the session may be alive. */
+  readonly notAfter: number;
+}
+
+export interface IssuedToken {
+  readonly token: string;
+  readonly jti: string;
+  /** Seconds. */
+  readonly expiresIn: number;
+}
+
+export interface AccessTokens {
+  issue(subject: AccessTokenSubject): Promise<IssuedToken>;
+}
+
+/** RFC 9068 §2.1. */
+export const ACCESS_TOKEN_TYPE = "at+jwt";
+
+export function createAccessTokens(
+  keyring: Keyring,
+  settings: { readonly issuer: string; readonly ttlMs: number },
+  world: World,
+): AccessTokens {
+  return {
+    issue: async (subject) => {
+      const now = Math.floor(world.clock.now() / 1000);
+      // A token does not outlive its session: the last ones are short.
+      const lasts = Math.min(settings.ttlMs / 1000, Math.ceil(subject.notAfter / 1000) - now);
+      const exp = now + Math.max(1, Math.floor(lasts));
+      const claims: AccessTokenClaims = {
+        iss: settings.issuer,
+        sub: subject.sub,
+        aud: subject.audience,
+        exp,
+        iat: now,
+        jti: world.random.bytes(16).toString("base64url"),
+        client_id: subject.client,
+        sid: subject.session,
+        gid: subject.grant,
+        rsq: [subject.position.epoch, subject.position.seq],
+        auth_time: Math.floor(subject.authenticatedAt / 1000),
+        amr: [...subject.amr],
+        ...(subject.scope.length > 0 ? { scope: subject.scope.join(" ") } : {}),
+        ...(subject.roles.length > 0 ? { roles: [...subject.roles] } : {}),
+      };
+      const signer = keyring.signer(exp);
+      const key = signer instanceof Promise ? await signer : signer;
+      return { token: signJws({ typ: ACCESS_TOKEN_TYPE }, claims, key), jti: claims.jti, expiresIn: exp - now };
+    },
+  };
+}
