@@ -1,0 +1,186 @@
+/**
+ * Reading the database: one statement per question, prepared at its first use. Every question is one statement, so its
+ * answer comes from one snapshot.
+ */
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
+import type { AuditEvent } from "../../audit/event.ts";
+import type { AuditFilter } from "../../audit/store.ts";
+import type { Client } from "../../clients/client.ts";
+import type { SigningKeyRecord } from "../../keys/signing-key.ts";
+import type { ClientId, SessionId, UserId } from "../../prelude/ids.ts";
+import type { Position, RevocationEntry, RevocationKind } from "../../revocation/entry.ts";
+import type { Session } from "../../sessions/session.ts";
+import type { SessionFilter } from "../../sessions/store.ts";
+import type { UserFilter } from "../../users/store.ts";
+import type { User } from "../../users/user.ts";
+import type { WrappedKey } from "../../vault/store.ts";
+import type { After, Reads } from "../rows.ts";
+import { integer, type Row, text } from "./columns.ts";
+import * as table from "./tables.ts";
+
+/** A condition of a list and what it binds; left out where `false`. */
+type Condition = false | readonly [string, ...SQLInputValue[]];
+
+const SESSION_COLUMNS = `${table.SESSION.of("s")}, ${table.SEEN}`;
+/** A session is live by isLive (sessions/session.ts); the same in SQL, so that a page is full. */
+const LIVE = `s.ended_at IS NULL AND ? < s.expires_at
+  AND ? < (SELECT max(idle_expires_at) FROM grants WHERE session = s.id)`;
+
+export class SqliteReads implements Reads {
+  protected readonly db: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+
+  /** @param db opened with `returnArrays` */
+  constructor(db: DatabaseSync) {
+    this.db = db;
+  }
+
+  protected statement(sql: string): StatementSync {
+    const known = this.#statements.get(sql);
+    if (known !== undefined) return known;
+    const made = this.db.prepare(sql);
+    this.#statements.set(sql, made);
+    return made;
+  }
+
+  protected one<T>(sql: string, of: (row: Row) => T, ...values: SQLInputValue[]): T | undefined {
+    const row = this.statement(sql).get(...values) as unknown as Row | undefined;
+    return row === undefined ? undefined : of(row);
+  }
+
+  protected all<T>(sql: string, of: (row: Row) => T, ...values: SQLInputValue[]): T[] {
+    const rows = this.statement(sql).all(...values) as unknown as Row[];
+    return rows.map((row) => of(row));
+  }
+
+  #listed<T>(select: string, conditions: readonly Condition[], order: string, limit: number, of: (row: Row) => T): T[] {
+    const held = conditions.filter((condition) => condition !== false);
+    const where = held.length === 0 ? "" : `WHERE ${held.map(([sql]) => sql).join(" AND ")}`;
+    const values = held.flatMap(([, ...bound]) => bound);
+    return this.all(`${select} ${where} ORDER BY ${order} LIMIT ?`, of, ...values, limit);
+  }
+
+  /** The position of the last entry of the log. */
+  head(): Position {
+    const of = (row: Row) => ({ epoch: integer(row, 0), seq: integer(row, 1) });
+    const head = this.one("SELECT epoch, seq FROM state", of);
+    if (head === undefined) throw new Error("the database has no state row");
+    return head;
+  }
+
+  dataKeys(): readonly WrappedKey[] {
+    return this.all(`SELECT ${table.DATA_KEY.names} FROM data_keys ORDER BY id`, table.dataKeyOf);
+  }
+
+  keySet(): { version: number; keys: readonly SigningKeyRecord[] } {
+    const rows = this.all(
+      `SELECT state.key_set, ${table.SIGNING_KEY.of("k")}
+       FROM state LEFT JOIN signing_keys k ON k.state <> 'gone' ORDER BY k.created_at, k.kid`,
+      (row) => ({ version: integer(row, 0), key: row[1] === null ? [] : [table.signingKeyOf(row, 1)] }),
+    );
+    return { version: rows[0]?.version ?? 0, keys: rows.flatMap(({ key }) => key) };
+  }
+
+  user(id: UserId): User | undefined {
+    return this.one(`SELECT ${table.USER.names} FROM users WHERE id = ?`, table.userOf, id);
+  }
+
+  userByKey(identifierKey: string): User | undefined {
+    return this.one(`SELECT ${table.USER.names} FROM users WHERE identifier_key = ?`, table.userOf, identifierKey);
+  }
+
+  users({ state, startsWith }: UserFilter, after: After | null, limit: number): readonly User[] {
+    return this.#listed(
+      `SELECT ${table.USER.names} FROM users`,
+      [
+        state === undefined ? ["state <> 'deleted'"] : ["state = ?", state],
+        // U+10FFFF is no character, so no identifier with this beginning sorts behind it.
+        startsWith !== undefined && [
+          "identifier_key >= ? AND identifier_key < ?",
+          startsWith,
+          `${startsWith}\u{10FFFF}`,
+        ],
+        after !== null && ["(created_at, id) > (?, ?)", after.at, after.id],
+      ],
+      "created_at, id",
+      limit,
+      table.userOf,
+    );
+  }
+
+  client(id: ClientId): Client | undefined {
+    return this.one(`SELECT ${table.CLIENT.names} FROM clients WHERE id = ?`, table.clientOf, id);
+  }
+
+  clients(after: After | null, limit: number): readonly Client[] {
+    return this.#listed(
+      `SELECT ${table.CLIENT.names} FROM clients`,
+      [after !== null && ["(created_at, id) > (?, ?)", after.at, after.id]],
+      "created_at, id",
+      limit,
+      table.clientOf,
+    );
+  }
+
+  audiences(): readonly string[] {
+    return this.all("SELECT DISTINCT audience FROM clients WHERE audience IS NOT NULL ORDER BY 1", (row) =>
+      text(row, 0),
+    );
+  }
+
+  session(id: SessionId): Session | undefined {
+    return this.one(`SELECT ${SESSION_COLUMNS} FROM sessions s WHERE s.id = ?`, table.sessionOf, id);
+  }
+
+  unended(user: UserId): readonly Session[] {
+    return this.all(
+      `SELECT ${SESSION_COLUMNS} FROM sessions s
+       WHERE s.user = ? AND s.ended_at IS NULL ORDER BY s.created_at DESC, s.id DESC`,
+      table.sessionOf,
+      user,
+    );
+  }
+
+  sessions({ user, live }: SessionFilter, now: number, after: After | null, limit: number): readonly Session[] {
+    return this.#listed(
+      `SELECT ${SESSION_COLUMNS} FROM sessions s`,
+      [
+        user !== undefined && ["s.user = ?", user],
+        live === true && [LIVE, now, now],
+        after !== null && ["(s.created_at, s.id) < (?, ?)", after.at, after.id],
+      ],
+      "s.created_at DESC, s.id DESC",
+      limit,
+      table.sessionOf,
+    );
+  }
+
+  entries(after: Position, limit: number): readonly RevocationEntry[] {
+    return this.all(
+      `SELECT ${table.ENTRY.names} FROM log WHERE (epoch, seq) > (?, ?) ORDER BY epoch, seq LIMIT ?`,
+      table.entryOf,
+      after.epoch,
+      after.seq,
+      limit,
+    );
+  }
+
+  entryCounts(): Partial<Record<RevocationKind, number>> {
+    const counts = this.all("SELECT kind, count(*) FROM log GROUP BY kind", (row) => [text(row, 0), integer(row, 1)]);
+    return Object.fromEntries(counts) as Partial<Record<RevocationKind, number>>;
+  }
+
+  events({ user, name }: AuditFilter, before: number | null, limit: number): readonly AuditEvent[] {
+    return this.#listed(
+      `SELECT ${table.EVENT.names} FROM audit`,
+      [
+        user !== undefined && ["user = ?", user],
+        name !== undefined && ["name = ?", name],
+        before !== null && ["id < ?", before],
+      ],
+      "id DESC",
+      limit,
+      table.eventOf,
+    );
+  }
+}

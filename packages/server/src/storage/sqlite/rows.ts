@@ -1,0 +1,248 @@
+/**
+ * Writing the database, inside the transaction of the one writer (commit.ts). The head of the log is kept at hand while
+ * a transaction runs and written once at its end.
+ */
+import type { DatabaseSync, SQLInputValue } from "node:sqlite";
+import type { AuditDraft } from "../../audit/event.ts";
+import type { Client } from "../../clients/client.ts";
+import type { Grant } from "../../grants/grant.ts";
+import type { SigningKeyRecord } from "../../keys/signing-key.ts";
+import type { ClientId, GrantId, SessionId } from "../../prelude/ids.ts";
+import type { EndReason, Position, RevocationEntry } from "../../revocation/entry.ts";
+import type { Session } from "../../sessions/session.ts";
+import type { User } from "../../users/user.ts";
+import type { WrappedKey } from "../../vault/store.ts";
+import type { Ended, Held, Rows } from "../rows.ts";
+import { integer, type Row } from "./columns.ts";
+import { SqliteReads } from "./reads.ts";
+import * as table from "./tables.ts";
+
+const HELD = `
+  SELECT ${table.GRANT.of("g")}, ${table.SESSION.of("s")},
+    max(g.used_at, ifnull((SELECT max(used_at) FROM grants o WHERE o.session = s.id AND o.secret_id <> g.secret_id), 0)),
+    max(g.idle_expires_at,
+      ifnull((SELECT max(idle_expires_at) FROM grants o WHERE o.session = s.id AND o.secret_id <> g.secret_id), 0)),
+    ${table.USER.of("u")}
+  FROM grants g JOIN sessions s ON s.id = g.session JOIN users u ON u.id = s.user
+  WHERE g.secret_id = ?`;
+const HELD_SESSION = table.GRANT.count;
+const HELD_USER = HELD_SESSION + table.SESSION.count + 2;
+
+function heldOf(row: Row): Held {
+  return {
+    grant: table.grantOf(row),
+    session: table.sessionOf(row, HELD_SESSION),
+    user: table.userOf(row, HELD_USER),
+  };
+}
+
+export class SqliteRows extends SqliteReads implements Rows {
+  #head: Position;
+  #fresh: RevocationEntry[] = [];
+
+  constructor(db: DatabaseSync) {
+    super(db);
+    this.#head = this.head();
+  }
+
+  /** Writes the head where it moved, and hands over the entries of the transaction. Before its commit. */
+  finish(): readonly RevocationEntry[] {
+    if (this.#fresh.length > 0) this.#run("UPDATE state SET seq = ?", this.#head.seq);
+    return this.#fresh;
+  }
+
+  /** Begins the next transaction's account; `committed` tells how the one before ended. */
+  reset(committed: boolean): void {
+    const moved = this.#fresh.length > 0;
+    this.#fresh = [];
+    if (moved && !committed) this.#head = this.head();
+  }
+
+  #run(sql: string, ...values: SQLInputValue[]): number {
+    return Number(this.statement(sql).run(...values).changes);
+  }
+
+  touch(): void {
+    this.#run("UPDATE state SET seq = seq");
+  }
+
+  // The log and the audit
+
+  position(): Position {
+    return this.#head;
+  }
+
+  addEntry(entry: Omit<RevocationEntry, keyof Position>): void {
+    this.#head = { epoch: this.#head.epoch, seq: this.#head.seq + 1 };
+    const placed = { ...this.#head, ...entry };
+    this.#run(`INSERT INTO log (${table.ENTRY.names}) VALUES (${table.ENTRY.places})`, ...table.entryRow(placed));
+    this.#fresh.push(placed);
+  }
+
+  /** By isForgettable (revocation/expiry.ts). */
+  removeEntries(now: number, limit: number): number {
+    return this.#run(
+      `DELETE FROM log WHERE (epoch, seq) IN (
+         SELECT epoch, seq FROM log WHERE expires < ? AND NOT (kind = 'key' AND EXISTS (
+           SELECT 1 FROM signing_keys WHERE kid = log.value AND state <> 'gone'))
+         ORDER BY expires LIMIT ?)`,
+      now / 1000,
+      limit,
+    );
+  }
+
+  highestExp(): number {
+    return this.one("SELECT ifnull(max(highest_exp), 0) FROM signing_keys", (row) => integer(row, 0)) ?? 0;
+  }
+
+  addEvent(event: AuditDraft, at: number): void {
+    this.#run(`INSERT INTO audit (${table.EVENT.names}) VALUES (${table.EVENT.places})`, ...table.eventRow(event, at));
+  }
+
+  removeEvents(before: number, limit: number): number {
+    return this.#run(
+      "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ? ORDER BY at LIMIT ?)",
+      before,
+      limit,
+    );
+  }
+
+  // Keys
+
+  hasDataKey(id: number): boolean {
+    return this.one("SELECT 1 FROM data_keys WHERE id = ?", () => true, id) ?? false;
+  }
+
+  putDataKey(key: WrappedKey): void {
+    this.#run(
+      `INSERT OR REPLACE INTO data_keys (${table.DATA_KEY.names}) VALUES (${table.DATA_KEY.places})`,
+      ...table.dataKeyRow(key),
+    );
+  }
+
+  putKey(key: SigningKeyRecord): void {
+    // A mark that was raised since the caller read the key stays raised.
+    this.#run(
+      `INSERT INTO signing_keys (${table.SIGNING_KEY.names}) VALUES (${table.SIGNING_KEY.places})
+       ON CONFLICT (kid) DO UPDATE SET alg = excluded.alg, state = excluded.state, public_jwk = excluded.public_jwk,
+         sealed_private = excluded.sealed_private, data_key = excluded.data_key, created_at = excluded.created_at,
+         activated_at = excluded.activated_at, retired_at = excluded.retired_at,
+         highest_exp = max(highest_exp, excluded.highest_exp)`,
+      ...table.signingKeyRow(key),
+    );
+  }
+
+  bumpKeySet(): void {
+    this.#run("UPDATE state SET key_set = key_set + 1");
+  }
+
+  raiseMark(kid: string, exp: number): void {
+    this.#run("UPDATE signing_keys SET highest_exp = ? WHERE kid = ? AND highest_exp < ?", exp, kid, exp);
+  }
+
+  // Users and clients
+
+  addUser(user: User): void {
+    this.#run(`INSERT INTO users (${table.USER.names}) VALUES (${table.USER.places})`, ...table.userRow(user));
+  }
+
+  replaceUser(user: User): void {
+    this.#run(
+      `UPDATE users SET (${table.USER.names}) = (${table.USER.places}) WHERE id = ?`,
+      ...table.userRow(user),
+      user.id,
+    );
+  }
+
+  addClient(client: Client): void {
+    this.#run(
+      `INSERT INTO clients (${table.CLIENT.names}) VALUES (${table.CLIENT.places})`,
+      ...table.clientRow(client),
+    );
+  }
+
+  removeClient(id: ClientId): void {
+    this.#run("DELETE FROM clients WHERE id = ?", id);
+  }
+
+  // Sessions and grants
+
+  addSession(session: Session): void {
+    this.#run(
+      `INSERT INTO sessions (${table.SESSION.names}) VALUES (${table.SESSION.places})`,
+      ...table.sessionRow(session),
+    );
+  }
+
+  endSession(id: SessionId, { at, reason }: Ended): void {
+    this.#run("UPDATE sessions SET ended_at = ?, end_reason = ? WHERE id = ? AND ended_at IS NULL", at, reason, id);
+  }
+
+  endAllSessions(reason: EndReason, now: number): number {
+    return this.#run(
+      `UPDATE sessions SET ended_at = ?, end_reason = CASE WHEN ? < expires_at
+         AND ? < (SELECT max(idle_expires_at) FROM grants WHERE session = sessions.id) THEN ? ELSE 'expired' END
+       WHERE ended_at IS NULL`,
+      now,
+      now,
+      now,
+      reason,
+    );
+  }
+
+  unendedAfter(after: string, limit: number): readonly Session[] {
+    return this.all(
+      `SELECT ${table.SESSION.of("s")}, ${table.SEEN} FROM sessions s
+       WHERE s.ended_at IS NULL AND s.id > ? ORDER BY s.id LIMIT ?`,
+      table.sessionOf,
+      after,
+      limit,
+    );
+  }
+
+  removeSessions(endedBefore: number, limit: number): number {
+    return this.#run(
+      `DELETE FROM sessions WHERE id IN (
+         SELECT id FROM sessions WHERE ended_at IS NOT NULL AND ended_at < ? ORDER BY ended_at LIMIT ?)`,
+      endedBefore,
+      limit,
+    );
+  }
+
+  held(secretId: Buffer): Held | undefined {
+    return this.one(HELD, heldOf, secretId);
+  }
+
+  addGrant(grant: Grant): void {
+    this.#run(`INSERT INTO grants (${table.GRANT.names}) VALUES (${table.GRANT.places})`, ...table.grantRow(grant));
+  }
+
+  replaceGrant(grant: Grant): void {
+    this.#run(
+      `UPDATE grants SET generation = ?, mac_key = ?, rotated_at = ?, proof = ?, used_at = ?, idle_expires_at = ?
+       WHERE secret_id = ?`,
+      grant.generation,
+      grant.macKey,
+      grant.rotatedAt,
+      grant.proof,
+      grant.usedAt,
+      grant.idleExpiresAt,
+      grant.secretId,
+    );
+  }
+
+  endGrant(id: GrantId, { at, reason }: Ended): boolean {
+    return (
+      this.#run("UPDATE grants SET ended_at = ?, end_reason = ? WHERE id = ? AND ended_at IS NULL", at, reason, id) > 0
+    );
+  }
+
+  endGrantsOf(client: ClientId, { at, reason }: Ended): void {
+    this.#run(
+      "UPDATE grants SET ended_at = ?, end_reason = ? WHERE client = ? AND ended_at IS NULL",
+      at,
+      reason,
+      client,
+    );
+  }
+}

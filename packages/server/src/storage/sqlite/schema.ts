@@ -1,0 +1,145 @@
+/**
+ * The database's shape, as numbered steps that only go forward. A step that was released is never edited: the next one
+ * changes what it made.
+ *
+ * Why it is cut like this:
+ *   - A refresh is one `UPDATE` of one `grants` row. Grants are stored in the order of the secret id (`WITHOUT ROWID`),
+ *     so finding and changing it is one descent of one tree, and no index has a column that a refresh changes. That is
+ *     why a session's last use is not stored but computed from its grants.
+ *   - Ids are random text, as the outside knows them; their trees are WITHOUT ROWID for the same reason.
+ *   - The log is stored in its own order, epoch and sequence. Its head stands in `state`, since the last entries may
+ *     have been compacted away.
+ *   - Instants are milliseconds since 1970, `…_exp` and `expires` in the log are seconds, as in the tokens.
+ *   - Lists (`roles`, `scope`, `amr`) and open details are JSON: nothing looks inside them.
+ */
+
+/** "MAPA": tells our files from other SQLite databases. */
+export const APPLICATION_ID = 0x4d415041;
+
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE state (
+    id      INTEGER PRIMARY KEY CHECK (id = 1),
+    epoch   INTEGER NOT NULL,
+    seq     INTEGER NOT NULL,
+    key_set INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE log (
+    epoch   INTEGER NOT NULL,
+    seq     INTEGER NOT NULL,
+    kind    TEXT NOT NULL,
+    value   TEXT NOT NULL,
+    reason  TEXT NOT NULL,
+    at      INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    PRIMARY KEY (epoch, seq)
+  ) STRICT, WITHOUT ROWID;
+  -- compaction
+  CREATE INDEX log_by_expiry ON log (expires);
+
+  CREATE TABLE audit (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    at      INTEGER NOT NULL,
+    name    TEXT NOT NULL,
+    cause   TEXT NOT NULL,
+    user    TEXT,
+    session TEXT,
+    client  TEXT,
+    detail  TEXT NOT NULL
+  ) STRICT;
+  -- retention, and the two filters of the list
+  CREATE INDEX audit_by_time ON audit (at);
+  CREATE INDEX audit_by_user ON audit (user, id) WHERE user IS NOT NULL;
+  CREATE INDEX audit_by_name ON audit (name, id);
+
+  CREATE TABLE data_keys (
+    id         INTEGER PRIMARY KEY,
+    purpose    TEXT NOT NULL,
+    wrapped    BLOB NOT NULL,
+    wrapped_by TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE signing_keys (
+    kid            TEXT PRIMARY KEY,
+    alg            TEXT NOT NULL,
+    state          TEXT NOT NULL,
+    public_jwk     TEXT,
+    sealed_private BLOB,
+    data_key       INTEGER NOT NULL,
+    created_at     INTEGER NOT NULL,
+    activated_at   INTEGER,
+    retired_at     INTEGER,
+    highest_exp    INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE users (
+    id                 TEXT PRIMARY KEY,
+    identifier         TEXT,
+    identifier_key     TEXT UNIQUE,
+    name               TEXT,
+    state              TEXT NOT NULL,
+    roles              TEXT NOT NULL,
+    created_at         INTEGER NOT NULL,
+    updated_at         INTEGER NOT NULL,
+    password           BLOB,
+    credential_version INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX users_by_creation ON users (created_at, id);
+
+  CREATE TABLE clients (
+    id          TEXT PRIMARY KEY,
+    kind        TEXT NOT NULL,
+    name        TEXT NOT NULL,
+    secret_hash BLOB,
+    scope       TEXT NOT NULL,
+    audience    TEXT,
+    created_at  INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX clients_by_creation ON clients (created_at, id);
+
+  -- A client may be deleted while its sessions are kept, so \`client\` refers to nothing.
+  CREATE TABLE sessions (
+    id           TEXT PRIMARY KEY,
+    user         TEXT NOT NULL REFERENCES users (id),
+    client       TEXT NOT NULL,
+    device_id    TEXT NOT NULL,
+    device_name  TEXT NOT NULL,
+    device_class TEXT NOT NULL,
+    address      TEXT,
+    amr          TEXT NOT NULL,
+    created_at   INTEGER NOT NULL,
+    expires_at   INTEGER NOT NULL,
+    ended_at     INTEGER,
+    end_reason   TEXT
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX sessions_by_user ON sessions (user, created_at, id);
+  CREATE INDEX sessions_by_creation ON sessions (created_at, id);
+  -- the sweep: what to mark, and what to forget
+  CREATE INDEX sessions_unended ON sessions (id) WHERE ended_at IS NULL;
+  CREATE INDEX sessions_by_end ON sessions (ended_at) WHERE ended_at IS NOT NULL;
+
+  CREATE TABLE grants (
+    secret_id       BLOB PRIMARY KEY,
+    id              TEXT NOT NULL UNIQUE,
+    session         TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+    client          TEXT NOT NULL,
+    scope           TEXT NOT NULL,
+    rotates         INTEGER NOT NULL,
+    replay_ends     TEXT NOT NULL,
+    generation      INTEGER NOT NULL,
+    mac_key         INTEGER NOT NULL,
+    rotated_at      INTEGER NOT NULL,
+    proof           BLOB,
+    used_at         INTEGER NOT NULL,
+    idle_expires_at INTEGER NOT NULL,
+    created_at      INTEGER NOT NULL,
+    ended_at        INTEGER,
+    end_reason      TEXT
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX grants_by_session ON grants (session);
+  -- the end of a client
+  CREATE INDEX grants_by_client ON grants (client) WHERE ended_at IS NULL;
+  `,
+];

@@ -1,0 +1,67 @@
+/**
+ * The SQLite driver: one file, nothing to install. One thread writes and commits in groups, this one reads.
+ *
+ *   read  ──► a read-only connection on this thread       sees every acknowledged write (WAL)
+ *   write ──► queue.ts ──► writer.ts (worker) ──► commit.ts ──► the step over rows.ts
+ */
+import type { World } from "../../prelude/world.ts";
+import { isBefore, type Position, type RevocationEntry } from "../../revocation/entry.ts";
+import { CommitListeners } from "../listeners.ts";
+import { portsOver } from "../ports.ts";
+import type { Storage } from "../storage.ts";
+import { openReader } from "./connection.ts";
+import { faultOf, reportOf } from "./faults.ts";
+import { lockWriter } from "./lock.ts";
+import { prepare } from "./prepare.ts";
+import { WriteQueue } from "./queue.ts";
+import { SqliteReads } from "./reads.ts";
+
+export async function openSqlite(file: string, world: World): Promise<Storage> {
+  const lock = lockWriter(file);
+  try {
+    prepare(file, world.clock.now());
+    const db = openReader(file);
+    const reads = new SqliteReads(db);
+    const listeners = new CommitListeners();
+    let head: Position = reads.head();
+
+    const tell = (entries: readonly RevocationEntry[]): void => {
+      const news = entries.filter((entry) => isBefore(head, entry));
+      const last = news.at(-1);
+      if (last === undefined) return;
+      head = { epoch: last.epoch, seq: last.seq };
+      listeners.tell(news);
+    };
+    const catchUp = (): void => tell(reads.entries(head, Number.MAX_SAFE_INTEGER));
+    const queue = new WriteQueue({ file, clock: world.clock, onEntries: tell, onRestart: catchUp });
+    await queue.start();
+
+    const read = <T>(query: (reads: SqliteReads) => T): T => {
+      try {
+        return query(reads);
+      } catch (error) {
+        throw faultOf(reportOf(error));
+      }
+    };
+    return portsOver({
+      clock: world.clock,
+      read: async (query) => read(query),
+      write: (name, ...args) => queue.write(name, args),
+      head: () => head,
+      onCommit: (listener) => listeners.add(listener),
+      check: async () => {
+        read((rows) => rows.head());
+        await queue.write("touch", []);
+      },
+      close: async () => {
+        // The writer goes last: it folds the log back into the file, which it cannot beside a reader.
+        db.close();
+        await queue.close();
+        lock.release();
+      },
+    });
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
