@@ -25,7 +25,7 @@ import { openPasswordLists } from "./passwords/lists.ts";
 import { createPasswords, type Passwords } from "./passwords/passwords.ts";
 import { checkPassword } from "./passwords/rules.ts";
 import { contextWords } from "./passwords/words.ts";
-import { placesIn } from "./places.ts";
+import { placesIn, preparePlaces } from "./places.ts";
 import type { Secret } from "./prelude/secret.ts";
 import { Secret as SecretValue } from "./prelude/secret.ts";
 import { systemSleep, systemWorld, type World } from "./prelude/world.ts";
@@ -98,8 +98,9 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
   const adminAudience = `${issuer}/admin`;
   const path = new URL(issuer).pathname;
   const base = path === "/" ? "" : path;
+  const address = config.databaseUrl ?? `sqlite:${preparePlaces(config.data).database}`;
   const secrets = secretsOf(config, world);
-  const storage = await openStorage(config.databaseUrl ?? `sqlite:${placesIn(config.data).database}`, world);
+  const storage = await openStorage(address, world);
   try {
     const vault = await openVault(storage.vault, secrets, world);
     const live = await LiveSet.load(storage.revocation);
