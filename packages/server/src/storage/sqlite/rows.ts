@@ -17,24 +17,15 @@ import { integer, type Row } from "./columns.ts";
 import { SqliteReads } from "./reads.ts";
 import * as table from "./tables.ts";
 
+/** A grant with its session, which is as last seen through this grant, its user, and whether the session has other grants. */
 const HELD = `
-  SELECT ${table.GRANT.of("g")}, ${table.SESSION.of("s")},
-    max(g.used_at, ifnull((SELECT max(used_at) FROM grants o WHERE o.session = s.id AND o.secret_id <> g.secret_id), 0)),
-    max(g.idle_expires_at,
-      ifnull((SELECT max(idle_expires_at) FROM grants o WHERE o.session = s.id AND o.secret_id <> g.secret_id), 0)),
-    ${table.USER.of("u")}
+  SELECT ${table.GRANT.of("g")}, ${table.SESSION.of("s")}, g.used_at, g.idle_expires_at, ${table.USER.of("u")},
+    EXISTS (SELECT 1 FROM grants o WHERE o.session = g.session AND o.secret_id <> g.secret_id)
   FROM grants g JOIN sessions s ON s.id = g.session JOIN users u ON u.id = s.user
   WHERE g.secret_id = ?`;
 const HELD_SESSION = table.GRANT.count;
 const HELD_USER = HELD_SESSION + table.SESSION.count + 2;
-
-function heldOf(row: Row): Held {
-  return {
-    grant: table.grantOf(row),
-    session: table.sessionOf(row, HELD_SESSION),
-    user: table.userOf(row, HELD_USER),
-  };
-}
+const HELD_OTHERS = HELD_USER + table.USER.count;
 
 export class SqliteRows extends SqliteReads implements Rows {
   #head: Position;
@@ -210,7 +201,16 @@ export class SqliteRows extends SqliteReads implements Rows {
   }
 
   held(secretId: Buffer): Held | undefined {
-    return this.one(HELD, heldOf, secretId);
+    const of = (row: Row): Held => {
+      const session = table.sessionOf(row, HELD_SESSION);
+      const others = integer(row, HELD_OTHERS) === 1;
+      return {
+        grant: table.grantOf(row),
+        session: others ? (this.session(session.id) ?? session) : session,
+        user: table.userOf(row, HELD_USER),
+      };
+    };
+    return this.one(HELD, of, secretId);
   }
 
   addGrant(grant: Grant): void {

@@ -5,7 +5,7 @@
  * objects with bytes takes 12. Bytes travel as latin1 text, because each small ArrayBuffer is cloned at the price of a
  * long string, and because a Buffer may be a view into a pool of 64 KiB that would be cloned along.
  */
-import type { Cause } from "../../audit/event.ts";
+import type { Actor } from "../../audit/event.ts";
 import type { Standing } from "../../grants/grant.ts";
 import type { RefreshRefusal } from "../../grants/refresh-rule.ts";
 import type { UseOutcome } from "../../grants/store.ts";
@@ -43,6 +43,11 @@ function mapBytes(value: unknown, map: (view: Uint8Array) => Uint8Array): unknow
   return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, mapBytes(field, map)]));
 }
 
+function actorOf(row: Row, at: number): Actor {
+  const kind = text(row, at) as Actor["kind"];
+  return kind === "user" || kind === "administrator" ? { kind, id: asId("user", text(row, at + 1)) } : { kind };
+}
+
 const flatUse: Codec<"use"> = {
   sendArguments: ([presented, settings, cause]) => [
     presented.secretId.toString("latin1"),
@@ -54,7 +59,10 @@ const flatUse: Codec<"use"> = {
     presented.requiredRole,
     settings.graceMs,
     settings.idleMs,
-    cause,
+    cause.actor.kind,
+    "id" in cause.actor ? cause.actor.id : null,
+    cause.address,
+    cause.requestId,
   ],
   receiveArguments: (args) => {
     const row = args as Row;
@@ -70,7 +78,7 @@ const flatUse: Codec<"use"> = {
         requiredRole: textOrNull(row, 6),
       },
       { graceMs: integer(row, 7), idleMs: integer(row, 8) },
-      args[9] as Cause,
+      { actor: actorOf(row, 9), address: textOrNull(row, 11), requestId: textOrNull(row, 12) },
     ];
   },
   sendResult: (outcome) => {
