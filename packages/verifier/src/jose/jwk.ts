@@ -136,8 +136,10 @@ function readPem(pem: string, purpose: Purpose): KeyObject {
 function imported<T>(read: () => T): T {
   try {
     return read();
-  } catch {
-    throw new KeyRefused("key_malformed");
+  } catch (error) {
+    // Node before 24 knows no ML-DSA, and says of its kty that it is none.
+    const unknown = error instanceof TypeError && "code" in error && error.code === "ERR_INVALID_ARG_VALUE";
+    throw new KeyRefused(unknown ? "key_algorithm_unavailable" : "key_malformed");
   }
 }
 

@@ -1,0 +1,93 @@
+/**
+ * The one server that all runtimes talk to: it serves the built libraries and the suite to the browser, and to everyone
+ * the fixture, a JWKS, an address that is down, and the client's login server.
+ */
+import { readFile } from "node:fs/promises";
+import { createServer, type IncomingMessage } from "node:http";
+import { join, normalize } from "node:path";
+import { modelServer } from "../../../packages/client/testing/model-server.ts";
+import { createFixture } from "./fixture.ts";
+
+const ROOT = join(import.meta.dirname, "..", "..", "..");
+const FOLDERS = {
+  "/verifier/": join(ROOT, "packages", "verifier", "dist"),
+  "/client/": join(ROOT, "packages", "client", "dist"),
+  "/suite/": import.meta.dirname,
+};
+const PAGE = `<!doctype html><meta charset="utf-8"><title>runtimes</title><script type="importmap">${JSON.stringify({
+  imports: {
+    "@mapae/verifier": "/verifier/index.js",
+    "@mapae/verifier/fetch": "/verifier/adapters/fetch.js",
+    "@mapae/verifier/jose": "/verifier/jose/index.js",
+    "@mapae/client": "/client/index.js",
+  },
+})}</script>`;
+
+interface Reply {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string | Buffer;
+}
+
+async function file(path: string): Promise<Reply> {
+  for (const [prefix, folder] of Object.entries(FOLDERS)) {
+    if (!path.startsWith(prefix)) continue;
+    const name = normalize(join(folder, path.slice(prefix.length)));
+    if (!name.startsWith(folder) || !/\.m?js$/.test(name)) break;
+    return { status: 200, type: "text/javascript", body: await readFile(name) };
+  }
+  return { status: 404, type: "text/plain", body: "no such file" };
+}
+
+async function bodyOf(request: IncomingMessage): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const part of request) parts.push(part);
+  return Buffer.concat(parts);
+}
+
+export interface Host {
+  readonly base: string;
+  close(): Promise<void>;
+}
+
+export async function startHost(): Promise<Host> {
+  const { fixture, jwks } = createFixture();
+  const json = (value: object): Reply => ({ status: 200, type: "application/json", body: JSON.stringify(value) });
+  const login = modelServer({ now: Date.now }).connect(new Map());
+
+  async function reply(request: IncomingMessage, path: string): Promise<Reply> {
+    if (path === "/") return { status: 200, type: "text/html", body: PAGE };
+    if (path === "/fixture.json") return json(fixture);
+    if (path === "/jwks.json") return json(jwks);
+    if (path === "/down") return { status: 503, type: "text/plain", body: "down" };
+    if (!path.startsWith("/v1/")) return file(path);
+    const { method = "GET" } = request;
+    const headers = new Headers();
+    for (const [name, value] of Object.entries(request.headers)) headers.set(name, String(value));
+    const body = await bodyOf(request);
+    const init = { method, headers, ...(body.length === 0 ? {} : { body: body.toString() }) };
+    const answer = await login(`https://login.example${path}`, init);
+    return {
+      status: answer.status,
+      type: answer.headers.get("content-type") ?? "text/plain",
+      body: Buffer.from(await answer.arrayBuffer()),
+    };
+  }
+
+  const server = createServer((request, response) => {
+    reply(request, request.url ?? "").then(
+      ({ status, type, body }) => response.writeHead(status, { "content-type": type }).end(body),
+      (error: unknown) => response.writeHead(500).end(String(error)),
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  if (typeof address !== "object" || address === null) throw new Error("the host has no address");
+  return {
+    base: `http://127.0.0.1:${address.port}`,
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}

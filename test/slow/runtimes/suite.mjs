@@ -1,0 +1,160 @@
+/**
+ * What the built libraries must do on every runtime: plain JavaScript, run by Node 20, 22, 24, 26 and by Chromium alike.
+ *
+ * The fixture carries tokens with the verdicts that the pinned runtime gave. Another runtime must give the same ones:
+ * whatever accepts a token that the others refuse is a hole, whatever refuses one is an outage.
+ */
+import { createVerifier, requireScope } from "@mapae/verifier";
+import { bearer } from "@mapae/verifier/fetch";
+import { bindKeyAsync, KeyRefused, verifyJwsAsync } from "@mapae/verifier/jose";
+
+function equal(actual, expected, what) {
+  if (actual !== expected) throw new Error(`${what}: ${String(actual)} instead of ${String(expected)}`);
+}
+
+const code = (verdict) => (verdict.ok ? "ok" : verdict.code);
+const octets = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
+
+/** The keys of a case, as JSON can carry them. */
+function keysOf({ jwks, secret, alg, kid }) {
+  return secret === undefined ? { jwks } : { secret: octets(secret), alg, kid };
+}
+
+/** ML-DSA is where the runtime has it, and a runtime may only say so. */
+function isMissing(alg, error) {
+  return alg.startsWith("ML-DSA") && error instanceof KeyRefused && error.code === "key_algorithm_unavailable";
+}
+
+async function verdictsAgree({ issuers, issuer, audience, now }) {
+  let compared = 0;
+  for (const { alg, keys, cases } of issuers) {
+    let verifier;
+    try {
+      verifier = createVerifier({ issuer, audience, keys: keysOf(keys), clock: () => now });
+      await verifier.ready();
+    } catch (error) {
+      // A JWKS whose only key this runtime cannot use says so as the reason of having none.
+      if (alg.startsWith("ML-DSA") && String(error.message).includes("key_algorithm_unavailable")) continue;
+      throw error;
+    }
+    for (const { token, verdict } of cases) {
+      const at = `${alg}, case ${compared}`;
+      const first = code(verifier.verify(token));
+      if (first !== "check_required") equal(first, verdict, at);
+      equal(code(await verifier.check(token)), verdict, at);
+      equal(code(await verifier.check(token)), verdict, `${at}, again`);
+      compared += 1;
+    }
+    verifier.close();
+  }
+  return `${compared} access tokens`;
+}
+
+async function vectorsAgree({ vectors }) {
+  let compared = 0;
+  for (const { jwk, alg, cases } of vectors) {
+    let key;
+    let refusal = null;
+    try {
+      key = await bindKeyAsync(jwk, { alg });
+    } catch (error) {
+      if (isMissing(alg, error)) continue;
+      if (!(error instanceof KeyRefused)) throw error;
+      refusal = error.code;
+    }
+    for (const { token, verdict } of cases) {
+      const actual = refusal ?? code(await verifyJwsAsync(token, ({ kid }) => (kid === key.kid ? key : undefined)));
+      equal(actual, verdict, `${alg}: ${token.slice(0, 40)}`);
+      compared += 1;
+    }
+  }
+  return `${compared} published signatures`;
+}
+
+async function keysComeOverHttp({ issuer, audience, now, live }, base) {
+  let time = now;
+  const verifier = createVerifier({ issuer, audience, keys: { jwksUri: `${base}/jwks.json` }, clock: () => time });
+  equal(code(verifier.verify(live.good)), "keys_unavailable", "before the keys are there");
+  const verdicts = await Promise.all(Array.from({ length: 100 }, () => verifier.check(live.good)));
+  for (const verdict of verdicts) equal(code(verdict), "ok", "with the keys");
+  equal(await verifier.check(live.good), verifier.verify(live.good), "a token that was verified is remembered");
+  equal(Object.isFrozen(verdicts[0].claims), true, "claims are frozen");
+  equal(code(await verifier.check(live.unknown)), "unknown_key", "a key that does not exist");
+  time = now + 301_000;
+  equal(code(await verifier.check(live.good)), "token_expired", "after its time");
+  verifier.close();
+  equal(code(await verifier.check(live.good)), "verifier_closed", "after close()");
+  return "JWKS over HTTP, cache, expiry";
+}
+
+async function outageIsNotRefusal({ issuer, audience, now, live }, base) {
+  const verifier = createVerifier({ issuer, audience, keys: { jwksUri: `${base}/down` }, clock: () => now });
+  let failed = false;
+  await verifier.ready().catch(() => {
+    failed = true;
+  });
+  equal(failed, true, "ready() fails");
+  const reply = await bearer(verifier)()(() => new Response("in"))(request(live.good));
+  equal(reply.status, 503, "an outage");
+  equal(reply.headers.has("retry-after"), true, "Retry-After");
+  verifier.close();
+  return "an outage is 503";
+}
+
+function request(token) {
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  return new Request("https://api.test/orders", { headers });
+}
+
+async function handlersAreGuarded({ issuer, audience, now, live, issuers }) {
+  const [{ keys }] = issuers;
+  const verifier = createVerifier({ issuer, audience, keys: keysOf(keys), clock: () => now });
+  await verifier.ready();
+  const protect = bearer(verifier);
+  const handler = protect()((_, claims) => new Response(claims.sub));
+  const accepted = await handler(request(live.first));
+  equal(accepted.status, 200, "a good token");
+  equal(await accepted.text(), "test-user", "its subject");
+  const refused = await handler(request());
+  equal(refused.status, 401, "no token");
+  equal(refused.headers.get("www-authenticate"), `Bearer realm="${audience}"`, "its challenge");
+  const guarded = protect(requireScope("orders:read"))(() => new Response("in"));
+  equal((await guarded(request(live.first))).status, 403, "a missing scope");
+  verifier.close();
+  return "handlers behind fetch";
+}
+
+async function clientSignsIn(_, base) {
+  const { createClient } = await import("@mapae/client");
+  const endings = [];
+  const client = createClient({ server: base, onSignedOut: (ended) => endings.push(ended) });
+  const kim = { identifier: `kim-${crypto.randomUUID()}@example.com`, password: "correct horse battery" };
+  equal((await client.signUp(kim)).ok, true, "sign up");
+  equal((await client.signIn(kim)).ok, true, "sign in");
+  const replies = await Promise.all(Array.from({ length: 20 }, () => client.fetch(`${base}/v1/me`)));
+  for (const reply of replies) equal(reply.status, 200, "a call with the token");
+  await client.signOut();
+  equal(await client.session(), null, "signed out");
+  equal(endings.length, 1, "told once");
+  client.close();
+  return "the client signs in, calls and signs out";
+}
+
+const STEPS = [verdictsAgree, vectorsAgree, keysComeOverHttp, outageIsNotRefusal, handlersAreGuarded, clientSignsIn];
+
+/**
+ * @param {string} base address of the host that serves the fixture
+ * @returns {Promise<{ step: string, failure: string | null, says: string }[]>}
+ */
+export async function run(base) {
+  const fixture = await (await fetch(`${base}/fixture.json`)).json();
+  const results = [];
+  for (const step of STEPS) {
+    try {
+      results.push({ step: step.name, failure: null, says: await step(fixture, base) });
+    } catch (error) {
+      results.push({ step: step.name, failure: String(error?.stack ?? error), says: "" });
+    }
+  }
+  return results;
+}
