@@ -15,6 +15,7 @@ const BY_ACCESS: Record<Access, readonly ProblemCode[]> = {
   account: ["missing_token", "invalid_token", "session_ended", "forbidden"],
   admin: ["missing_token", "invalid_token", "session_ended", "forbidden"],
   metrics: ["forbidden"],
+  operator: [],
 };
 
 /** Every refusal that a route can give. */

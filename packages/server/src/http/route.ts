@@ -9,8 +9,11 @@ import type { ProblemCode } from "./problem.ts";
 
 export type Method = "GET" | "POST" | "PATCH" | "DELETE";
 
-/** Who may call. `account`: a user's token with the account scope. `admin`: a token of the admin audience. `metrics`: loopback or a credential. */
-export type Access = "anyone" | "account" | "admin" | "metrics";
+/**
+ * Who may call. `account`: a user's token with the account scope. `admin`: a token of the admin audience. `metrics`:
+ * loopback or a credential. `operator`: whoever may open the local socket in the data folder; nobody over the network.
+ */
+export type Access = "anyone" | "account" | "admin" | "metrics" | "operator";
 
 export interface Call<Body, Query> {
   readonly body: Body;
@@ -28,7 +31,15 @@ export interface Route {
   /** With `{name}` for parameters. */
   readonly path: string;
   /** One of the groups of the reference. */
-  readonly group: "Users" | "Sessions" | "Account" | "Administration" | "Discovery" | "Operations" | "Pages";
+  readonly group:
+    | "Users"
+    | "Sessions"
+    | "Account"
+    | "Administration"
+    | "Discovery"
+    | "Operations"
+    | "Operator"
+    | "Pages";
   readonly summary: string;
   readonly access: Access;
   readonly body: z.ZodType | null;
@@ -68,14 +79,29 @@ export function open<Body extends z.ZodType | null = null, Query extends z.ZodTy
   return row(definition, "anyone", (call) => handle(call as Call<Parsed<Body>, Parsed<Query>>));
 }
 
-/** A route that needs a token: of the account, or of the admin API. */
+/** A route that needs a token of the account. */
 export function guarded<Body extends z.ZodType | null = null, Query extends z.ZodType | null = null>(
-  access: "account" | "admin",
   definition: Definition<Body, Query>,
   handle: (call: Call<Parsed<Body>, Parsed<Query>>, caller: Caller) => Promise<Response>,
 ): Route {
-  return row(definition, access, (call, caller) => {
+  return row(definition, "account", (call, caller) => {
     if (caller === null) throw new Error(`${definition.path} was reached without its caller`);
     return handle(call as Call<Parsed<Body>, Parsed<Query>>, caller);
   });
+}
+
+/** A route of the admin API. Who acts stands in the cause: an administrator, or the operator at the local socket. */
+export function administrative<Body extends z.ZodType | null = null, Query extends z.ZodType | null = null>(
+  definition: Definition<Body, Query>,
+  handle: (call: Call<Parsed<Body>, Parsed<Query>>) => Promise<Response>,
+): Route {
+  return row(definition, "admin", (call) => handle(call as Call<Parsed<Body>, Parsed<Query>>));
+}
+
+/** A route of the operator API, which only the local socket answers (operator/). */
+export function operational<Body extends z.ZodType | null = null, Query extends z.ZodType | null = null>(
+  definition: Definition<Body, Query>,
+  handle: (call: Call<Parsed<Body>, Parsed<Query>>) => Promise<Response>,
+): Route {
+  return row(definition, "operator", (call) => handle(call as Call<Parsed<Body>, Parsed<Query>>));
 }

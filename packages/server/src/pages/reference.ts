@@ -8,7 +8,7 @@ export interface Entry {
   readonly method: string;
   readonly path: string;
   readonly summary: string;
-  readonly access: "anyone" | "account" | "admin" | "metrics";
+  readonly access: "anyone" | "account" | "admin" | "metrics" | "operator";
   /** JSON Schema of the body. */
   readonly body: string | null;
   readonly status: number;
@@ -25,6 +25,7 @@ const TEXT = {
       account: "access token",
       admin: "access token of the admin audience",
       metrics: "loopback, or a credential",
+      operator: "the local socket only",
     },
     body: "Body",
     refusals: "Refusals",
@@ -38,6 +39,7 @@ const TEXT = {
       account: "액세스 토큰",
       admin: "관리자용 액세스 토큰",
       metrics: "루프백 또는 자격 증명",
+      operator: "로컬 소켓으로만",
     },
     body: "본문",
     refusals: "거절",

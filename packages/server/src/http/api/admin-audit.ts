@@ -3,7 +3,7 @@ import { z } from "zod";
 import { AUDIT_EVENTS, type AuditEvent, type AuditEventName } from "../../audit/event.ts";
 import type { AuditStore } from "../../audit/store.ts";
 import { json } from "../problem.ts";
-import { guarded, type Route } from "../route.ts";
+import { administrative, type Route } from "../route.ts";
 import { id, page } from "./fields.ts";
 import { time } from "./views.ts";
 
@@ -40,8 +40,7 @@ function eventView(event: AuditEvent): z.infer<typeof eventSchema> {
 }
 
 export function adminAuditRoute(audit: AuditStore): Route {
-  return guarded(
-    "admin",
+  return administrative(
     {
       method: "GET",
       path: "/v1/admin/audit",

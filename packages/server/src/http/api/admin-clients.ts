@@ -5,7 +5,7 @@ import { CLIENT_KINDS, type Client, type ClientKind } from "../../clients/client
 import type { ClientStore } from "../../clients/store.ts";
 import { asId } from "../../prelude/ids.ts";
 import { json, noContent, problem } from "../problem.ts";
-import { guarded, type Route } from "../route.ts";
+import { administrative, type Route } from "../route.ts";
 import { page, scope } from "./fields.ts";
 import { time } from "./views.ts";
 
@@ -39,8 +39,7 @@ export function clientView(client: Client): z.infer<typeof clientSchema> {
 export function adminClientRoutes(clients: ClientStore, action: ClientAction): readonly Route[] {
   const group = "Administration";
   return [
-    guarded(
-      "admin",
+    administrative(
       {
         method: "GET",
         path: "/v1/admin/clients",
@@ -58,8 +57,7 @@ export function adminClientRoutes(clients: ClientStore, action: ClientAction): r
         return json(200, { clients: items.map(clientView), next });
       },
     ),
-    guarded(
-      "admin",
+    administrative(
       {
         method: "POST",
         path: "/v1/admin/clients",
@@ -93,8 +91,7 @@ export function adminClientRoutes(clients: ClientStore, action: ClientAction): r
         return json(201, { client: clientView(made.client), ...secret });
       },
     ),
-    guarded(
-      "admin",
+    administrative(
       {
         method: "DELETE",
         path: "/v1/admin/clients/{id}",

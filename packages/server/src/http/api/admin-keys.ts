@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { KeyRefusal, Keyring } from "../../keys/keyring.ts";
 import { KEY_STATES, type SigningKeyRecord } from "../../keys/signing-key.ts";
 import { json, noContent, problem } from "../problem.ts";
-import { guarded, type Route } from "../route.ts";
+import { administrative, type Route } from "../route.ts";
 import { time } from "./views.ts";
 
 export const keySchema = z.object({
@@ -39,8 +39,7 @@ function answer(refusal: KeyRefusal | null): Response {
 export function adminKeyRoutes(keyring: Keyring): readonly Route[] {
   const group = "Administration";
   return [
-    guarded(
-      "admin",
+    administrative(
       {
         method: "GET",
         path: "/v1/admin/keys",
@@ -50,8 +49,7 @@ export function adminKeyRoutes(keyring: Keyring): readonly Route[] {
       },
       async () => json(200, { keys: keyring.records().map(keyView) }),
     ),
-    guarded(
-      "admin",
+    administrative(
       {
         method: "POST",
         path: "/v1/admin/keys/rotate",
@@ -62,8 +60,7 @@ export function adminKeyRoutes(keyring: Keyring): readonly Route[] {
       },
       async ({ cause }) => json(200, { key: keyView(await keyring.rotate(cause)) }),
     ),
-    guarded(
-      "admin",
+    administrative(
       {
         method: "POST",
         path: "/v1/admin/keys/{kid}/retire",
@@ -75,8 +72,7 @@ export function adminKeyRoutes(keyring: Keyring): readonly Route[] {
       },
       async ({ params, cause }) => answer(await keyring.retire(params.kid ?? "", cause)),
     ),
-    guarded(
-      "admin",
+    administrative(
       {
         method: "POST",
         path: "/v1/admin/keys/{kid}/revoke",

@@ -5,7 +5,7 @@ import { END_REASONS } from "../../revocation/entry.ts";
 import type { Session } from "../../sessions/session.ts";
 import type { SessionStore } from "../../sessions/store.ts";
 import { json, noContent, problem } from "../problem.ts";
-import { guarded, type Route } from "../route.ts";
+import { administrative, type Route } from "../route.ts";
 import { id, page } from "./fields.ts";
 import { invalid } from "./log-in.ts";
 import { sessionSchema, sessionView, time } from "./views.ts";
@@ -29,8 +29,7 @@ export function adminSessionView(session: Session): z.infer<typeof adminSessionS
 
 export function adminSessionRoutes(sessions: SessionStore): readonly Route[] {
   return [
-    guarded(
-      "admin",
+    administrative(
       {
         method: "GET",
         path: "/v1/admin/sessions",
@@ -52,8 +51,7 @@ export function adminSessionRoutes(sessions: SessionStore): readonly Route[] {
         return json(200, { sessions: items.map(adminSessionView), next });
       },
     ),
-    guarded(
-      "admin",
+    administrative(
       {
         method: "DELETE",
         path: "/v1/admin/sessions/{id}",
@@ -69,8 +67,7 @@ export function adminSessionRoutes(sessions: SessionStore): readonly Route[] {
         return noContent();
       },
     ),
-    guarded(
-      "admin",
+    administrative(
       {
         method: "DELETE",
         path: "/v1/admin/sessions",

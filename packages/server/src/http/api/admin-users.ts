@@ -8,7 +8,7 @@ import { asId, type UserId } from "../../prelude/ids.ts";
 import type { UserStore } from "../../users/store.ts";
 import { USER_STATES, type User, type UserChange } from "../../users/user.ts";
 import { json, noContent, problem } from "../problem.ts";
-import { guarded, type Route } from "../route.ts";
+import { administrative, type Route } from "../route.ts";
 import { name, page, role } from "./fields.ts";
 import { userSchema, userView } from "./views.ts";
 
@@ -27,8 +27,7 @@ export function adminUserRoutes(users: UserStore): readonly Route[] {
     return json(200, { user: userView(user) });
   };
   return [
-    guarded(
-      "admin",
+    administrative(
       {
         method: "GET",
         path: "/v1/admin/users",
@@ -54,8 +53,7 @@ export function adminUserRoutes(users: UserStore): readonly Route[] {
         return json(200, { users: items.map(userView), next });
       },
     ),
-    guarded(
-      "admin",
+    administrative(
       {
         method: "GET",
         path: "/v1/admin/users/{id}",
@@ -69,8 +67,7 @@ export function adminUserRoutes(users: UserStore): readonly Route[] {
         return user === undefined ? problem("not_found") : json(200, { user: userView(user) });
       },
     ),
-    guarded(
-      "admin",
+    administrative(
       {
         method: "PATCH",
         path: "/v1/admin/users/{id}",
@@ -92,8 +89,7 @@ export function adminUserRoutes(users: UserStore): readonly Route[] {
         return apply(asId("user", params.id ?? ""), wishes, cause);
       },
     ),
-    guarded(
-      "admin",
+    administrative(
       {
         method: "DELETE",
         path: "/v1/admin/users/{id}",

@@ -17,7 +17,6 @@ export function meRoutes(services: {
   const mine = z.object({ user: userSchema, session: sessionSchema });
   return [
     guarded(
-      "account",
       {
         method: "GET",
         path: "/v1/me",
@@ -32,7 +31,6 @@ export function meRoutes(services: {
       },
     ),
     guarded(
-      "account",
       {
         method: "PATCH",
         path: "/v1/me",
@@ -47,7 +45,6 @@ export function meRoutes(services: {
       },
     ),
     guarded(
-      "account",
       {
         method: "POST",
         path: "/v1/me/password",

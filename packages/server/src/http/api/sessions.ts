@@ -18,7 +18,6 @@ export function sessionRoutes(sessions: SessionStore, base: string): readonly Ro
   const gone = { status: 204, schema: null, says: "It has ended, and no server of this issuer honours it any more." };
   return [
     guarded(
-      "account",
       {
         method: "GET",
         path: "/v1/sessions",
@@ -32,12 +31,10 @@ export function sessionRoutes(sessions: SessionStore, base: string): readonly Ro
       },
     ),
     guarded(
-      "account",
       { method: "DELETE", path: "/v1/sessions/current", group: "Sessions", summary: "Log out here", answer: gone },
       (call, caller) => end({ session: caller.session, owner: caller.user }, call.cause, true),
     ),
     guarded(
-      "account",
       {
         method: "DELETE",
         path: "/v1/sessions/{id}",
@@ -55,7 +52,6 @@ export function sessionRoutes(sessions: SessionStore, base: string): readonly Ro
       },
     ),
     guarded(
-      "account",
       {
         method: "DELETE",
         path: "/v1/sessions",
