@@ -85,6 +85,39 @@ test("a caller that goes away while it waits leaves the queue; one that runs is 
   assert.equal(admission.metrics().aborted, 2);
 });
 
+test("a caller that goes away while its hash runs is not counted as one that left the queue", async () => {
+  const { admission, task, endOne } = stage({ slots: 1 });
+  const gone = new AbortController();
+  const first = admission.run(task);
+  const second = admission.run(task, { signal: gone.signal });
+  await endOne();
+  await first;
+  gone.abort();
+  await endOne();
+  assert.equal((await second).ok, true);
+  assert.equal(admission.metrics().aborted, 0);
+});
+
+test("nobody slips in between a turn that came and the work it begins", async () => {
+  for (let delay = 0; delay < 12; delay++) {
+    const { admission, task, endOne } = stage({ slots: 1 });
+    let live = 0;
+    const counted = async (): Promise<void> => {
+      assert.equal(++live, 1);
+      await task();
+      live--;
+    };
+    const all = [admission.run(counted), admission.run(counted)];
+    const ended = endOne();
+    for (let microtask = 0; microtask < delay; microtask++) await Promise.resolve();
+    all.push(admission.run(counted));
+    await ended;
+    await endOne();
+    await endOne();
+    for (const result of await Promise.all(all)) assert.equal(result.ok, true);
+  }
+});
+
 test("a task that fails frees its slot, and its fault reaches the caller", async () => {
   const { admission, task, endOne } = stage({ slots: 1 });
   const failing = admission.run(() => Promise.reject(new Error("disk")));

@@ -87,6 +87,11 @@ test("bcrypt truncation: a password of 72 bytes matches its hash, the same with 
   assert.equal(await matches(BCRYPT_OF_72, `${"a".repeat(72)}\0`), false);
 });
 
+test("bcrypt repeats a short password with a NUL between: the repetition spelt out does not match", async () => {
+  assert.equal(await matches("$2b$04$.9lcoP/xbaqD7fQtuigFWeE/b9Bzf9eiZbkzQxDSyuYaRyg.brwRK", "abc"), true);
+  assert.equal(await matches("$2b$04$.9lcoP/xbaqD7fQtuigFWeE/b9Bzf9eiZbkzQxDSyuYaRyg.brwRK", "abc\0abc"), false);
+});
+
 test("bcrypt over SHA-256 tells passwords apart beyond the 72nd byte", async () => {
   assert.equal(
     await matches("bcrypt_sha256$$2b$04$KlOv0G8mhBZW8OKfJEzcJuSQM371DF25ujXkDV1An86JRuFs.1RY2", "a".repeat(80)),
@@ -104,6 +109,8 @@ test("hashes that would stall the server or fill its memory are refused before a
   const dear = [
     `$argon2id$v=19$m=4294967295,t=1,p=1$${salt}$${digest}`,
     `$argon2id$v=19$m=65536,t=4294967295,p=1$${salt}$${digest}`,
+    `$argon2id$v=19$m=262145,t=1,p=1$${salt}$${digest}`,
+    `$scrypt$ln=19,r=8,p=1$${salt}$${digest}`,
     `$2b$31$${"a".repeat(21)}u${"a".repeat(31)}`,
     `$2b$15$${"a".repeat(21)}u${"a".repeat(31)}`,
     `$scrypt$ln=20,r=8,p=1$${salt}$${digest}`,
