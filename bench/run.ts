@@ -15,6 +15,10 @@ const BENCHES: Readonly<Record<string, Entry>> = {
     about: "CPU of one access-token verification, beside raw node:crypto, jose, jsonwebtoken and fast-jwt",
     load: () => import("./verify.ts"),
   },
+  refresh: {
+    about: "full HTTP refreshes per second on SQLite, beside the bare rotation on the same file",
+    load: () => import("./refresh.ts"),
+  },
 };
 
 const words = process.argv.slice(2);
