@@ -62,7 +62,7 @@ export interface ResolvedOptions {
   readonly cacheEntries: number;
 }
 
-const OPTION_NAMES = [
+export const OPTION_NAMES = [
   "issuer",
   "audience",
   "keys",
