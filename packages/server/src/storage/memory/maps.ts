@@ -27,7 +27,8 @@ interface Created {
   readonly createdAt: number;
   readonly id: string;
 }
-const oldestFirst = (a: Created, b: Created) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1);
+const byText = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+const oldestFirst = (a: Created, b: Created) => a.createdAt - b.createdAt || byText(a.id, b.id);
 const newestFirst = (a: Created, b: Created) => oldestFirst(b, a);
 const follows = (row: Created, after: After | null, order: typeof oldestFirst) =>
   after === null || order(row, { createdAt: after.at, id: after.id }) > 0;
@@ -143,7 +144,7 @@ export class MapRows implements Rows {
 
   keySet(): { version: number; keys: readonly SigningKeyRecord[] } {
     const keys = [...this.#keys.values()].filter(({ state }) => state !== "gone");
-    keys.sort((a, b) => a.createdAt - b.createdAt || (a.kid < b.kid ? -1 : 1));
+    keys.sort((a, b) => a.createdAt - b.createdAt || byText(a.kid, b.kid));
     return { version: this.#keySetVersion, keys };
   }
 
@@ -280,7 +281,7 @@ export class MapRows implements Rows {
   unendedAfter(after: string, limit: number): readonly Session[] {
     return [...this.#sessions.values()]
       .filter(({ id, ended }) => ended === null && id > after)
-      .sort((a, b) => (a.id < b.id ? -1 : 1))
+      .sort((a, b) => byText(a.id, b.id))
       .slice(0, limit)
       .map((session) => this.#seen(session));
   }

@@ -1,0 +1,75 @@
+/** The contract of clients. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { draft } from "../../audit/event.ts";
+import type { Client } from "../../clients/client.ts";
+import { audit, type Effect } from "../../revocation/effects.ts";
+import { CAUSE, FIRST_PAGE, type Open, otherClient, Stage } from "./stage.ts";
+
+function client(name: string, fields: Partial<Client> = {}): Client {
+  return {
+    id: otherClient(name),
+    kind: "resource_server",
+    name,
+    secretHash: Buffer.alloc(32, name),
+    scope: ["read", "write"],
+    audience: `https://${name}.example`,
+    createdAt: 1,
+    ...fields,
+  };
+}
+
+export function describeClientStore(open: Open): void {
+  describe("clients", () => {
+    test("a client is found as it was made, and its id is taken once", async () => {
+      const stage = await Stage.open(open);
+      const api = client("api");
+      const outcomes = await Promise.all([
+        stage.store.clients.create(api, [audit(draft("client.created", CAUSE))]),
+        stage.store.clients.create({ ...api, name: "another" }, [audit(draft("client.created", CAUSE))]),
+      ]);
+      assert.deepEqual(outcomes, ["created", "id_taken"]);
+      assert.deepEqual(await stage.store.clients.find(api.id), api);
+      assert.equal(await stage.store.clients.find(otherClient("unknown")), undefined);
+      assert.deepEqual(await stage.events(), ["client.created"]);
+      await stage.store.close();
+    });
+
+    test("the list is oldest first, and the audiences are each there once", async () => {
+      const stage = await Stage.open(open);
+      const app = client("app", { kind: "first_party", secretHash: null, audience: null, createdAt: 2 });
+      const twin = client("twin", { audience: "https://api.example", createdAt: 3 });
+      for (const each of [twin, app, client("api")]) await stage.store.clients.create(each, []);
+      const { items } = await stage.store.clients.list(FIRST_PAGE);
+      assert.deepEqual(items, [client("api"), app, twin]);
+      assert.deepEqual(await stage.store.clients.audiences(), ["https://api.example"]);
+      await stage.store.close();
+    });
+
+    test("deleting a client ends its grants, writes what it was given, and leaves other clients' grants", async () => {
+      const stage = await Stage.open(open);
+      const user = await stage.user();
+      const gone = client("gone");
+      await stage.store.clients.create(gone, []);
+      const theirs = await stage.logIn(user.id, { session: { client: gone.id } });
+      const mine = await stage.logIn(user.id);
+      const effects: readonly Effect[] = [
+        { effect: "revoke", kind: "client", value: gone.id, reason: "client_deleted" },
+        audit(draft("client.deleted", CAUSE, { client: gone.id })),
+      ];
+      assert.equal(await stage.store.clients.delete(gone.id, effects), true);
+      assert.equal(await stage.store.clients.delete(gone.id, effects), false);
+      assert.deepEqual(
+        stage.heard.map(({ kind, value }) => [kind, value]),
+        [["client", gone.id]],
+      );
+      assert.deepEqual(await stage.refresh(theirs.standing.grant), {
+        allow: false,
+        refusal: { code: "session_ended", reason: "client_deleted" },
+      });
+      assert((await stage.refresh(mine.standing.grant)).allow);
+      assert.equal(await stage.store.clients.find(gone.id), undefined);
+      await stage.store.close();
+    });
+  });
+}

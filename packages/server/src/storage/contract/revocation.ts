@@ -1,0 +1,121 @@
+/** The contract of the revocation log: gapless, in commit order, told before it is acknowledged, forgotten in time. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { Position, RevocationEntry } from "../../revocation/entry.ts";
+import { signingKey } from "./keys.ts";
+import { CAUSE, type Open, SECOND, Stage } from "./stage.ts";
+
+const START: Position = { epoch: 0, seq: 0 };
+
+export function describeRevocationStore(open: Open): void {
+  describe("revocation log", () => {
+    test("begins empty in an epoch that says when", async () => {
+      const stage = await Stage.open(open);
+      assert.deepEqual(stage.store.revocation.head(), { epoch: Math.floor(stage.clock.now() / 1000), seq: 0 });
+      assert.deepEqual(await stage.store.revocation.after(START, 10), []);
+      await stage.store.close();
+    });
+
+    test("entries are numbered without a gap in commit order, also when many revoke at once", async () => {
+      const stage = await Stage.open(open);
+      const user = await stage.user();
+      const held = await Promise.all(Array.from({ length: 40 }, () => stage.logIn(user.id)));
+      await Promise.all([
+        ...held.map(({ standing }) => stage.store.sessions.end({ session: standing.session.id }, "logout", CAUSE)),
+        ...held.map(({ standing }) => stage.store.sessions.end({ session: standing.session.id }, "admin", CAUSE)),
+        ...Array.from({ length: 40 }, (_, index) =>
+          stage.store.revocation.apply([
+            { effect: "revoke", kind: "token", value: `jti-${index}`, reason: "admin" },
+            { effect: "revoke", kind: "client", value: `client-${index}`, reason: "admin" },
+          ]),
+        ),
+      ]);
+      const entries = await stage.store.revocation.after(START, 1000);
+      const { epoch } = stage.store.revocation.head();
+      assert.deepEqual(
+        entries.map(({ seq }) => seq),
+        Array.from({ length: 120 }, (_, index) => index + 1),
+      );
+      assert.deepEqual(stage.store.revocation.head(), { epoch, seq: 120 });
+      assert.deepEqual(stage.heard, entries);
+      assert.deepEqual(await stage.store.revocation.count(), { session: 40, token: 40, client: 40 });
+      await stage.store.close();
+    });
+
+    test("listeners have heard of an entry, and the head has moved, before its cause is acknowledged", async () => {
+      const stage = await Stage.open(open);
+      const user = await stage.user();
+      await Promise.all(
+        Array.from({ length: 30 }, async () => {
+          const { standing } = await stage.logIn(user.id);
+          await stage.store.sessions.end({ session: standing.session.id }, "logout", CAUSE);
+          const entry = stage.heard.find(({ value }) => value === standing.session.id);
+          assert(entry !== undefined);
+          assert(entry.seq <= stage.store.revocation.head().seq);
+        }),
+      );
+      await stage.store.close();
+    });
+
+    test("apply answers the position of what it wrote", async () => {
+      const stage = await Stage.open(open);
+      const position = await stage.store.revocation.apply([
+        { effect: "revoke", kind: "token", value: "jti", reason: "admin" },
+      ]);
+      assert.deepEqual(position, stage.store.revocation.head());
+      assert.deepEqual([stage.heard[0]?.epoch, stage.heard[0]?.seq], [position.epoch, position.seq]);
+      await stage.store.close();
+    });
+
+    test("reading resumes from a position", async () => {
+      const stage = await Stage.open(open);
+      for (let index = 0; index < 5; index += 1) {
+        await stage.store.revocation.apply([{ effect: "revoke", kind: "token", value: `${index}`, reason: "admin" }]);
+      }
+      const first = await stage.store.revocation.after(START, 2);
+      assert.deepEqual(
+        first.map(({ value }) => value),
+        ["0", "1"],
+      );
+      const rest = await stage.store.revocation.after(first[1] as RevocationEntry, 10);
+      assert.deepEqual(
+        rest.map(({ value }) => value),
+        ["2", "3", "4"],
+      );
+      assert.deepEqual(await stage.store.revocation.after(stage.store.revocation.head(), 10), []);
+      await stage.store.close();
+    });
+
+    test("an entry is remembered until no token can be alive: the highest exp ever signed, tolerance and skew", async () => {
+      const stage = await Stage.open(open);
+      const revoke = () =>
+        stage.store.revocation.apply([{ effect: "revoke", kind: "token", value: "jti", reason: "admin" }]);
+      await revoke();
+      assert.equal(stage.heard.at(-1)?.expires, Math.ceil(stage.clock.now() / 1000));
+      const exp = stage.clock.now() / 1000 + 300;
+      await stage.store.keys.replace(0, [signingKey({ kid: "low" }), signingKey({ kid: "high" })], []);
+      await stage.store.keys.raiseMark("high", exp);
+      await revoke();
+      assert.equal(stage.heard.at(-1)?.expires, exp + 660);
+      stage.clock.advance(961 * SECOND);
+      assert.equal(await stage.store.revocation.compact(), 2);
+      assert.deepEqual(await stage.store.revocation.after(START, 10), []);
+      assert.equal(stage.store.revocation.head().seq, 2);
+      await revoke();
+      assert.equal(stage.store.revocation.head().seq, 3);
+      await stage.store.close();
+    });
+
+    test("a key's entry stays while the key is known to anyone", async () => {
+      const stage = await Stage.open(open);
+      const stolen = signingKey({ kid: "stolen", state: "revoked" });
+      const effect = { effect: "revoke", kind: "key", value: "stolen", reason: "key_revoked" } as const;
+      await stage.store.keys.replace(0, [stolen], [effect]);
+      stage.clock.advance(365 * 24 * 3600 * SECOND);
+      assert.equal(await stage.store.revocation.compact(), 0);
+      await stage.store.keys.replace(1, [{ ...stolen, state: "gone" }], []);
+      assert.equal(await stage.store.revocation.compact(), 1);
+      await stage.store.close();
+    });
+  });
+}
