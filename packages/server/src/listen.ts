@@ -1,20 +1,28 @@
 /** The socket: a Node HTTP server around the handler, with bounds on what a connection may do, and an end that drains. */
-import { createServer, type Server } from "node:http";
+import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { getRequestListener } from "@hono/node-server";
-import type { Handler } from "./http/app.ts";
+import type { App } from "./http/app.ts";
+import { fromMessage } from "./http/incoming.ts";
 import { problem } from "./http/problem.ts";
+import type { Reply } from "./http/reply.ts";
 import { StartRefused } from "./prelude/fault.ts";
 
 export interface Listening {
   readonly port: number;
   /** Until then, everything is answered with 503. */
-  answerWith(handler: Handler): void;
+  answerWith(app: App): void;
   /** Takes no new connections, waits for requests under way (at most `graceMs`), then cuts what is left. */
   close(graceMs: number): Promise<void>;
 }
 
-const BOUNDS = { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000, maxHeaderSize: 16_384 };
+const BOUNDS = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  keepAliveTimeout: 65_000,
+  maxHeaderSize: 16_384,
+  // Two Authorization headers become one that is no bearer token, instead of the first quietly winning.
+  joinDuplicateHeaders: true,
+};
 
 /** What a failed listen means to the operator, by its code. */
 const LISTEN_FAULTS: Record<string, (host: string, port: number) => string> = {
@@ -26,18 +34,18 @@ const LISTEN_FAULTS: Record<string, (host: string, port: number) => string> = {
 
 /** Binds the port. Throws `StartRefused` where it cannot be had. */
 export async function listen(host: string, port: number): Promise<Listening> {
-  let answer: Handler = async () => problem("unavailable", { detail: "The server is starting.", retryAfter: 1 });
-  const listener = getRequestListener(
-    (request, env) =>
-      answer(request, { remoteAddress: "incoming" in env ? env.incoming.socket.remoteAddress : undefined }),
-    { overrideGlobalObjects: false },
-  );
-  const server = createServer(BOUNDS, listener);
+  let app: App = async () => problem("unavailable", { detail: "The server is starting.", retryAfter: 1 });
+  const server = createServer(BOUNDS, (message, response) => {
+    app(fromMessage(message), message.socket).then(
+      (reply) => write(reply, response),
+      () => response.destroy(),
+    );
+  });
   await bind(server, host, port);
   return {
     port: (server.address() as AddressInfo).port,
-    answerWith: (handler) => {
-      answer = handler;
+    answerWith: (ready) => {
+      app = ready;
     },
     close: (graceMs) =>
       new Promise((resolve) => {
@@ -49,6 +57,16 @@ export async function listen(host: string, port: number): Promise<Listening> {
         server.closeIdleConnections();
       }),
   };
+}
+
+function write({ status, headers, cookies, body }: Reply, response: ServerResponse): void {
+  const all: Record<string, string | number | string[]> = headers;
+  if (cookies.length > 0) all["set-cookie"] = cookies;
+  if (body !== null) all["content-length"] = Buffer.byteLength(body);
+  // What was not read of a refused body is cut off with the connection rather than read to its end.
+  if (status === 413 && !response.req.complete) all.connection = "close";
+  response.writeHead(status, all);
+  response.end(body);
 }
 
 function bind(server: Server, host: string, port: number): Promise<void> {

@@ -12,7 +12,7 @@ import type { Config } from "./config.ts";
 import { firstStart } from "./first-start.ts";
 import { createAddressReader } from "./http/address.ts";
 import { JWKS_MAX_AGE_SECONDS } from "./http/api/discovery.ts";
-import { createApp, type Handler } from "./http/app.ts";
+import { type App, createApp, type Handler, handlerOf } from "./http/app.ts";
 import { createAuthenticator } from "./http/authenticate.ts";
 import { createOriginPolicy } from "./http/origin.ts";
 import { createRoutes } from "./http/routes.ts";
@@ -66,6 +66,9 @@ export interface Operations {
 }
 
 export interface MapaeServer {
+  /** Answers what comes through a socket. */
+  readonly app: App;
+  /** The same as a `fetch` handler. */
   readonly handler: Handler;
   readonly operations: Operations;
   /** The example resource server's secret, where this was the first start. */
@@ -174,7 +177,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       },
       { issuer, base, now: () => world.clock.now(), signup: config.signup, version: VERSION },
     );
-    const handler = createApp({
+    const app = createApp({
       routes,
       base,
       authenticator: createAuthenticator(
@@ -191,7 +194,8 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
     const upkeep = { storage, keyring, live, clock: world.clock };
     const maintenance = startMaintenance(() => maintain(upkeep, config), logger);
     return {
-      handler,
+      app,
+      handler: handlerOf(app),
       operations: { storage, vault, keyring, passwords, passwordAction, signUp, clientAction, issuer, audience, world },
       exampleSecret,
       drain: () => {

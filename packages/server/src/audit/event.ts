@@ -28,7 +28,9 @@ export const AUDIT_EVENTS = {
   "key.activated": "A signing key began to sign",
   "key.retired": "A signing key stopped signing",
   "key.revoked": "A signing key was revoked; every token it signed is refused",
+  "token.signed": "An operator signed an access token by hand",
   "revocation.requested": "An operator revoked something by hand",
+  "store.backed_up": "A backup of the database was written",
   "store.restored": "The database was restored from a backup; a new epoch began",
 } as const;
 export type AuditEventName = keyof typeof AUDIT_EVENTS;

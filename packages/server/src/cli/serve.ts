@@ -56,7 +56,7 @@ export async function serve(env: Readonly<Record<string, string | undefined>>): 
     listening = await listen(config.host, config.port);
     const issuer = config.issuer ?? `http://localhost:${listening.port}`;
     const server = await openServer({ config, issuer, logger });
-    listening.answerWith(server.handler);
+    listening.answerWith(server.app);
     greet(config, issuer, server);
     const signal = await stopSignal();
     say(`mapae: ${signal}: finishing what is under way`);

@@ -4,10 +4,11 @@
  * address that is no proxy of ours (RFC 7239 §5.2; RFC 9700 §4.13).
  */
 import { BlockList, isIP } from "node:net";
+import type { HeaderReader } from "./incoming.ts";
 
 export interface AddressReader {
   /** @param peer the address of the connection; `null` where it is not known (mounted in another server) */
-  clientOf(peer: string | null, headers: Headers): string | null;
+  clientOf(peer: string | null, headers: HeaderReader): string | null;
 }
 
 /** Throws TypeError for a text that is no network. */

@@ -13,7 +13,9 @@ import type { EndReason } from "../revocation/entry.ts";
 import type { LiveSet } from "../revocation/live-set.ts";
 import { isLive } from "../sessions/session.ts";
 import type { SessionStore } from "../sessions/store.ts";
+import type { HeaderReader } from "./incoming.ts";
 import { problem } from "./problem.ts";
+import type { Reply } from "./reply.ts";
 
 export interface Caller {
   readonly user: UserId;
@@ -26,13 +28,13 @@ export interface Caller {
 
 export type Authenticated =
   | { readonly ok: true; readonly caller: Caller }
-  | { readonly ok: false; readonly response: Response };
+  | { readonly ok: false; readonly reply: Reply };
 
 export interface Authenticator {
   /** For account routes: the session's ordinary token. */
-  account(headers: Headers): Promise<Authenticated>;
+  account(headers: HeaderReader): Promise<Authenticated>;
   /** For /v1/admin: a token whose only audience is the admin API's. */
-  admin(headers: Headers): Promise<Authenticated>;
+  admin(headers: HeaderReader): Promise<Authenticated>;
 }
 
 export interface AuthenticatorOptions {
@@ -44,9 +46,9 @@ export interface AuthenticatorOptions {
 }
 
 function refuse(reason: EndReason | null): Authenticated {
-  if (reason === null) return { ok: false, response: problem("invalid_token") };
+  if (reason === null) return { ok: false, reply: problem("invalid_token") };
   const headers = { "www-authenticate": 'Bearer realm="mapae", error="invalid_token"' };
-  return { ok: false, response: problem("session_ended", { members: { reason }, headers }) };
+  return { ok: false, reply: problem("session_ended", { members: { reason }, headers }) };
 }
 
 export function createAuthenticator(
@@ -57,11 +59,15 @@ export function createAuthenticator(
   const account = bindClaimRules({ issuer: options.issuer, audience: options.audience });
   const admin = bindClaimRules({ issuer: options.issuer, audience: options.adminAudience });
 
-  const authenticate = async (headers: Headers, rules: ClaimRules, only: string | null): Promise<Authenticated> => {
+  const authenticate = async (
+    headers: HeaderReader,
+    rules: ClaimRules,
+    only: string | null,
+  ): Promise<Authenticated> => {
     const authorization = headers.get("authorization");
     const bearer = readBearer(authorization === null ? [] : [authorization]);
     if (!bearer.ok) {
-      return { ok: false, response: problem(bearer.code === "missing_token" ? "missing_token" : "invalid_token") };
+      return { ok: false, reply: problem(bearer.code === "missing_token" ? "missing_token" : "invalid_token") };
     }
     const jws = parseJws(bearer.token);
     if (!jws.ok) return refuse(null);

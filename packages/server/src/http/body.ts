@@ -1,6 +1,7 @@
 /**
  * Reading a JSON body: type, size, UTF-8, JSON, depth, in this order; each its own problem, none with an effect.
  */
+import type { Incoming } from "./incoming.ts";
 import type { ProblemCode } from "./problem.ts";
 
 export const BODY_LIMIT = 64 * 1024;
@@ -11,11 +12,11 @@ export type ReadBody =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly code: ProblemCode };
 
-export async function readJson(request: Request): Promise<ReadBody> {
+export async function readJson(request: Incoming): Promise<ReadBody> {
   if (!/^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(request.headers.get("content-type") ?? "")) {
     return { ok: false, code: "unsupported_media_type" };
   }
-  const bytes = await readBytes(request);
+  const bytes = await request.read(BODY_LIMIT);
   if (bytes === null) return { ok: false, code: "payload_too_large" };
   try {
     const value: unknown = JSON.parse(utf8.decode(bytes));
@@ -23,21 +24,6 @@ export async function readJson(request: Request): Promise<ReadBody> {
   } catch {
     return { ok: false, code: "malformed_json" };
   }
-}
-
-/** The body, or `null` where it is too large. A declared length is believed: the HTTP layer holds the client to it. */
-async function readBytes(request: Request): Promise<Uint8Array | null> {
-  const declared = request.headers.get("content-length");
-  if (declared !== null) return Number(declared) > BODY_LIMIT ? null : new Uint8Array(await request.arrayBuffer());
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  if (request.body === null) return new Uint8Array();
-  for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array>) {
-    size += chunk.byteLength;
-    if (size > BODY_LIMIT) return null;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }
 
 function depth(value: unknown, left: number): boolean {

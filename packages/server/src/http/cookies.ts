@@ -3,6 +3,7 @@
  * device. All HttpOnly, Secure, SameSite=Strict: no page script and no other site ever sees or sends one. (Browsers
  * treat http://localhost as secure, so that development needs no exception.)
  */
+import type { HeaderReader } from "./incoming.ts";
 
 export const COOKIES = {
   refresh: { name: "__Secure-mapae_refresh", path: "/v1/sessions" },
@@ -14,7 +15,7 @@ type Cookie = keyof typeof COOKIES;
 const MAX_AGE = 400 * 86_400;
 
 /** The value of a cookie of ours; `null` where it is not there. Two of one name: neither (one may be planted). */
-export function readCookie(headers: Headers, cookie: Cookie): string | null {
+export function readCookie(headers: HeaderReader, cookie: Cookie): string | null {
   const header = headers.get("cookie");
   if (header === null) return null;
   const prefix = `${COOKIES[cookie].name}=`;

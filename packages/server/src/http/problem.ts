@@ -3,6 +3,8 @@
  * learns little; what the log learns is the caller's business.
  */
 
+import type { Reply } from "./reply.ts";
+
 interface ProblemRow {
   readonly status: number;
   readonly title: string;
@@ -78,7 +80,7 @@ function challengeOf(code: ProblemCode): string | undefined {
   return undefined;
 }
 
-export function problem(code: ProblemCode, options: ProblemOptions = {}): Response {
+export function problem(code: ProblemCode, options: ProblemOptions = {}): Reply {
   const row = PROBLEMS[code];
   const body = {
     type: "about:blank",
@@ -96,17 +98,5 @@ export function problem(code: ProblemCode, options: ProblemOptions = {}): Respon
   const challenge = challengeOf(code);
   if (challenge !== undefined) headers["www-authenticate"] = challenge;
   if (options.retryAfter !== undefined) headers["retry-after"] = String(Math.max(1, Math.ceil(options.retryAfter)));
-  return new Response(JSON.stringify(body), { status: row.status, headers });
-}
-
-/** A success. What an API answers is nobody's to cache (RFC 6749 §5.1). */
-export function json(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Response {
-  return new Response(JSON.stringify(body), {
-    status,
-    headers: { "content-type": "application/json", "cache-control": "no-store", ...headers },
-  });
-}
-
-export function noContent(): Response {
-  return new Response(null, { status: 204, headers: { "cache-control": "no-store" } });
+  return { status: row.status, headers, cookies: [], body: JSON.stringify(body) };
 }

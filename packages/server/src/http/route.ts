@@ -5,7 +5,9 @@
 import type { z } from "zod";
 import type { Cause } from "../audit/event.ts";
 import type { Caller } from "./authenticate.ts";
+import type { HeaderReader } from "./incoming.ts";
 import type { ProblemCode } from "./problem.ts";
+import type { Reply } from "./reply.ts";
 
 export type Method = "GET" | "POST" | "PATCH" | "DELETE";
 
@@ -19,7 +21,7 @@ export interface Call<Body, Query> {
   readonly body: Body;
   readonly query: Query;
   readonly params: Readonly<Record<string, string>>;
-  readonly headers: Headers;
+  readonly headers: HeaderReader;
   /** On whose behalf and from where, for the audit. */
   readonly cause: Cause;
   /** The network that limits count by. */
@@ -48,7 +50,7 @@ export interface Route {
   readonly answer: { readonly status: number; readonly schema: z.ZodType | null; readonly says: string };
   /** The refusals it can give beside those that every route can. */
   readonly problems: readonly ProblemCode[];
-  handle(call: Call<unknown, unknown>, caller: Caller | null): Promise<Response>;
+  handle(call: Call<unknown, unknown>, caller: Caller | null): Promise<Reply>;
 }
 
 interface Definition<Body extends z.ZodType | null, Query extends z.ZodType | null> {
@@ -74,7 +76,7 @@ function row(
 /** A route that anyone may call. */
 export function open<Body extends z.ZodType | null = null, Query extends z.ZodType | null = null>(
   definition: Definition<Body, Query>,
-  handle: (call: Call<Parsed<Body>, Parsed<Query>>) => Promise<Response>,
+  handle: (call: Call<Parsed<Body>, Parsed<Query>>) => Promise<Reply>,
 ): Route {
   return row(definition, "anyone", (call) => handle(call as Call<Parsed<Body>, Parsed<Query>>));
 }
@@ -82,7 +84,7 @@ export function open<Body extends z.ZodType | null = null, Query extends z.ZodTy
 /** A route that needs a token of the account. */
 export function guarded<Body extends z.ZodType | null = null, Query extends z.ZodType | null = null>(
   definition: Definition<Body, Query>,
-  handle: (call: Call<Parsed<Body>, Parsed<Query>>, caller: Caller) => Promise<Response>,
+  handle: (call: Call<Parsed<Body>, Parsed<Query>>, caller: Caller) => Promise<Reply>,
 ): Route {
   return row(definition, "account", (call, caller) => {
     if (caller === null) throw new Error(`${definition.path} was reached without its caller`);
@@ -93,7 +95,7 @@ export function guarded<Body extends z.ZodType | null = null, Query extends z.Zo
 /** A route of the admin API. Who acts stands in the cause: an administrator, or the operator at the local socket. */
 export function administrative<Body extends z.ZodType | null = null, Query extends z.ZodType | null = null>(
   definition: Definition<Body, Query>,
-  handle: (call: Call<Parsed<Body>, Parsed<Query>>) => Promise<Response>,
+  handle: (call: Call<Parsed<Body>, Parsed<Query>>) => Promise<Reply>,
 ): Route {
   return row(definition, "admin", (call) => handle(call as Call<Parsed<Body>, Parsed<Query>>));
 }
@@ -101,7 +103,7 @@ export function administrative<Body extends z.ZodType | null = null, Query exten
 /** A route of the operator API, which only the local socket answers (operator/). */
 export function operational<Body extends z.ZodType | null = null, Query extends z.ZodType | null = null>(
   definition: Definition<Body, Query>,
-  handle: (call: Call<Parsed<Body>, Parsed<Query>>) => Promise<Response>,
+  handle: (call: Call<Parsed<Body>, Parsed<Query>>) => Promise<Reply>,
 ): Route {
   return row(definition, "operator", (call) => handle(call as Call<Parsed<Body>, Parsed<Query>>));
 }

@@ -24,6 +24,7 @@ import { refreshRoute } from "./api/refresh.ts";
 import { sessionRoutes } from "./api/sessions.ts";
 import { signUpRoute } from "./api/users.ts";
 import { openApi } from "./openapi.ts";
+import { text } from "./reply.ts";
 import { open, type Route } from "./route.ts";
 
 export interface RouteServices extends OperationsServices {
@@ -72,9 +73,7 @@ export function createRoutes(services: RouteServices, options: RouteOptions): re
     },
     async () => {
       document ??= JSON.stringify(openApi([...api, description], options));
-      return new Response(document, {
-        headers: { "content-type": "application/json", "access-control-allow-origin": "*" },
-      });
+      return text(document, { "content-type": "application/json", "access-control-allow-origin": "*" });
     },
   );
   const described = [...api, description];

@@ -1,6 +1,6 @@
 /** `/`: what runs here and what to try first. */
 import { html } from "hono/html";
-import { type Language, page } from "./page.ts";
+import { type Language, type Page, page } from "./page.ts";
 
 const TEXT = {
   en: {
@@ -51,7 +51,7 @@ export interface HomeFacts {
   readonly signup: "open" | "closed";
 }
 
-export function homePage(language: Language, facts: HomeFacts): Promise<Response> {
+export function homePage(language: Language, facts: HomeFacts): Promise<Page> {
   const text = TEXT[language];
   const { issuer } = facts;
   const commands = [

@@ -28,7 +28,13 @@ const POLICY = `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; base-uri '
 
 export type Html = ReturnType<typeof html>;
 
-export async function page(language: Language, title: string, other: string, body: Html): Promise<Response> {
+/** A document and the headers that go with it. */
+export interface Page {
+  readonly html: string;
+  readonly headers: Record<string, string>;
+}
+
+export async function page(language: Language, title: string, other: string, body: Html): Promise<Page> {
   const another = language === "en" ? "한국어" : "English";
   const document = await html`<!doctype html>
 <html lang="${language}">
@@ -44,7 +50,8 @@ ${body}
 </main></body>
 </html>
 `;
-  return new Response(String(document), {
+  return {
+    html: String(document),
     headers: {
       "content-type": "text/html; charset=utf-8",
       "content-security-policy": POLICY,
@@ -54,11 +61,11 @@ ${body}
       "cache-control": "no-store",
       vary: "Accept-Language",
     },
-  });
+  };
 }
 
 /** The language asked for: by the address, else by the browser's order of preference, else English. */
-export function languageOf(asked: string | undefined, headers: Headers): Language {
+export function languageOf(asked: string | undefined, headers: { get(name: string): string | null }): Language {
   const named = LANGUAGES.find((language) => language === asked);
   if (named !== undefined) return named;
   const preferred = (headers.get("accept-language") ?? "")

@@ -1,6 +1,6 @@
 /** `/docs`: the API reference, from the table of routes. */
 import { html } from "hono/html";
-import { type Language, page } from "./page.ts";
+import { type Language, type Page, page } from "./page.ts";
 
 /** What the reference tells of one route. */
 export interface Entry {
@@ -47,7 +47,7 @@ const TEXT = {
   },
 } as const;
 
-export function referencePage(language: Language, entries: readonly Entry[], home: string): Promise<Response> {
+export function referencePage(language: Language, entries: readonly Entry[], home: string): Promise<Page> {
   const text = TEXT[language];
   const groups = Map.groupBy(entries, ({ group }) => group);
   const other = language === "en" ? "?lang=ko" : "?lang=en";

@@ -50,7 +50,8 @@ export function createSignUp(users: UserStore, passwords: Passwords, check: Chec
       password: hash.stored,
       credentialVersion: 1,
     };
-    const created = await users.create(user, [audit(draft("user.created", cause, { user: id }))]);
+    const roles = wish.roles.length > 0 ? { roles: wish.roles.join(" ") } : {};
+    const created = await users.create(user, [audit(draft("user.created", cause, { user: id }, roles))]);
     return created === "created" ? { ok: true, user } : { ok: false, code: "identifier_taken" };
   };
 }

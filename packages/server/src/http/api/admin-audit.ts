@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { AUDIT_EVENTS, type AuditEvent, type AuditEventName } from "../../audit/event.ts";
 import type { AuditStore } from "../../audit/store.ts";
-import { json } from "../problem.ts";
+import { json } from "../reply.ts";
 import { administrative, type Route } from "../route.ts";
 import { id, page } from "./fields.ts";
 import { time } from "./views.ts";

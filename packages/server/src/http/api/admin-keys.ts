@@ -2,7 +2,8 @@
 import { z } from "zod";
 import type { KeyRefusal, Keyring } from "../../keys/keyring.ts";
 import { KEY_STATES, type SigningKeyRecord } from "../../keys/signing-key.ts";
-import { json, noContent, problem } from "../problem.ts";
+import { problem } from "../problem.ts";
+import { json, noContent, type Reply } from "../reply.ts";
 import { administrative, type Route } from "../route.ts";
 import { time } from "./views.ts";
 
@@ -28,7 +29,7 @@ export function keyView(key: SigningKeyRecord): z.infer<typeof keySchema> {
   };
 }
 
-function answer(refusal: KeyRefusal | null): Response {
+function answer(refusal: KeyRefusal | null): Reply {
   if (refusal === null) return noContent();
   if (refusal === "not_found") return problem("not_found");
   return problem("conflict", {

@@ -7,7 +7,8 @@ import type { Cause } from "../../audit/event.ts";
 import { asId, type UserId } from "../../prelude/ids.ts";
 import type { UserStore } from "../../users/store.ts";
 import { USER_STATES, type User, type UserChange } from "../../users/user.ts";
-import { json, noContent, problem } from "../problem.ts";
+import { problem } from "../problem.ts";
+import { json, noContent, type Reply } from "../reply.ts";
 import { administrative, type Route } from "../route.ts";
 import { name, page, role } from "./fields.ts";
 import { userSchema, userView } from "./views.ts";
@@ -16,7 +17,7 @@ const one = z.object({ user: userSchema });
 
 export function adminUserRoutes(users: UserStore): readonly Route[] {
   /** Applies wishes one after the other; the first refusal stops. */
-  const apply = async (id: UserId, wishes: readonly UserChange[], cause: Cause): Promise<Response> => {
+  const apply = async (id: UserId, wishes: readonly UserChange[], cause: Cause): Promise<Reply> => {
     let user: User | undefined = await users.find(id);
     if (user === undefined || user.state === "deleted") return problem("not_found");
     for (const wish of wishes) {

@@ -1,5 +1,6 @@
 /** What verifiers need to find: the keys (RFC 7517) and the metadata (RFC 8414). It lists what exists, nothing else. */
 import type { Keyring } from "../../keys/keyring.ts";
+import { json, type Reply } from "../reply.ts";
 import { open, type Route } from "../route.ts";
 
 /** How long a verifier may keep the key set: far less than a key is published before it signs. */
@@ -8,8 +9,9 @@ export const JWKS_MAX_AGE_SECONDS = 300;
 const CACHED = { "cache-control": `public, max-age=${JWKS_MAX_AGE_SECONDS}`, "access-control-allow-origin": "*" };
 
 export function discoveryRoutes(keyring: Keyring, issuer: string): readonly Route[] {
-  const metadata = async (): Promise<Response> =>
-    Response.json(
+  const metadata = async (): Promise<Reply> =>
+    json(
+      200,
       {
         issuer,
         jwks_uri: `${issuer}/.well-known/jwks.json`,
@@ -18,7 +20,7 @@ export function discoveryRoutes(keyring: Keyring, issuer: string): readonly Rout
         response_types_supported: [],
         grant_types_supported: [],
       },
-      { headers: CACHED },
+      CACHED,
     );
   const document = (path: string, summary: string): Route =>
     open(
@@ -40,7 +42,7 @@ export function discoveryRoutes(keyring: Keyring, issuer: string): readonly Rout
         summary: "The public keys",
         answer: { status: 200, schema: null, says: "A JWK Set (RFC 7517): keys that sign, will sign, or have signed." },
       },
-      async () => Response.json(keyring.jwks(), { headers: CACHED }),
+      async () => json(200, keyring.jwks(), CACHED),
     ),
     document("/.well-known/oauth-authorization-server", "Authorization server metadata"),
     document("/.well-known/openid-configuration", "The same, where OpenID Connect clients look"),

@@ -5,7 +5,8 @@ import type { ClientStore } from "../../clients/store.ts";
 import { asId } from "../../prelude/ids.ts";
 import type { LogInAction, LogInRefusal } from "../../signin/log-in.ts";
 import { deviceCookie, readCookie, setCookie } from "../cookies.ts";
-import { json, problem } from "../problem.ts";
+import { problem } from "../problem.ts";
+import { json, type Reply } from "../reply.ts";
 import { open, type Route } from "../route.ts";
 import { id, identifier, name, password, scope, token } from "./fields.ts";
 import { sessionSchema, sessionView, tokenSchema, tokenView, userSchema, userView } from "./views.ts";
@@ -18,7 +19,7 @@ export interface SessionRouteOptions {
 
 export const mode = z.strictObject({ mode: z.enum(["json", "cookie"]).optional() });
 
-function refusal(result: LogInRefusal): Response {
+function refusal(result: LogInRefusal): Reply {
   switch (result.code) {
     case "invalid_credentials":
       return problem("invalid_credentials");
@@ -35,7 +36,7 @@ function refusal(result: LogInRefusal): Response {
   }
 }
 
-export function invalid(pointer: string, detail: string): Response {
+export function invalid(pointer: string, detail: string): Reply {
   return problem("validation_failed", { members: { faults: [{ pointer, detail }] } });
 }
 
@@ -101,8 +102,8 @@ export function logInRoute(
       });
       if (cookies) {
         const age = (tokens.refreshExpiresAt - options.now()) / 1000;
-        answer.headers.append("set-cookie", setCookie("refresh", options.base, tokens.refreshToken, age));
-        answer.headers.append("set-cookie", deviceCookie(deviceToken, options.base));
+        answer.cookies.push(setCookie("refresh", options.base, tokens.refreshToken, age));
+        answer.cookies.push(deviceCookie(deviceToken, options.base));
       }
       return answer;
     },

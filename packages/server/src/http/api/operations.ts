@@ -1,6 +1,7 @@
 /** For those who run it: is it alive, is it ready, what does it measure. */
 import { Unavailable } from "../../prelude/fault.ts";
-import { json, problem } from "../problem.ts";
+import { problem } from "../problem.ts";
+import { json, text as reply } from "../reply.ts";
 import { open, type Route } from "../route.ts";
 
 export interface OperationsServices {
@@ -55,7 +56,7 @@ export function operationsRoutes(services: OperationsServices): readonly Route[]
         },
         async () => {
           const { type, text } = await services.metrics();
-          return new Response(text, { headers: { "content-type": type, "cache-control": "no-store" } });
+          return reply(text, { "content-type": type, "cache-control": "no-store" });
         },
       ),
       access: "metrics",

@@ -1,13 +1,18 @@
 /** The pages that people read: `/` and `/docs`. */
 import { z } from "zod";
 import { homePage } from "../../pages/home.ts";
-import { languageOf } from "../../pages/page.ts";
+import { languageOf, type Page } from "../../pages/page.ts";
 import { type Entry, referencePage } from "../../pages/reference.ts";
 import { problemsOf } from "../openapi.ts";
 import { PROBLEMS } from "../problem.ts";
+import { type Reply, text } from "../reply.ts";
 import { open, type Route } from "../route.ts";
 
 const query = z.object({ lang: z.string().optional() });
+
+function answerWith({ html, headers }: Page): Reply {
+  return text(html, headers);
+}
 
 function entryOf(route: Route): Entry {
   const { group, method, path, summary, access, answer } = route;
@@ -33,12 +38,12 @@ export function pageRoutes(
   return [
     open(
       { method: "GET", path: "/", group: "Pages", summary: "What runs here", query, answer },
-      ({ query: { lang }, headers }) => homePage(languageOf(lang, headers), options),
+      async ({ query: { lang }, headers }) => answerWith(await homePage(languageOf(lang, headers), options)),
     ),
     open(
       { method: "GET", path: "/docs", group: "Pages", summary: "The API reference", query, answer },
-      ({ query: { lang }, headers }) =>
-        referencePage(languageOf(lang, headers), described.map(entryOf), `${options.issuer}/`),
+      async ({ query: { lang }, headers }) =>
+        answerWith(await referencePage(languageOf(lang, headers), described.map(entryOf), `${options.issuer}/`)),
     ),
   ];
 }

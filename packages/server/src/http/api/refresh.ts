@@ -5,13 +5,14 @@ import { asId } from "../../prelude/ids.ts";
 import type { RefreshAction, RefreshResult } from "../../signin/refresh.ts";
 import type { Throttle } from "../../throttle/throttle.ts";
 import { clearCookie, readCookie, setCookie } from "../cookies.ts";
-import { json, problem } from "../problem.ts";
+import { problem } from "../problem.ts";
+import { json, type Reply } from "../reply.ts";
 import { open, type Route } from "../route.ts";
 import { id, token, url } from "./fields.ts";
 import { invalid, mode, type SessionRouteOptions } from "./log-in.ts";
 import { sessionSchema, sessionView, tokenSchema, tokenView } from "./views.ts";
 
-function refusal(result: RefreshResult & { ok: false }): Response {
+function refusal(result: RefreshResult & { ok: false }): Reply {
   switch (result.code) {
     case "session_ended":
       return problem("session_ended", { members: { reason: result.reason } });
@@ -71,7 +72,7 @@ export function refreshRoute(
         if (!result.ok) {
           const answer = refusal(result);
           if (fromCookie && DEFINITE.includes(result.code)) {
-            answer.headers.append("set-cookie", clearCookie("refresh", options.base));
+            answer.cookies.push(clearCookie("refresh", options.base));
           }
           return answer;
         }
@@ -83,7 +84,7 @@ export function refreshRoute(
         });
         if (fromCookie) {
           const age = (tokens.refreshExpiresAt - options.now()) / 1000;
-          answer.headers.append("set-cookie", setCookie("refresh", options.base, tokens.refreshToken, age));
+          answer.cookies.push(setCookie("refresh", options.base, tokens.refreshToken, age));
         }
         return answer;
       } finally {

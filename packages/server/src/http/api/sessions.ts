@@ -4,15 +4,16 @@ import type { Cause } from "../../audit/event.ts";
 import { asId } from "../../prelude/ids.ts";
 import type { EndTarget, SessionStore } from "../../sessions/store.ts";
 import { clearCookie } from "../cookies.ts";
-import { json, noContent, problem } from "../problem.ts";
+import { problem } from "../problem.ts";
+import { json, noContent, type Reply } from "../reply.ts";
 import { guarded, type Route } from "../route.ts";
 import { sessionSchema, sessionView } from "./views.ts";
 
 export function sessionRoutes(sessions: SessionStore, base: string): readonly Route[] {
-  const end = async (target: EndTarget, cause: Cause, here: boolean): Promise<Response> => {
+  const end = async (target: EndTarget, cause: Cause, here: boolean): Promise<Reply> => {
     await sessions.end(target, "logout", cause);
     const answer = noContent();
-    if (here) answer.headers.append("set-cookie", clearCookie("refresh", base));
+    if (here) answer.cookies.push(clearCookie("refresh", base));
     return answer;
   };
   const gone = { status: 204, schema: null, says: "It has ended, and no server of this issuer honours it any more." };

@@ -1,8 +1,9 @@
 /** `POST /v1/users`: sign up. */
 import { z } from "zod";
-import type { SignUp } from "../../signin/sign-up.ts";
+import type { SignUp, SignUpResult } from "../../signin/sign-up.ts";
 import type { Throttle } from "../../throttle/throttle.ts";
-import { json, problem } from "../problem.ts";
+import { problem } from "../problem.ts";
+import { json, type Reply } from "../reply.ts";
 import { open, type Route } from "../route.ts";
 import { identifier, name, password } from "./fields.ts";
 import { userSchema, userView } from "./views.ts";
@@ -25,20 +26,23 @@ export function signUpRoute(services: { signUp: SignUp; throttle: Throttle; sign
       if (!admission.allowed) return problem("rate_limited", { retryAfter: admission.retryAfter });
       admission.permit.keep();
       const wish = { identifier: body.identifier, password: body.password, name: body.name ?? null, roles: [] };
-      const result = await services.signUp(wish, cause);
-      if (result.ok) return json(201, { user: userView(result.user) });
-      switch (result.code) {
-        case "invalid_identifier":
-          return problem("validation_failed", {
-            members: { faults: [{ pointer: "/identifier", detail: result.message }] },
-          });
-        case "weak_password":
-          return problem("weak_password", { detail: result.message, members: { reason: result.reason } });
-        case "overloaded":
-          return problem("overloaded", { retryAfter: result.retryAfter });
-        case "identifier_taken":
-          return problem("identifier_taken");
-      }
+      return answerSignUp(await services.signUp(wish, cause));
     },
   );
+}
+
+export function answerSignUp(result: SignUpResult): Reply {
+  if (result.ok) return json(201, { user: userView(result.user) });
+  switch (result.code) {
+    case "invalid_identifier":
+      return problem("validation_failed", {
+        members: { faults: [{ pointer: "/identifier", detail: result.message }] },
+      });
+    case "weak_password":
+      return problem("weak_password", { detail: result.message, members: { reason: result.reason } });
+    case "overloaded":
+      return problem("overloaded", { retryAfter: result.retryAfter });
+    case "identifier_taken":
+      return problem("identifier_taken");
+  }
 }
