@@ -44,7 +44,9 @@ export class Connection {
     const token = options.token === undefined ? "" : `Authorization: Bearer ${options.token}\r\n`;
     const body = options.json ?? "";
     const content =
-      options.json === undefined ? "" : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`;
+      options.json === undefined
+        ? ""
+        : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`;
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
       this.#socket.write(`${method} ${path} HTTP/1.1\r\nHost: localhost\r\n${token}${content}\r\n${body}`);

@@ -8,7 +8,7 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { median, pairedRatio, type Report } from "./harness.ts";
-import { closedLoop, Connection, percentile } from "./load.ts";
+import { Connection, closedLoop, percentile } from "./load.ts";
 import { type LoggedIn, logIn, refresh, startLoginServer, temporaryFolder } from "./login-server.ts";
 
 const CONNECTIONS = 64;
@@ -44,7 +44,15 @@ export async function run(report: Report): Promise<void> {
   row("mapae", "cpu", median(mapae.map(({ cpu }) => cpu)), "us");
   row("mapae", "p50", median(mapae.map(({ p50 }) => p50)), "ms");
   row("mapae", "p99", median(mapae.map(({ p99 }) => p99)), "ms");
-  row("mapae", "of limit", pairedRatio(mapae.map(({ perSecond }) => perSecond), bare), "ratio");
+  row(
+    "mapae",
+    "of limit",
+    pairedRatio(
+      mapae.map(({ perSecond }) => perSecond),
+      bare,
+    ),
+    "ratio",
+  );
   row("mapae", "rows added by refreshing", (rows.at(-1) ?? 0) - (rows[0] ?? 0), "rows");
 }
 
@@ -124,7 +132,10 @@ function countRows(file: string): number {
   const db = new DatabaseSync(file, { readOnly: true });
   try {
     const tables = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").all();
-    return tables.reduce((sum, { name }) => sum + Number(db.prepare(`SELECT count(*) AS n FROM "${name}"`).get()?.n), 0);
+    return tables.reduce(
+      (sum, { name }) => sum + Number(db.prepare(`SELECT count(*) AS n FROM "${name}"`).get()?.n),
+      0,
+    );
   } finally {
     db.close();
   }
