@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { testClock } from "../testing/clock.ts";
+import { deferred, testClock, turn } from "../testing/clock.ts";
 import { API, type CookieJar, ISSUER, modelServer, problem } from "../testing/model-server.ts";
 import { type ClientOptions, createClient } from "./client.ts";
 import type { SignedOut } from "./document.ts";
@@ -283,7 +283,7 @@ describe("a lost reply", () => {
       const { client, clock, server, signIn, network, connected, open, endings } = await setUp({ mode });
       await signIn();
       clock.advance(301_000);
-      const reached = Promise.withResolvers<void>();
+      const reached = deferred();
       network(async (input, init) => {
         await connected(input, init);
         reached.resolve();
@@ -406,7 +406,7 @@ describe("signing out", () => {
       clock.advance(301_000);
       network(down);
       const leaving = client.signOut();
-      await new Promise((resolve) => setImmediate(resolve));
+      await turn();
       assert.equal(await client.session(), null);
       assert.deepEqual(await clock.run(leaving), { ok: true, server: "pending" });
       client.close();
@@ -438,16 +438,16 @@ describe("signing out", () => {
     const { client, clock, server, signIn, network, connected } = await setUp();
     const session = await signIn();
     clock.advance(301_000);
-    const gate = Promise.withResolvers<void>();
+    const gate = deferred();
     network(async (input, init) => {
       const response = await connected(input, init);
       if (isRefresh(input)) await gate.promise;
       return response;
     });
     const token = client.accessToken();
-    await new Promise((resolve) => setImmediate(resolve));
+    await turn();
     const out = client.signOut();
-    await new Promise((resolve) => setImmediate(resolve));
+    await turn();
     gate.resolve();
     assert.equal((await clock.run(token)).ok, false);
     assert.deepEqual(await clock.run(out), { ok: true, server: "ended" });

@@ -21,7 +21,7 @@ export interface User {
   readonly [member: string]: unknown;
 }
 
-/** The server's reasons for an end (`reason` of `session_ended`), and this client's own two. */
+/** The server's reasons for an end (`reason` of `session_ended`), and this client's own two at the end. */
 export const END_REASONS = [
   "logout",
   "evicted",
@@ -30,6 +30,9 @@ export const END_REASONS = [
   "password_changed",
   "user_disabled",
   "expired",
+  "client_deleted",
+  "key_revoked",
+  "restored",
   /** Somebody signed in here anew without signing out. */
   "replaced",
   /** The storage was emptied, or the session ended while this client was not looking. */

@@ -72,7 +72,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
   const tabs =
     storage.sharedAs === null
       ? aloneTabs(`mapae:${id}`)
-      : joinTabs(`mapae:${storage.sharedAs}:${name}`, id, clock, (message) => void receive(message).catch(() => {}));
+      : joinTabs(`mapae:${storage.sharedAs}:${name}`, id, clock, receive);
 
   /** Everything that is learnt about who is signed in passes here, so that each change is told exactly once. */
   function observe(text: string | null): Document {
@@ -127,20 +127,21 @@ export function createKeeper(parts: KeeperParts): Keeper {
     return document;
   }
 
-  async function receive(message: TabMessage): Promise<void> {
-    if (closed) return;
+  /** What another tab says; whether it was a token that this tab took. */
+  async function receive(message: TabMessage): Promise<boolean> {
+    if (closed) return false;
     if (message.type === "changed") await look();
     if (message.type === "refused") shelf.refuse(message.token);
     if (message.type === "token") {
       if (seen?.held?.session.id !== message.token.session) await look();
-      shelf.put(message.audience, received(message.token, clock));
+      return shelf.put(message.audience, received(message.token, clock));
     }
     if (message.type === "ask") {
-      const token = seen?.held?.session.id === message.session ? shelf.share(message.audience) : null;
-      tabs.post(
-        token === null ? { type: "none", id: message.id } : { type: "token", audience: message.audience, token },
-      );
+      const { id: answers, audience, session } = message;
+      const token = seen?.held?.session.id === session ? shelf.share(audience) : null;
+      tabs.post(token === null ? { type: "none", id: answers } : { type: "token", audience, token, answers });
     }
+    return false;
   }
 
   /** One attempt at a time for all who wait for the same audience. */
@@ -183,7 +184,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
     // A successor that could not be stored is like a reply that was lost: what is stored stays good for another try.
     await storeSuccessor(held.key, outcome).catch(() => {});
     const shared = taken ? shelf.share(audience) : null;
-    if (shared !== null) tabs.post({ type: "token", audience, token: shared });
+    if (shared !== null) tabs.post({ type: "token", audience, token: shared, answers: null });
     return { kind: "look_again" };
   }
 

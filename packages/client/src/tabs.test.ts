@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { describe, it } from "node:test";
-import { testClock } from "../testing/clock.ts";
+import { deferred, testClock } from "../testing/clock.ts";
 import { API, type CookieJar, ISSUER, modelServer } from "../testing/model-server.ts";
 import { type Client, createClient } from "./client.ts";
 import type { SignedOut } from "./document.ts";
@@ -118,12 +118,16 @@ for (const mode of ["tokens", "cookie"] as const) {
 }
 
 describe("what tabs tell each other", () => {
+  const taking = async () => true;
   const token = { token: "t", session: "s", lifetimeMs: 1, remainingMs: 1, wall: 0 };
 
   it("is read without trust: what is no message is dropped", async () => {
     const name = randomUUID();
     const got: TabMessage[] = [];
-    const tabs = joinTabs(name, "a", systemClock, (message) => got.push(message));
+    const tabs = joinTabs(name, "a", systemClock, async (message) => {
+      got.push(message);
+      return true;
+    });
     const stranger = new BroadcastChannel(name);
     const wrong: unknown[] = [
       null,
@@ -133,13 +137,14 @@ describe("what tabs tell each other", () => {
       { type: "steal" },
       { type: "refused", token: 7 },
       { type: "ask", id: "1" },
-      { type: "token", audience: "", token: { ...token, remainingMs: Number.NaN } },
-      { type: "token", audience: "", token: null },
+      { type: "token", audience: "", token: { ...token, remainingMs: Number.NaN }, answers: null },
+      { type: "token", audience: "", token: null, answers: null },
+      { type: "token", audience: "", token },
     ];
     for (const message of wrong) stranger.postMessage(message);
-    stranger.postMessage({ type: "token", audience: "", token });
+    stranger.postMessage({ type: "token", audience: "", token, answers: null });
     await until(() => got.length > 0);
-    assert.deepEqual(got, [{ type: "token", audience: "", token }]);
+    assert.deepEqual(got, [{ type: "token", audience: "", token, answers: null }]);
     stranger.close();
     tabs.close();
   });
@@ -147,23 +152,27 @@ describe("what tabs tell each other", () => {
   it("a question ends when all have answered, when one has a token, and when a sleeper does not answer", async () => {
     const name = randomUUID();
     const clock = testClock();
-    const asker = joinTabs(name, "asker", clock, () => {});
+    // The channel alone does not keep a process alive, and this clock has no timers.
+    const awake = setInterval(() => {}, 1000);
+    const asker = joinTabs(name, "asker", clock, taking);
     const question = { id: "q", audience: "", session: "s" };
     await clock.run(asker.ask(question));
     const answers: TabMessage[] = [{ type: "none", id: "q" }];
-    const sibling = joinTabs(name, "sibling", systemClock, () => {
+    const sibling = joinTabs(name, "sibling", systemClock, async () => {
       for (const answer of answers) sibling.post(answer);
+      return true;
     });
     await until(
       async () => (await navigator.locks.query()).held?.some((lock) => lock.name === `${name}#sibling`) ?? false,
     );
     await asker.ask(question);
-    answers[0] = { type: "token", audience: "", token };
+    answers[0] = { type: "token", audience: "", token, answers: null };
     await asker.ask(question);
     answers.length = 0;
     const before = clock.now();
     await clock.run(asker.ask(question));
     assert.ok(clock.now() - before >= 250);
+    clearInterval(awake);
     asker.close();
     sibling.close();
   });
@@ -171,22 +180,19 @@ describe("what tabs tell each other", () => {
   it("a lock that a suspended tab never gives back delays the others and does not stop them", async () => {
     const name = randomUUID();
     const clock = testClock();
-    let release = () => {};
-    const stuck = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    const sleeper = joinTabs(name, "sleeper", systemClock, () => {});
-    const held = sleeper.exclusively(() => stuck);
-    const waiter = joinTabs(name, "waiter", clock, () => {});
+    const stuck = deferred();
+    const sleeper = joinTabs(name, "sleeper", systemClock, taking);
+    const held = sleeper.exclusively(() => stuck.promise);
+    const waiter = joinTabs(name, "waiter", clock, taking);
     assert.equal(await clock.run(waiter.exclusively(async () => "went on")), "went on");
-    release();
+    stuck.resolve();
     await held;
     sleeper.close();
     waiter.close();
   });
 
   it("work that fails under the lock fails once and frees the lock", async () => {
-    const tabs = joinTabs(randomUUID(), "a", systemClock, () => {});
+    const tabs = joinTabs(randomUUID(), "a", systemClock, taking);
     let runs = 0;
     const work = async () => {
       runs += 1;

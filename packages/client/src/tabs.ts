@@ -16,7 +16,8 @@ import type { Clock } from "./world.ts";
 export type TabMessage =
   /** The document has changed: look at it. */
   | { readonly type: "changed" }
-  | { readonly type: "token"; readonly audience: string; readonly token: SharedToken }
+  /** Fresh from the server, or the answer to a question (its id). */
+  | { readonly type: "token"; readonly audience: string; readonly token: SharedToken; readonly answers: string | null }
   /** This token was refused by a resource server: nobody should offer it. */
   | { readonly type: "refused"; readonly token: string }
   | { readonly type: "ask"; readonly id: string; readonly audience: string; readonly session: string }
@@ -35,7 +36,7 @@ export interface Tabs {
   /** Runs the work while no other tab runs its own. */
   exclusively<T>(work: () => Promise<T>): Promise<T>;
   post(message: TabMessage): void;
-  /** Asks the others for a token; resolves when one came, when all said "none", or soon. What came went to `receive`. */
+  /** Asks the others for a token; resolves when one was taken, when all had none, or soon. */
   ask(question: { id: string; audience: string; session: string }): Promise<void>;
   close(): void;
 }
@@ -48,6 +49,42 @@ const LOCK_MS = 20_000;
 /** Node's channel keeps the process alive unless told otherwise. */
 type Channel = BroadcastChannel & { unref?: () => void };
 
+/** Who shares a storage within this process, for runtimes without Web Locks. */
+const members = new Map<string, Set<string>>();
+
+interface Presence {
+  /** How many others there are that could answer. Waiting for nobody would delay everyone. */
+  others(): Promise<number>;
+  leave(): void;
+}
+
+function announce(name: string, id: string, locks: LockManager | null): Presence {
+  if (locks === null) {
+    const here = members.get(name) ?? new Set();
+    members.set(name, here.add(id));
+    return {
+      others: async () => here.size - 1,
+      leave: () => {
+        here.delete(id);
+        if (here.size === 0) members.delete(name);
+      },
+    };
+  }
+  let leave = () => {};
+  const present = new Promise<void>((resolve) => {
+    leave = resolve;
+  });
+  const prefix = `${name}#`;
+  locks.request(prefix + id, { mode: "shared" }, () => present).catch(() => {});
+  return {
+    others: async () => {
+      const { held = [] } = await locks.query();
+      return held.filter((lock) => lock.name?.startsWith(prefix) && lock.name !== prefix + id).length;
+    },
+    leave,
+  };
+}
+
 function webLocks(): LockManager | null {
   // Absent outside secure contexts and before Node 24, whatever the types say.
   return typeof navigator === "object" && "locks" in navigator ? navigator.locks : null;
@@ -58,38 +95,35 @@ export function aloneTabs(name: string): Tabs {
   return { exclusively: (work) => inTurn(name, work), post: () => {}, ask: async () => {}, close: () => {} };
 }
 
-/** Joins the tabs that share the storage called `name`. `id` is this client's own, `receive` gets what others post. */
-export function joinTabs(name: string, id: string, clock: Clock, receive: (message: TabMessage) => void): Tabs {
+/** Joins the tabs that share the storage called `name`. `id` is this client's own, `receive` gets what others post, and says
+ * of a token whether it was taken. */
+export function joinTabs(
+  name: string,
+  id: string,
+  clock: Clock,
+  receive: (message: TabMessage) => Promise<boolean>,
+): Tabs {
   const locks = webLocks();
   const channel: Channel | null = typeof BroadcastChannel === "function" ? new BroadcastChannel(name) : null;
   channel?.unref?.();
-  const asked = new Map<string, (token: boolean) => void>();
-  let leave = () => {};
+  const asked = new Map<string, { readonly audience: string; answered(token: boolean): void }>();
 
-  if (channel !== null) {
-    channel.onmessage = ({ data }) => {
-      if (!isTabMessage(data)) return;
-      if (data.type === "none") {
-        asked.get(data.id)?.(false);
-        return;
-      }
-      receive(data);
-      if (data.type === "token") for (const answer of asked.values()) answer(true);
-    };
+  async function read(data: unknown): Promise<void> {
+    if (!isTabMessage(data)) return;
+    if (data.type === "none") {
+      asked.get(data.id)?.answered(false);
+      return;
+    }
+    const taken = await receive(data);
+    if (data.type !== "token") return;
+    for (const [id, question] of asked) {
+      if (taken && question.audience === data.audience) question.answered(true);
+      else if (data.answers === id) question.answered(false);
+    }
   }
-  const presence = `${name}#`;
-  const present = new Promise<void>((resolve) => {
-    leave = resolve;
-  });
-  locks?.request(presence + id, { mode: "shared" }, () => present).catch(() => {});
-
-  /** How many others could answer; 0 where that cannot be known, because waiting for nobody would delay everyone. */
-  const others = async () => {
-    if (locks === null || channel === null) return 0;
-    const { held = [] } = await locks.query();
-    return held.filter((lock) => lock.name?.startsWith(presence) && lock.name !== presence + id).length;
-  };
-
+  // What cannot be read because the storage fails is found out by whoever next needs the storage.
+  if (channel !== null) channel.onmessage = ({ data }) => void read(data).catch(() => {});
+  const presence = announce(name, id, locks);
   const post = (message: TabMessage) => {
     try {
       channel?.postMessage(message);
@@ -123,19 +157,22 @@ export function joinTabs(name: string, id: string, clock: Clock, receive: (messa
       }
     },
     ask: async (question) => {
-      let missing = await others();
+      let missing = channel === null ? 0 : await presence.others();
       if (missing === 0) return;
       const enough = new AbortController();
-      asked.set(question.id, (token) => {
-        missing -= 1;
-        if (token || missing === 0) enough.abort();
+      asked.set(question.id, {
+        audience: question.audience,
+        answered: (token) => {
+          missing -= 1;
+          if (token || missing === 0) enough.abort();
+        },
       });
       post({ type: "ask", ...question });
       await clock.sleep(ANSWER_MS, enough.signal).catch(() => {});
       asked.delete(question.id);
     },
     close: () => {
-      leave();
+      presence.leave();
       channel?.close();
     },
   };
@@ -155,7 +192,9 @@ function isTabMessage(data: unknown): data is TabMessage {
     case "none":
       return text("id");
     case "token":
-      return text("audience") && isSharedToken(message.get("token"));
+      return (
+        text("audience") && (message.get("answers") === null || text("answers")) && isSharedToken(message.get("token"))
+      );
     default:
       return false;
   }

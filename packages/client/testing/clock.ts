@@ -80,3 +80,12 @@ export function testClock(start = Date.UTC(2026, 0, 1)): TestClock {
     },
   };
 }
+
+/** A promise that the test settles itself. (Promise.withResolvers came with Node 22.) */
+export function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve = () => {};
+  const promise = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
