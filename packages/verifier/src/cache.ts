@@ -7,15 +7,15 @@
  *               └────────┘  asked for again
  *
  * What makes it safe:
- * - The key is the whole text. One signature has many spellings (RS256 with its padding bits, ECDSA with -s); only the
- *   one that was verified is a hit. Only tokens that verified are kept, so nobody without a key can fill it.
+ * - The key is the whole text. One content can have several texts that verify (an ECDSA signature also holds with -s);
+ *   only the one that was verified is a hit. Only tokens that verified are kept, so nobody without a key can fill it.
  * - The time is looked at on every hit, so a token is refused in the millisecond it expires.
  * - `mark` counts everything else a verdict rests on: today the key set, with a revocation feed also the head of its
  *   log. An entry seen under an older mark is judged again by `stands` and forgotten where that says no.
  * - The verdict is frozen to its leaves, so no caller can change what the next one reads.
- * - Timing: a Map compares a text only with one of equal hash, and the hash is seeded per process and covers the whole
- *   text (tokens are far below the length from which V8 hashes the length alone). Whoever wants to learn a token by the
- *   time of a comparison needs its hash first, and then could read a prefix of a text with a signature at its end.
+ * - Timing tells nothing worth having. A Map compares two texts only where their hashes are equal; the hash covers the
+ *   whole text (tokens are far below the length from which V8 hashes the length alone) and is seeded anew in each process.
+ *   To learn a remembered token from the time of a comparison, one would have to guess its hash anew for every guess.
  */
 export interface Remembered<Verdict, Key> {
   readonly verdict: Verdict;

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { webEngine } from "./engine.ts";
@@ -366,6 +368,30 @@ describe("keys by JWKS over HTTP", () => {
     const verifier = createVerifier({ issuer: address, audience: issuer.audience });
     await assert.rejects(verifier.ready(), /names another issuer/);
     verifier.close();
+    await issuer.close();
+  });
+});
+
+describe("a process with a verifier", () => {
+  test("ends by itself when its work is done, although the next refresh is minutes away", async () => {
+    const issuer = createTestIssuer();
+    await issuer.listen();
+    const { issuer: name, audience, keys } = issuer.verifierOptions;
+    const program = `
+      import { createVerifier } from "@mapae/verifier";
+      const verifier = createVerifier(${JSON.stringify({ issuer: name, audience, keys })});
+      await verifier.ready();
+      process.stdout.write(String(verifier.verify(${JSON.stringify(issuer.token())}).ok));
+    `;
+    const args = ["--conditions=mapae-source", "--input-type=module", "--eval", program];
+    const child = spawn(process.execPath, args, { cwd: import.meta.dirname, timeout: 60_000 });
+    let output = "";
+    child.stdout.on("data", (chunk) => {
+      output += chunk;
+    });
+    const [status] = await once(child, "close");
+    assert.equal(status, 0);
+    assert.equal(output, "true");
     await issuer.close();
   });
 });

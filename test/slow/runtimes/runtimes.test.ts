@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, type TestContext, test } from "node:test";
@@ -90,6 +90,28 @@ describe("the built libraries", () => {
     missingNodes = await installNodes();
   });
   after(() => host.close());
+
+  test("have declarations that a user's compiler reads, with its own rules and without ours", () => {
+    const folder = join(ROOT, "node_modules", ".cache", "mapae-build");
+    const path = join(folder, "user.json");
+    const compilerOptions = {
+      target: "es2022",
+      lib: ["es2022", "dom"],
+      module: "nodenext",
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      noEmit: true,
+      skipLibCheck: false,
+      types: ["node"],
+    };
+    writeFileSync(path, JSON.stringify({ compilerOptions, files: [join(import.meta.dirname, "user.mts")] }));
+    const tsc = join(ROOT, "node_modules", "typescript", "bin", "tsc");
+    const checked = spawnSync(process.execPath, [tsc, "-p", path], { encoding: "utf8" });
+    assert.deepEqual(
+      checked.stdout.split("\n").filter((line) => line.includes("user.mts") || line.includes("packages/")),
+      [],
+    );
+  });
 
   test("work on the pinned Node", async () => {
     assertPassed(await runOnNode(process.execPath, host.base));
