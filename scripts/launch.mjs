@@ -1,5 +1,5 @@
 /**
- * The one way into this repository: `npm start`, `npm test`, `npm run bench`, `npm run mapae` all come through here.
+ * The one way into this repository: `npm start`, `npm test`, `npm run bench`, `npm run mapae`, … all come through here.
  *
  *   any Node >= 20  ──►  install what the lockfile names, if it changed  ──►  hand over to the pinned Node
  *
@@ -22,6 +22,7 @@ const TASKS = {
   start: [["packages/server/src/bin.ts", "serve"]],
   mapae: [["packages/server/src/bin.ts"]],
   bench: [["bench/run.ts"]],
+  example: [["examples/two-servers/api.ts"]],
   build: [["scripts/build.ts"]],
   check: [
     ["node_modules/typescript/bin/tsc", "--noEmit"],
@@ -118,11 +119,11 @@ install();
 const node = runtime();
 const env = environment();
 const fromRoot = (argument) =>
-  /^(node_modules|packages|bench|scripts)\//.test(argument) && !argument.includes("*")
+  /^(node_modules|packages|bench|examples|scripts)\//.test(argument) && !argument.includes("*")
     ? join(root, argument)
     : argument;
-// Tests, checks and builds speak of the repository; the server and the command line speak of the folder they were called in.
-if (task !== "mapae" && task !== "start") process.env.INIT_CWD = root;
+// Tests, checks and builds speak of the repository; what serves speaks of the folder it was called in.
+if (!["mapae", "start", "example"].includes(task)) process.env.INIT_CWD = root;
 for (const [index, program] of programs.entries()) {
   const last = index === programs.length - 1;
   const args = [...FLAGS, ...program.map(fromRoot), ...(last ? rest : [])];
