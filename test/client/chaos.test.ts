@@ -7,7 +7,7 @@ import { after, before, describe, it } from "node:test";
 import { type Client, createClient, type Fetch, memoryStorage } from "@mapae/client";
 import fc from "fast-check";
 import { createMapae, type Mapae } from "mapae";
-import { testClock } from "../../packages/client/testing/clock.ts";
+import { testClock } from "../../packages/client/src/clock.test-support.ts";
 
 const ISSUER = "http://localhost:4000";
 const kim = { identifier: "kim@example.com", password: "tessellated-harbour-quince-42" };

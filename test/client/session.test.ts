@@ -13,7 +13,7 @@ import {
   type SignedOut,
 } from "@mapae/client";
 import { createMapae, type Mapae, type MapaeOptions } from "mapae";
-import { type TestClock, testClock } from "../../packages/client/testing/clock.ts";
+import { type TestClock, testClock } from "../../packages/client/src/clock.test-support.ts";
 
 const ISSUER = "http://localhost:4000";
 const PASSWORD = "tessellated-harbour-quince-42";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { deferred, testClock, turn } from "../testing/clock.ts";
-import { API, type CookieJar, ISSUER, modelServer, problem } from "../testing/model-server.ts";
 import { type ClientOptions, createClient } from "./client.ts";
+import { deferred, testClock, turn } from "./clock.test-support.ts";
 import type { SignedOut } from "./document.ts";
 import { ClientFault } from "./faults.ts";
+import { API, type CookieJar, ISSUER, modelServer, problem } from "./model-server.test-support.ts";
 import { type ClientStorage, memoryStorage } from "./storage.ts";
 import type { Fetch } from "./wire.ts";
 import { systemRandom } from "./world.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { testClock } from "../testing/clock.ts";
+import { testClock } from "./clock.test-support.ts";
 import { freshness, remainingMs } from "./lifetime.ts";
 import { emptyShelf, received } from "./shelf.ts";
 import { instant } from "./world.ts";

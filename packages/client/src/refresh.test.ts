@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { testClock } from "../testing/clock.ts";
-import { type CookieJar, modelServer } from "../testing/model-server.ts";
 import { type Answer, noAnswer, readAnswer } from "./answer.ts";
+import { testClock } from "./clock.test-support.ts";
 import { type Document, emptyDocument, opened, readDocument, writeDocument } from "./document.ts";
+import { type CookieJar, modelServer } from "./model-server.test-support.ts";
 import { backoffMs, type RefreshOutcome, readRefresh, settle } from "./refresh.ts";
 import { createWire, type Fetch, type Mode } from "./wire.ts";
 

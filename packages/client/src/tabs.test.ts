@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { describe, it } from "node:test";
-import { deferred, testClock } from "../testing/clock.ts";
-import { API, type CookieJar, ISSUER, modelServer } from "../testing/model-server.ts";
 import { type Client, createClient } from "./client.ts";
+import { deferred, testClock } from "./clock.test-support.ts";
 import type { SignedOut } from "./document.ts";
+import { API, type CookieJar, ISSUER, modelServer } from "./model-server.test-support.ts";
 import { memoryStorage } from "./storage.ts";
 import { joinTabs, type TabMessage } from "./tabs.ts";
 import { systemClock } from "./world.ts";

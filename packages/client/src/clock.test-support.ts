@@ -3,7 +3,7 @@
  * a piece of work go on and jumps to the next sleeper whenever nothing else is left to do, so that an hour of retries
  * takes milliseconds.
  */
-import type { Clock } from "../src/world.ts";
+import type { Clock } from "./world.ts";
 
 interface Sleeper {
   readonly due: number;
