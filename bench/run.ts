@@ -19,6 +19,14 @@ const BENCHES: Readonly<Record<string, Entry>> = {
     about: "full HTTP refreshes per second on SQLite, beside the bare rotation on the same file",
     load: () => import("./refresh.ts"),
   },
+  login: {
+    about: "log-ins per second beside bare Argon2id, and what bystanders notice of a storm",
+    load: () => import("./login.ts"),
+  },
+  start: {
+    about: "time from spawn to ready, and memory at rest and after 10,000 log-ins (--log-ins=N)",
+    load: () => import("./start.ts"),
+  },
 };
 
 const words = process.argv.slice(2);

@@ -6,10 +6,12 @@
  * one who does is HS256, where a digest as text costs less than the Buffer that `limit` gets.
  *
  * jose verifies asynchronously and is awaited, one token after the other. fast-jwt checks no `typ` but by its option
- * `checkTyp`, which compares the text exactly. jsonwebtoken knows no EdDSA. `… cached` is the same token again.
+ * `checkTyp`, which compares the text exactly. jsonwebtoken knows no EdDSA. `… cached` is the same token again, as a new string each
+ * time, as it comes from a socket: making that string is in both figures, and so is hashing it.
  */
 import {
   createHmac,
+  createVerify as createRawVerify,
   createSecretKey,
   generateKeyPairSync,
   type KeyObject,
@@ -35,7 +37,7 @@ const jsonwebtoken = load("jsonwebtoken") as JsonWebToken;
 
 const ISSUER = "https://login.example.com";
 const AUDIENCE = "https://api.example.com";
-const PLAN = { rounds: 15, milliseconds: 100 };
+const PLAN = { rounds: 31, milliseconds: 40 };
 
 interface Fixture {
   readonly alg: AlgorithmName;
@@ -95,7 +97,8 @@ function mapae({ alg, key, token }: Fixture, cache: boolean): Subject["run"] {
   });
   const verdict = verifier.verify(token);
   if (!verdict.ok) throw new Error(`mapae refuses its own ${alg} token: ${verdict.code}`);
-  return repeat(() => verifier.verify(token));
+  const text = cache ? anew(token) : () => token;
+  return repeat(() => verifier.verify(text()));
 }
 
 function limit({ alg, key, token }: Fixture): Subject["run"] {
@@ -107,7 +110,15 @@ function limit({ alg, key, token }: Fixture): Subject["run"] {
     return repeat(() => timingSafeEqual(createHmac(hash, key).update(input).digest(), signature));
   }
   const verifying = { key, ...options };
-  return repeat(() => verifyRaw(hash, input, verifying, signature));
+  // Of node:crypto's two interfaces the faster one.
+  if (hash === null) return repeat(() => verifyRaw(null, input, verifying, signature));
+  return repeat(() => createRawVerify(hash).update(input).verify(verifying, signature));
+}
+
+/** A text that no Map has seen yet. */
+function anew(token: string): () => string {
+  const octets = Buffer.from(token, "latin1");
+  return () => octets.toString("latin1");
 }
 
 /** Where results go, so that no engine can leave the work out. */
@@ -190,9 +201,10 @@ export async function run(report: Report): Promise<void> {
       ...peers.map((peer) => ({ name: version(peer), run: PEERS[peer](it) })),
     ]);
     const verifyFast = fastJwt(it, true);
+    const text = anew(it.token);
     await compare(report, `${alg} cached`, [
       { name: "mapae", run: mapae(it, true) },
-      { name: version("fast-jwt"), run: repeat(() => verifyFast(it.token)) },
+      { name: version("fast-jwt"), run: repeat(() => verifyFast(text())) },
     ]);
   }
   if (sink === undefined) throw new Error("nothing was measured");

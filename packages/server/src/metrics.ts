@@ -1,10 +1,22 @@
-/** What the server measures, for Prometheus. Labels come from closed sets, so that no caller can make new ones. */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+/**
+ * What the server measures. The library behind it is a fifth of all the modules of a start, so it is loaded once the
+ * first request has been answered; what is observed until then waits.
+ */
 import type { HashAdmissionMetrics } from "./passwords/admission.ts";
+import type { Prometheus } from "./prometheus.ts";
 
-export interface Metrics {
-  observe(route: string, method: string, status: number, seconds: number): void;
-  text(): Promise<{ readonly type: string; readonly text: string }>;
+export interface Observation {
+  /** The pattern of the route. */
+  readonly route: string;
+  readonly method: string;
+  readonly status: number;
+  readonly seconds: number;
+}
+
+/** A page of measurements and its content type. */
+export interface Exposition {
+  readonly type: string;
+  readonly text: string;
 }
 
 export interface MetricSources {
@@ -12,50 +24,29 @@ export interface MetricSources {
   readonly revocations: () => number;
 }
 
-const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"]);
+export interface Metrics {
+  observe(observation: Observation): void;
+  text(): Promise<Exposition>;
+}
 
 export function createMetrics(sources: MetricSources): Metrics {
-  const registry = new Registry();
-  const registers = [registry];
-  let collecting = false;
-  const requests = new Counter({
-    name: "mapae_http_requests_total",
-    help: "Requests answered",
-    labelNames: ["route", "method", "status"],
-    registers,
-  });
-  const seconds = new Histogram({
-    name: "mapae_http_request_seconds",
-    help: "Time to answer",
-    labelNames: ["route"],
-    buckets: [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
-    registers,
-  });
-  const gauge = (name: string, help: string, read: () => number): void => {
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(read());
-      },
-    });
-  };
-  gauge("mapae_hashing_in_flight", "Passwords being hashed", () => sources.hashing().inFlight);
-  gauge("mapae_hashing_waiting", "Passwords waiting to be hashed", () => sources.hashing().waiting);
-  gauge("mapae_hashing_refused_total", "Log-ins refused because too many waited", () => sources.hashing().refused);
-  gauge("mapae_revocation_entries", "Revocations in force", sources.revocations);
+  let prometheus: Prometheus | undefined;
+  let loading: Promise<Prometheus> | undefined;
+  const early: Observation[] = [];
 
+  const load = (): Promise<Prometheus> => {
+    loading ??= import("./prometheus.ts").then(({ openPrometheus }) => {
+      prometheus = openPrometheus(sources);
+      for (const observation of early.splice(0)) prometheus.observe(observation);
+      return prometheus;
+    });
+    return loading;
+  };
   return {
-    observe: (route, method, status, duration) => {
-      requests.inc({ route, method: METHODS.has(method) ? method : "other", status });
-      seconds.observe({ route }, duration);
+    observe: (observation) => {
+      if (prometheus !== undefined) return prometheus.observe(observation);
+      if (early.push(observation) === 1) setImmediate(load);
     },
-    text: async () => {
-      // The process metrics sample the event loop from their first day on: not before anyone asks for them.
-      if (!collecting) collectDefaultMetrics({ register: registry });
-      collecting = true;
-      return { type: registry.contentType, text: await registry.metrics() };
-    },
+    text: async () => (await load()).text(),
   };
 }

@@ -25,7 +25,7 @@ import { openPasswordLists } from "./passwords/lists.ts";
 import { createPasswords, type Passwords } from "./passwords/passwords.ts";
 import { checkPassword } from "./passwords/rules.ts";
 import { contextWords } from "./passwords/words.ts";
-import { placesIn, preparePlaces } from "./places.ts";
+import { placesIn } from "./places.ts";
 import type { Secret } from "./prelude/secret.ts";
 import { Secret as SecretValue } from "./prelude/secret.ts";
 import { systemSleep, systemWorld, type World } from "./prelude/world.ts";
@@ -85,6 +85,8 @@ export interface ServerParts {
   readonly issuer: string;
   readonly logger: Logger;
   readonly world?: World;
+  /** The configured storage, where the caller began to open it already. */
+  readonly storage?: Promise<Storage>;
 }
 
 function secretsOf(config: Config, world: World): readonly Secret[] {
@@ -101,10 +103,9 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
   const adminAudience = `${issuer}/admin`;
   const path = new URL(issuer).pathname;
   const base = path === "/" ? "" : path;
-  const address = config.databaseUrl ?? `sqlite:${preparePlaces(config.data).database}`;
-  const secrets = secretsOf(config, world);
-  const storage = await openStorage(address, world);
+  const storage = await (parts.storage ?? openStorage(config, world));
   try {
+    const secrets = secretsOf(config, world);
     const vault = await openVault(storage.vault, secrets, world);
     const live = await LiveSet.load(storage.revocation);
     const keyring = await openKeyring(

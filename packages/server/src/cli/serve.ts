@@ -6,7 +6,9 @@ import { type Listening, listen } from "../listen.ts";
 import { createLogger } from "../log.ts";
 import { placesIn } from "../places.ts";
 import { StartRefused } from "../prelude/fault.ts";
-import { type MapaeServer, openServer } from "../server.ts";
+import { systemWorld } from "../prelude/world.ts";
+import type { MapaeServer } from "../server.ts";
+import { openStorage } from "../storage/open.ts";
 
 export const EXIT = { ok: 0, fault: 1, usage: 2 } as const;
 
@@ -55,7 +57,11 @@ export async function serve(env: Readonly<Record<string, string | undefined>>): 
   try {
     listening = await listen(config.host, config.port);
     const issuer = config.issuer ?? `http://localhost:${listening.port}`;
-    const server = await openServer({ config, issuer, logger });
+    // The store opens, in a thread of its own, while the rest of the program loads.
+    const storage = openStorage(config, systemWorld);
+    storage.catch(() => {}); // told where it is awaited
+    const { openServer } = await import("../server.ts");
+    const server = await openServer({ config, issuer, logger, storage });
     listening.answerWith(server.app);
     greet(config, issuer, server);
     const signal = await stopSignal();

@@ -39,7 +39,7 @@ export interface AppOptions {
   readonly metricsTokens: readonly Secret[];
   readonly logger: Logger;
   readonly world: World;
-  readonly observe: (route: string, method: string, status: number, seconds: number) => void;
+  readonly observe: (observation: { route: string; method: string; status: number; seconds: number }) => void;
   /** Only for the handler behind the local socket, whose file mode has let the operator in: serves `operator` rows. */
   readonly operatorDoor?: boolean;
 }
@@ -128,8 +128,8 @@ export function createApp(options: AppOptions): App {
     reply.headers["x-content-type-options"] = "nosniff";
     origins.mark(incoming, reply);
     const ms = world.clock.monotonic() - started;
-    options.observe(visit.route, incoming.method, reply.status, ms / 1000);
     const { method } = incoming;
+    options.observe({ route: visit.route, method, status: reply.status, seconds: ms / 1000 });
     const took = Math.round(ms * 10) / 10;
     logger.info({ request_id: id, method, route: visit.route, status: reply.status, ms: took, address }, "request");
     return reply;

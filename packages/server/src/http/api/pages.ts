@@ -1,8 +1,7 @@
-/** The pages that people read: `/` and `/docs`. */
+/** The pages that people read: `/` and `/docs`. They are loaded when somebody asks for one. */
 import { z } from "zod";
-import { homePage } from "../../pages/home.ts";
-import { languageOf, type Page } from "../../pages/page.ts";
-import { type Entry, referencePage } from "../../pages/reference.ts";
+import type { Page } from "../../pages/page.ts";
+import type { Entry } from "../../pages/reference.ts";
 import { problemsOf } from "../openapi.ts";
 import { PROBLEMS } from "../problem.ts";
 import { type Reply, text } from "../reply.ts";
@@ -38,12 +37,23 @@ export function pageRoutes(
   return [
     open(
       { method: "GET", path: "/", group: "Pages", summary: "What runs here", query, answer },
-      async ({ query: { lang }, headers }) => answerWith(await homePage(languageOf(lang, headers), options)),
+      async ({ query: { lang }, headers }) => {
+        const [{ languageOf }, { homePage }] = await Promise.all([
+          import("../../pages/page.ts"),
+          import("../../pages/home.ts"),
+        ]);
+        return answerWith(await homePage(languageOf(lang, headers), options));
+      },
     ),
     open(
       { method: "GET", path: "/docs", group: "Pages", summary: "The API reference", query, answer },
-      async ({ query: { lang }, headers }) =>
-        answerWith(await referencePage(languageOf(lang, headers), described.map(entryOf), `${options.issuer}/`)),
+      async ({ query: { lang }, headers }) => {
+        const [{ languageOf }, { referencePage }] = await Promise.all([
+          import("../../pages/page.ts"),
+          import("../../pages/reference.ts"),
+        ]);
+        return answerWith(await referencePage(languageOf(lang, headers), described.map(entryOf), `${options.issuer}/`));
+      },
     ),
   ];
 }
