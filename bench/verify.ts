@@ -25,7 +25,7 @@ import { createVerifier } from "@mapae/verifier";
 import { ALGORITHMS, type AlgorithmName, bindSigningKey, signJws } from "@mapae/verifier/jose";
 import { createVerifier as createFastJwt } from "fast-jwt";
 import { jwtVerify } from "jose";
-import { interleave, median, pairedRatio, type Report, type Subject } from "./harness.ts";
+import { type BenchOptions, interleave, median, pairedRatio, type Report, type Subject } from "./harness.ts";
 
 /** It ships no types. */
 interface JsonWebToken {
@@ -191,8 +191,10 @@ async function compare(report: Report, name: string, subjects: readonly Subject[
   }
 }
 
-export async function run(report: Report): Promise<void> {
+/** Arguments, if any, name the algorithms to measure. */
+export async function run(report: Report, { args }: BenchOptions): Promise<void> {
   for (const { alg, peers } of CASES) {
+    if (args.length > 0 && !args.includes(alg)) continue;
     const it = fixture(alg);
     console.error(`bench: ${alg}`);
     await compare(report, alg, [

@@ -105,11 +105,9 @@ export function verifierOn<Key extends KeyFacts>(engine: Engine<Key>, options: R
 
   /** Everything after a signature that held. */
   function finish(token: unknown, jws: ParsedJws, key: Key, now: number): Verdict {
-    const checked = checkClaims(jws, rules, now / 1000);
-    if (!checked.ok) return checked;
-    const verdict: Accepted = Object.freeze({ ok: true, claims: checked.claims });
-    if (cache !== null && typeof token === "string") {
-      cache.put(token, mark, { verdict, key, ...lifeOf(checked.claims, rules) });
+    const verdict = checkClaims(jws, rules, now / 1000);
+    if (verdict.ok && cache !== null && typeof token === "string") {
+      cache.put(token, mark, { verdict: Object.freeze(verdict), key, ...lifeOf(verdict.claims, rules) });
     }
     return verdict;
   }

@@ -68,23 +68,22 @@ function countWritten(octets: Uint8Array): number {
   return members;
 }
 
-/** Members in a parsed value, which is frozen; NaN, which equals nothing, where a name or a string is not allowed. */
-function freezeAndCount(value: unknown, escapes: boolean): number {
-  if (typeof value !== "object" || value === null) {
-    return escapes && typeof value === "string" && !value.isWellFormed() ? Number.NaN : 0;
+/** Members in a parsed object or list, which is frozen; NaN, which equals nothing, where a name or a string is not allowed. */
+function freezeAndCount(value: object, escapes: boolean): number {
+  const isList = Array.isArray(value);
+  const members: readonly unknown[] = isList ? value : Object.values(value);
+  let count = isList ? 0 : members.length;
+  for (let index = 0; index < members.length; index++) {
+    const member = members[index];
+    if (typeof member === "object" && member !== null) count += freezeAndCount(member, escapes);
+    else if (escapes && typeof member === "string" && !member.isWellFormed()) return Number.NaN;
   }
-  let members = 0;
-  if (Array.isArray(value)) {
-    for (let index = 0; index < value.length; index++) members += freezeAndCount(value[index], escapes);
-  } else if (isJsonObject(value)) {
-    const names = Object.keys(value);
-    members = names.length;
-    for (let index = 0; index < names.length; index++) {
-      const name = names[index] ?? "";
-      if (name === "__proto__" || (escapes && !name.isWellFormed())) return Number.NaN;
-      members += freezeAndCount(value[name], escapes);
-    }
-  }
+  if (!isList && !hasPlainNames(value, escapes)) return Number.NaN;
   Object.freeze(value);
-  return members;
+  return count;
+}
+
+function hasPlainNames(object: object, escapes: boolean): boolean {
+  if (Object.hasOwn(object, "__proto__")) return false;
+  return !escapes || Object.keys(object).every((name) => name.isWellFormed());
 }
