@@ -24,7 +24,7 @@ const PARAMETERS = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
 /** How many the server hashes at a time on this machine. */
 const SLOTS = Math.max(1, Math.min(availableParallelism() - 1, 2));
 const STORM = 4;
-/** Requests per second of the bystanders: a refresh and a `/v1/me` each time. */
+/** Requests per second of the bystanders, as many sessions: a refresh and a `/v1/me` each time. */
 const BYSTANDERS = 40;
 
 const CREDENTIALS = JSON.stringify({ identifier: "storm", password: PASSWORD });
@@ -33,10 +33,11 @@ export async function run(report: Report): Promise<void> {
   const server = await startLoginServer(await temporaryFolder());
   try {
     const first = await Connection.open(server.port);
-    const bystander = await logIn(first, "bystander");
+    const bystanders: LoggedIn[] = [];
+    for (let index = 0; index < BYSTANDERS; index += 1) bystanders.push(await logIn(first, "bystander"));
     await logIn(first, "storm");
     const rate = await rates(report, server);
-    await storm(report, server, bystander, rate);
+    await storm(report, server, bystanders, rate);
   } finally {
     await server.stop();
   }
@@ -89,7 +90,7 @@ interface Bystanding {
   readonly me: number[];
 }
 
-async function storm(report: Report, server: LoginServer, held: LoggedIn, capacity: number): Promise<void> {
+async function storm(report: Report, server: LoginServer, held: readonly LoggedIn[], capacity: number): Promise<void> {
   const quiet: { refresh: number[]; me: number[] } = { refresh: [], me: [] };
   const under: { refresh: number[]; me: number[] } = { refresh: [], me: [] };
   const accepted: number[] = [];
@@ -122,20 +123,25 @@ async function storm(report: Report, server: LoginServer, held: LoggedIn, capaci
 }
 
 /** A refresh and a `/v1/me` at a steady pace, each timed from when it was due: a stall is not hidden by being waited for. */
-async function bystand(server: LoginServer, held: LoggedIn, seconds: number): Promise<Bystanding> {
+async function bystand(server: LoginServer, everyone: readonly LoggedIn[], seconds: number): Promise<Bystanding> {
   const [forRefresh, forMe] = [new Lane(server.port), new Lane(server.port)];
   const result: Bystanding = { refreshes: [], me: [] };
-  await pace(BYSTANDERS, seconds, (due) => [
-    forRefresh.take(async (connection) => {
+  let turn = 0;
+  await pace(BYSTANDERS, seconds, (due) => {
+    // Each session has its turn once a second, so that none overtakes itself.
+    const held = everyone[turn++ % everyone.length];
+    if (held === undefined) throw new Error("no bystanders");
+    const asRefreshed = forRefresh.take(async (connection) => {
       await refresh(connection, held);
       result.refreshes.push(performance.now() - due);
-    }),
-    forMe.take(async (connection) => {
+    });
+    const asAsked = forMe.take(async (connection) => {
       const answer = await connection.send("GET", "/v1/me", { token: held.accessToken });
       if (answer.status !== 200) throw new Error(`/v1/me answered ${answer.status}`);
       result.me.push(performance.now() - due);
-    }),
-  ]);
+    });
+    return [asRefreshed, asAsked];
+  });
   for (const lane of [forRefresh, forMe]) lane.close();
   return result;
 }
