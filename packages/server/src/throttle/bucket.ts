@@ -13,7 +13,7 @@ export interface BucketRule {
 
 export interface Bucket {
   readonly level: number;
-  /** Unix milliseconds. */
+  /** Milliseconds on the store's clock: monotonic within one process, the store's own where several share it. */
   readonly at: number;
 }
 

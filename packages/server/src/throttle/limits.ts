@@ -7,7 +7,7 @@ import type { BucketRule } from "./bucket.ts";
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 
-/** What a limit counts by. `account`: a keyed hash of the normalised identifier, whether or not the account exists. */
+/** What a limit counts by. `account`: the normalised identifier, whether or not the account exists. */
 export type LimitKey = "address" | "account" | "device";
 
 export interface Limit extends BucketRule {

@@ -64,8 +64,8 @@ export function createThrottle(store: ThrottleStore, enabled: boolean): Throttle
         giveBack: async () => {
           if (!open) return;
           open = false;
-          await store.giveBack(key, rule);
-          release(key);
+          // Whatever the store does, those who wait must be woken.
+          await store.giveBack(key, rule).finally(() => release(key));
         },
         keep: () => {
           if (!open) return;

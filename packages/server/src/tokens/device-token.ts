@@ -49,6 +49,8 @@ export function readDeviceToken(text: string | null, vault: Vault): KnownDevice 
   if (text === null || !TEXT.test(text)) return undefined;
   const token = Buffer.from(text, "base64url");
   if (token.length !== LENGTH || token[0] !== VERSION) return undefined;
+  // 106 letters hold four bits more than the token: they must be zero, so that it has one spelling (RFC 4648 §3.5).
+  if (token.toString("base64url") !== text) return undefined;
   const key = vault.find("device-mac", token.readUInt32BE(1));
   if (key === undefined || !timingSafeEqual(mac(key.key, token.subarray(0, BODY)), token.subarray(BODY))) {
     return undefined;

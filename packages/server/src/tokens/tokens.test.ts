@@ -19,6 +19,7 @@ function vaultOf(...ids: readonly number[]): Vault {
   };
 }
 
+const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const vault = vaultOf(1, 2);
 const secretId = Buffer.alloc(16, 7);
 const token = formatRefreshToken({ secretId, generation: 5, macKey: 2 }, vault);
@@ -66,7 +67,7 @@ test("a token with any one character replaced is none, so that a token has one s
     [deviceToken, readDeviceToken],
   ] as const) {
     for (let at = 0; at < text.length; at += 1) {
-      for (const letter of ["A", "z", "_", "-", "=", ".", "ﬀ", "\0", ""]) {
+      for (const letter of [...LETTERS, "=", ".", "ﬀ", "\0", ""]) {
         const changed = text.slice(0, at) + letter + text.slice(at + 1);
         if (changed !== text) assert.equal(read(changed, vault), undefined);
       }

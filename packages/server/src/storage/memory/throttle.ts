@@ -79,13 +79,13 @@ export function openMemoryThrottle(clock: Clock, capacity = CAPACITY): ThrottleS
 
   return {
     async take(key, rule) {
-      const now = clock.now();
+      const now = clock.monotonic();
       const taken = take(bucketOf(key), rule, now);
       put(key, rule, taken.bucket, now);
       return taken.allowed ? 0 : taken.retryAfterMs;
     },
     async giveBack(key, rule) {
-      const now = clock.now();
+      const now = clock.monotonic();
       const place = places.get(key);
       // A bucket that is not held is full already.
       if (place === undefined) return;
