@@ -2,27 +2,7 @@
  * What the server measures. The library behind it is a fifth of all the modules of a start, so it is loaded once the
  * first request has been answered; what is observed until then waits.
  */
-import type { HashAdmissionMetrics } from "./passwords/admission.ts";
-import type { Prometheus } from "./prometheus.ts";
-
-export interface Observation {
-  /** The pattern of the route. */
-  readonly route: string;
-  readonly method: string;
-  readonly status: number;
-  readonly seconds: number;
-}
-
-/** A page of measurements and its content type. */
-export interface Exposition {
-  readonly type: string;
-  readonly text: string;
-}
-
-export interface MetricSources {
-  readonly hashing: () => HashAdmissionMetrics;
-  readonly revocations: () => number;
-}
+import type { Exposition, MetricSources, Observation, Prometheus } from "./prometheus.ts";
 
 export interface Metrics {
   observe(observation: Observation): void;

@@ -1,8 +1,27 @@
 /** The measurements as Prometheus has them. Labels come from closed sets, so that no caller can make new ones. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { Exposition, MetricSources, Observation } from "./metrics.ts";
+import type { HashAdmissionMetrics } from "./passwords/admission.ts";
 
 const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"]);
+
+export interface Observation {
+  /** The pattern of the route. */
+  readonly route: string;
+  readonly method: string;
+  readonly status: number;
+  readonly seconds: number;
+}
+
+/** A page of measurements and its content type. */
+export interface Exposition {
+  readonly type: string;
+  readonly text: string;
+}
+
+export interface MetricSources {
+  readonly hashing: () => HashAdmissionMetrics;
+  readonly revocations: () => number;
+}
 
 export interface Prometheus {
   observe(observation: Observation): void;
