@@ -1,16 +1,18 @@
 /** `mapae serve`: runs the server until it is told to stop. What a person reads goes to stderr, the log to stdout. */
+import type { Logger } from "pino";
 import { type Config, readEnvironment } from "../config.ts";
 import { EXAMPLE_API } from "../first-start.ts";
+import type { App } from "../http/app.ts";
 import { isShared } from "../keys/keyring.ts";
 import { type Listening, listen } from "../listen.ts";
 import { createLogger } from "../log.ts";
+import type { OperatorSocket } from "../operator/socket.ts";
 import { placesIn } from "../places.ts";
 import { StartRefused } from "../prelude/fault.ts";
 import { systemWorld } from "../prelude/world.ts";
 import type { MapaeServer } from "../server.ts";
 import { openStorage } from "../storage/open.ts";
-
-export const EXIT = { ok: 0, fault: 1, usage: 2 } as const;
+import { exitCode } from "./exit.ts";
 
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
@@ -44,12 +46,31 @@ function greet(config: Config, issuer: string, server: MapaeServer): void {
   for (const line of warnings(config)) say(line);
 }
 
+/** Opens the door for the command line. An in-memory database has none: it leaves nothing on the disk, no socket either. */
+async function openDoor(config: Config, server: MapaeServer, logger: Logger): Promise<OperatorSocket | null> {
+  if (config.databaseUrl === "memory:") return null;
+  const { socket } = placesIn(config.data);
+  const { openSocket } = await import("../operator/socket.ts");
+  let operator: Promise<App> | undefined;
+  // Its code is loaded with the first request: most servers never see one.
+  const opened = await openSocket(socket, () => {
+    operator ??= import("../operator/operator.ts").then(({ createOperator }) =>
+      createOperator(server.operations, config, logger),
+    );
+    return operator;
+  });
+  if (opened === null) {
+    say(`Note: the path of ${config.data} is too long for a local socket: the command line cannot reach this server.`);
+  }
+  return opened;
+}
+
 /** Runs until SIGTERM or SIGINT; resolves to the exit code. A second signal ends it at once. */
 export async function serve(env: Readonly<Record<string, string | undefined>>): Promise<number> {
   const read = readEnvironment(env);
   if (!read.ok) {
     for (const fault of read.faults) say(`mapae: ${fault}`);
-    return EXIT.usage;
+    return exitCode("usage");
   }
   const { config } = read;
   const logger = createLogger(config.logLevel);
@@ -62,20 +83,25 @@ export async function serve(env: Readonly<Record<string, string | undefined>>): 
     storage.catch(() => {}); // told where it is awaited
     const { openServer } = await import("../server.ts");
     const server = await openServer({ config, issuer, logger, storage });
+    const door = await openDoor(config, server, logger).catch(async (error: unknown) => {
+      await server.close();
+      throw error;
+    });
     listening.answerWith(server.app);
     greet(config, issuer, server);
     const signal = await stopSignal();
     say(`mapae: ${signal}: finishing what is under way`);
     server.drain();
+    await door?.close();
     await listening.close(config.shutdownGrace);
     await server.close();
     logger.flush();
-    return EXIT.ok;
+    return exitCode("ok");
   } catch (error) {
     await listening?.close(0);
     if (!(error instanceof StartRefused)) throw error;
     say(`mapae: ${error.message}`);
-    return EXIT.fault;
+    return exitCode("failed");
   }
 }
 
@@ -83,7 +109,7 @@ function stopSignal(): Promise<string> {
   return new Promise((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
       process.once(signal, () => {
-        process.once(signal, () => process.exit(EXIT.fault));
+        process.once(signal, () => process.exit(exitCode("failed")));
         resolve(signal);
       });
     }

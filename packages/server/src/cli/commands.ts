@@ -1,0 +1,254 @@
+/**
+ * The table of commands: name, what it takes, one sentence, and where its code is. It parses, prints the help, and is
+ * what docs/cli.md lists; a command's code is loaded when it is called.
+ */
+import type { Command } from "./context.ts";
+
+/** Flags as they are typed, and a sentence. `many`: may stand several times. */
+export interface OptionRow {
+  readonly flags: string;
+  readonly says: string;
+  readonly many?: boolean;
+  readonly choices?: readonly string[];
+}
+
+export interface CommandRow {
+  /** One or two words. */
+  readonly name: string;
+  /** `<required>`, `[optional]`, `[several...]`. */
+  readonly args?: readonly string[];
+  readonly says: string;
+  readonly options?: readonly OptionRow[];
+  /** Printed below the options in the help. */
+  readonly notes?: string;
+  /** May begin an empty database. */
+  readonly makes?: boolean;
+  /** Works without settings and data folder. */
+  readonly apart?: boolean;
+  readonly load: () => Promise<Command>;
+}
+
+/** What each group of commands is about. */
+export const GROUPS: Readonly<Record<string, string>> = {
+  users: "accounts",
+  sessions: "log-ins, each on one device",
+  keys: "signing keys",
+  clients: "apps that sign users in, and resource servers",
+  token: "access tokens: look into one, verify one, sign one",
+};
+
+/** Options that every command takes. */
+export const EVERYWHERE: readonly OptionRow[] = [
+  { flags: "--json", says: "print JSON on stdout and nothing else: one document, or one a line for lists" },
+];
+export const DATA_OPTION: OptionRow = { flags: "--data <folder>", says: "the data folder, in place of MAPAE_DATA" };
+
+const YES: OptionRow = { flags: "--yes", says: "do not ask for confirmation" };
+const PASSWORD_STDIN: OptionRow = { flags: "--password-stdin", says: "read the password from stdin" };
+const ASKS =
+  "The password is asked for at the terminal, or read with --password-stdin: an argument could be read by\nevery user of the machine (ps), and stays in the shell's history.";
+const USER = "<user> is an id (usr_…) or an identifier.";
+
+export const COMMANDS: readonly CommandRow[] = [
+  {
+    name: "serve",
+    says: "run the server until it is told to stop",
+    apart: false,
+    load: async () => (await import("./commands/serve.ts")).serveCommand,
+  },
+  {
+    name: "users create",
+    args: ["<identifier>"],
+    says: "make an account",
+    options: [
+      { flags: "--name <name>", says: "the display name" },
+      { flags: "--role <role>", says: "a role; may stand several times (admin: may use the admin API)", many: true },
+      PASSWORD_STDIN,
+    ],
+    notes: ASKS,
+    makes: true,
+    load: async () => (await import("./commands/users.ts")).createUser,
+  },
+  {
+    name: "users list",
+    says: "list accounts, oldest first",
+    options: [
+      { flags: "--state <state>", says: "only these", choices: ["active", "disabled", "deleted"] },
+      { flags: "--starts-with <text>", says: "only identifiers that begin so" },
+    ],
+    load: async () => (await import("./commands/users.ts")).listUsers,
+  },
+  {
+    name: "users show",
+    args: ["<user>"],
+    says: "show an account",
+    notes: USER,
+    load: async () => (await import("./commands/users.ts")).showUser,
+  },
+  {
+    name: "users disable",
+    args: ["<user>"],
+    says: "disable an account: every session ends at once",
+    notes: USER,
+    load: async () => (await import("./commands/users.ts")).disableUser,
+  },
+  {
+    name: "users enable",
+    args: ["<user>"],
+    says: "make a disabled account active again",
+    notes: USER,
+    load: async () => (await import("./commands/users.ts")).enableUser,
+  },
+  {
+    name: "users delete",
+    args: ["<user>"],
+    says: "delete an account for good: every session ends, the identifier is free again",
+    options: [YES],
+    notes: USER,
+    load: async () => (await import("./commands/users.ts")).deleteUser,
+  },
+  {
+    name: "users password",
+    args: ["<user>"],
+    says: "set a password: every session of the user ends",
+    options: [PASSWORD_STDIN],
+    notes: `${USER}\n${ASKS}`,
+    load: async () => (await import("./commands/users.ts")).setPassword,
+  },
+  {
+    name: "users roles",
+    args: ["<user>", "[roles...]"],
+    says: "set a user's roles, or show them where none is given",
+    options: [{ flags: "--none", says: "take all roles away" }],
+    notes: USER,
+    load: async () => (await import("./commands/users.ts")).setRoles,
+  },
+  {
+    name: "users import",
+    args: ["<file>"],
+    says: "take over accounts with their password hashes (JSON lines; - for stdin)",
+    options: [{ flags: "--dry-run", says: "check every line and change nothing" }],
+    notes:
+      'A line: {"identifier": "kim@example.com", "password_hash": "$2b$12$…", "name": "Kim", "roles": ["editor"],\n"created_at": "2024-05-01T09:00:00Z"}. All but identifier may be left out. Each line stands alone: what is refused is\nreported with its number, and the rest is taken over. Running it again is harmless.',
+    makes: true,
+    load: async () => (await import("./commands/import.ts")).importUsers,
+  },
+  {
+    name: "sessions list",
+    says: "list sessions, newest first",
+    options: [
+      { flags: "--user <user>", says: "only those of this user (id or identifier)" },
+      { flags: "--live", says: "only those that have not ended" },
+    ],
+    load: async () => (await import("./commands/sessions.ts")).listSessions,
+  },
+  {
+    name: "sessions revoke",
+    args: ["[session]"],
+    says: "end a session, all of a user, or everybody's: their tokens are refused at once",
+    options: [
+      { flags: "--user <user>", says: "all sessions of this user (id or identifier)" },
+      { flags: "--all", says: "everybody's" },
+      YES,
+    ],
+    load: async () => (await import("./commands/sessions.ts")).revokeSessions,
+  },
+  {
+    name: "keys list",
+    says: "list signing keys",
+    load: async () => (await import("./commands/keys.ts")).listKeys,
+  },
+  {
+    name: "keys rotate",
+    says: "let the upcoming key sign from now on; harms nobody",
+    load: async () => (await import("./commands/keys.ts")).rotateKey,
+  },
+  {
+    name: "keys retire",
+    args: ["<kid>"],
+    says: "stop a key from signing; its tokens stay good until they expire",
+    load: async () => (await import("./commands/keys.ts")).retireKey,
+  },
+  {
+    name: "keys revoke",
+    args: ["<kid>"],
+    says: "refuse every token that a key signed, at once: for a key that leaked",
+    options: [YES],
+    load: async () => (await import("./commands/keys.ts")).revokeKey,
+  },
+  {
+    name: "clients create",
+    args: ["[id]"],
+    says: "make a client; the secret of a resource server is printed once",
+    options: [
+      {
+        flags: "--kind <kind>",
+        says: "resource_server (default) or first_party",
+        choices: ["resource_server", "first_party"],
+      },
+      { flags: "--name <name>", says: "what people call it (default: its id)" },
+      { flags: "--scope <scopes>", says: "the scopes that its tokens may carry, separated by spaces" },
+      { flags: "--audience <audience>", says: "the `aud` of tokens for this resource server (default: the server's)" },
+    ],
+    makes: true,
+    load: async () => (await import("./commands/clients.ts")).createClient,
+  },
+  {
+    name: "clients list",
+    says: "list clients",
+    load: async () => (await import("./commands/clients.ts")).listClients,
+  },
+  {
+    name: "clients delete",
+    args: ["<id>"],
+    says: "delete a client: its grants end, its tokens are refused",
+    options: [YES],
+    load: async () => (await import("./commands/clients.ts")).deleteClient,
+  },
+  {
+    name: "token inspect",
+    args: ["[token]"],
+    says: "explain a token's header and claims, without verifying it",
+    notes: "The token is read from stdin, or pasted at a prompt: it is a secret, and an argument is not.",
+    apart: true,
+    load: async () => (await import("./commands/token-inspect.ts")).inspectToken,
+  },
+  {
+    name: "token verify",
+    args: ["[token]"],
+    says: "verify a token as a resource server would, and say why not",
+    options: [
+      { flags: "--issuer <url>", says: "whose tokens; its keys are found by discovery" },
+      { flags: "--jwks <place>", says: "a file or an address with the keys, in place of discovery" },
+      { flags: "--secret-file <file>", says: "a file with the shared secret (base64url), for HS*" },
+      { flags: "--alg <alg>", says: "the algorithm of the shared secret", choices: ["HS256", "HS384", "HS512"] },
+      { flags: "--audience <audience>", says: "whom the token must be meant for; not checked where it is left out" },
+    ],
+    notes: "The token is read from stdin, or pasted at a prompt. Revocation is not asked: only the issuer knows it.",
+    apart: true,
+    load: async () => (await import("./commands/token-verify.ts")).verifyToken,
+  },
+  {
+    name: "token sign",
+    says: "sign an access token to try a resource server with; goes into the audit",
+    options: [
+      { flags: "--sub <user>", says: "whose token (id or identifier)" },
+      { flags: "--audience <audience>", says: "whom it is meant for (default: the server's audience)" },
+      { flags: "--scope <scopes>", says: "its scopes, separated by spaces (default: none)" },
+      { flags: "--ttl <duration>", says: "how long it lives (30s, 2m); MAPAE_ACCESS_TTL at most, and by default" },
+    ],
+    load: async () => (await import("./commands/token-sign.ts")).signToken,
+  },
+  {
+    name: "doctor",
+    says: "check settings, files, database, keys and server; exit code 1 where something fails",
+    apart: false,
+    load: async () => (await import("./commands/doctor.ts")).doctor,
+  },
+  {
+    name: "settings",
+    says: "print the table of settings (environment variables)",
+    apart: true,
+    load: async () => (await import("./commands/settings.ts")).settings,
+  },
+];
