@@ -114,8 +114,7 @@ export function portsOver(engine: Engine): Storage {
       },
       end: (target, reason, cause) => write("endSessions", target, reason, cause),
       sweep: async (forgetBefore) => {
-        let after: string | null = "";
-        while (after !== null) after = await write("endExpired", after);
+        await inSlices(() => write("endExpired"));
         return inSlices(() => write("forgetSessions", forgetBefore));
       },
     },

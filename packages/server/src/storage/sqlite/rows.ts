@@ -160,8 +160,9 @@ export class SqliteRows extends SqliteReads implements Rows {
 
   addSession(session: Session): void {
     this.#run(
-      `INSERT INTO sessions (${table.SESSION.names}) VALUES (${table.SESSION.places})`,
+      `INSERT INTO sessions (${table.SESSION.names}, due_at) VALUES (${table.SESSION.places}, ?)`,
       ...table.sessionRow(session),
+      Math.min(session.expiresAt, session.idleExpiresAt),
     );
   }
 
@@ -181,14 +182,18 @@ export class SqliteRows extends SqliteReads implements Rows {
     );
   }
 
-  unendedAfter(after: string, limit: number): readonly Session[] {
+  dueSessions(now: number, limit: number): readonly Session[] {
     return this.all(
       `SELECT ${table.SESSION.of("s")}, ${table.SEEN} FROM sessions s
-       WHERE s.ended_at IS NULL AND s.id > ? ORDER BY s.id LIMIT ?`,
+       WHERE s.ended_at IS NULL AND s.due_at <= ? ORDER BY s.due_at LIMIT ?`,
       table.sessionOf,
-      after,
+      now,
       limit,
     );
+  }
+
+  postponeSession({ id, expiresAt, idleExpiresAt }: Session): void {
+    this.#run("UPDATE sessions SET due_at = ? WHERE id = ?", Math.min(expiresAt, idleExpiresAt), id);
   }
 
   removeSessions(endedBefore: number, limit: number): number {
