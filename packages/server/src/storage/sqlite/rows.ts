@@ -57,6 +57,12 @@ export class SqliteRows extends SqliteReads implements Rows {
     this.#run("UPDATE state SET seq = seq");
   }
 
+  /** The log begins anew at an epoch: its next entry is the first. */
+  beginEpoch(epoch: number): void {
+    this.#run("UPDATE state SET epoch = ?, seq = 0", epoch);
+    this.#head = { epoch, seq: 0 };
+  }
+
   // The log and the audit
 
   position(): Position {
