@@ -193,6 +193,8 @@ async function compare(report: Report, name: string, subjects: readonly Subject[
 
 /** Arguments, if any, name the algorithms to measure. */
 export async function run(report: Report, { args }: BenchOptions): Promise<void> {
+  const unknown = args.filter((name) => !CASES.some(({ alg }) => alg === name));
+  if (unknown.length > 0) throw new TypeError(`verify measures ${CASES.map(({ alg }) => alg).join(", ")}`);
   for (const { alg, peers } of CASES) {
     if (args.length > 0 && !args.includes(alg)) continue;
     const it = fixture(alg);

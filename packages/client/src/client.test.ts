@@ -386,6 +386,68 @@ describe("signed out, because", () => {
   });
 });
 
+describe("signing in again over a spent session", () => {
+  it("in cookie mode does not take the new session's cookie for the old one's, and end the new one", async () => {
+    const { client, clock, server, signIn } = await setUp({ mode: "cookie" });
+    await signIn();
+    clock.advance(301_000);
+    const second = await signIn();
+    await clock.run(new Promise((resolve) => setTimeout(resolve, 20)));
+    assert.equal(server.sessions.get(second)?.ended, null);
+    assert.equal((await client.me()).ok, true);
+  });
+});
+
+describe("reads of the storage that overtake each other", () => {
+  it("tell of each change once: what is older than what was seen is not news", async () => {
+    const memory = memoryStorage();
+    const gates: (() => void)[] = [];
+    let slow = false;
+    const storage: ClientStorage = {
+      ...memory,
+      read: async (name) => {
+        const text = await memory.read(name);
+        if (slow) await new Promise<void>((resolve) => gates.push(resolve));
+        return text;
+      },
+    };
+    const { client, signIn, endings } = await setUp({ storage });
+    const arrivals: string[] = [];
+    client.on("signedIn", ({ session }) => arrivals.push(session.id));
+    const session = await signIn();
+    slow = true;
+    const late = client.session();
+    await turn();
+    slow = false;
+    await client.signOut();
+    for (const open of gates) open();
+    assert.equal(await late, null);
+    await turn();
+    assert.deepEqual(arrivals, [session]);
+    assert.equal(endings.length, 1);
+  });
+
+  it("an emptied storage is believed, and a sign-in after it too", async () => {
+    let text: string | null = null;
+    const storage: ClientStorage = {
+      sharedAs: null,
+      read: async () => text,
+      change: async (_, decide) => {
+        text = decide(text);
+        return text;
+      },
+    };
+    const { client, signIn, endings } = await setUp({ storage });
+    const session = await signIn();
+    text = null;
+    assert.equal(await client.session(), null);
+    await turn();
+    assert.deepEqual(endings, [{ session, code: "session_ended", reason: "unknown" }]);
+    await signIn();
+    assert.notEqual(await client.session(), null);
+  });
+});
+
 describe("signing out", () => {
   for (const mode of ["tokens", "cookie"] as const) {
     it(`ends the session at the server and here, also with a spent access token (${mode})`, async () => {

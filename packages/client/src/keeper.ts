@@ -50,7 +50,7 @@ export interface Keeper {
   access(audience: string, signal?: AbortSignal): Promise<Access>;
   /** Takes an access token that came with a sign-in. */
   adopt(token: AccessToken): void;
-  /** A resource server refused this access token: no tab hands it out again. */
+  /** A resource server refused this access token: it is not handed out again, nor taken from another tab. */
   refused(token: string): void;
   /** An access token to say goodbye with; `over` where the session is no more, `outage` where the server cannot tell. */
   lastToken(leaving: Leaving): Promise<{ readonly token: string } | "over" | "outage">;
@@ -131,7 +131,6 @@ export function createKeeper(parts: KeeperParts): Keeper {
   async function receive(message: TabMessage): Promise<boolean> {
     if (closed) return false;
     if (message.type === "changed") await look();
-    if (message.type === "refused") shelf.refuse(message.token);
     if (message.type === "token") {
       if (seen?.held?.session.id !== message.token.session) await look();
       return shelf.put(message.audience, received(message.token, clock));
@@ -235,10 +234,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
     change,
     access,
     adopt: (token) => void shelf.put("", token),
-    refused: (token) => {
-      shelf.refuse(token);
-      tabs.post({ type: "refused", token });
-    },
+    refused: shelf.refuse,
     lastToken,
     exclusively: tabs.exclusively,
     close: () => {

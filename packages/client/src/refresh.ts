@@ -105,7 +105,7 @@ export function settle(document: Document, key: string, outcome: RefreshOutcome,
     const session = outcome.session?.id === held?.session.id ? outcome.session : null;
     return {
       ...document,
-      held: held === null || held.key !== key ? held : { ...next(held), session: session ?? held.session },
+      held: held === null ? null : { ...next(held), session: session ?? held.session },
       leaving: leaving.map(next),
     };
   }

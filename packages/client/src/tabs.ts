@@ -18,8 +18,6 @@ export type TabMessage =
   | { readonly type: "changed" }
   /** Fresh from the server, or the answer to a question (its id). */
   | { readonly type: "token"; readonly audience: string; readonly token: SharedToken; readonly answers: string | null }
-  /** This token was refused by a resource server: nobody should offer it. */
-  | { readonly type: "refused"; readonly token: string }
   | { readonly type: "ask"; readonly id: string; readonly audience: string; readonly session: string }
   | { readonly type: "none"; readonly id: string };
 
@@ -185,8 +183,6 @@ function isTabMessage(data: unknown): data is TabMessage {
   switch (data.type) {
     case "changed":
       return true;
-    case "refused":
-      return text("token");
     case "ask":
       return text("id", "audience", "session");
     case "none":

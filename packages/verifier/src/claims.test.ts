@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
-import { type AcceptedClaims, bindClaimRules, type ClaimRuleOptions, checkClaims } from "./claims.ts";
+import { type AcceptedClaims, bindClaimRules, type ClaimRuleOptions, checkClaims, freezeClaims } from "./claims.ts";
 import { bindSigningKey } from "./jose/jwk.ts";
 import { parseJws, signJws } from "./jose/jws.ts";
 import type { Refusal } from "./refusals.ts";
@@ -53,10 +53,10 @@ test("a token of RFC 9068 is accepted, with every claim that is known here", () 
   assert.deepEqual(verdict.claims, full);
 });
 
-test("what comes back is frozen to its depths", () => {
+test("claims that are to be shared are frozen to their depths", () => {
   const verdict = check({ ...GOOD, roles: ["member"], custom: { list: [{}] } });
   assert.ok(verdict.ok);
-  const { claims } = verdict;
+  const claims = freezeClaims(verdict.claims);
   const custom = claims.custom as { list: object[] };
   for (const part of [claims, claims.roles, custom, custom.list, custom.list[0]]) assert.ok(Object.isFrozen(part));
   assert.throws(() => (claims.roles as string[]).push("admin"), TypeError);

@@ -3,8 +3,8 @@
  *
  *   payload text ──► base64url ──► UTF-8 ──► JSON without ambiguity ──► required and typed ──► issuer, audience, time
  *
- * Only for payloads whose signature held. What comes back is frozen to its depths, so that claims may be shared between
- * callers (a cache does) without one seeing another's changes.
+ * Only for payloads whose signature held. Whoever gives the same claims to several callers, as a cache does, freezes them
+ * first (`freezeClaims`): one must not see another's changes.
  */
 import { borrowBase64url } from "./jose/base64url.ts";
 import { type JsonObject, parseJsonObject } from "./jose/json.ts";
@@ -172,4 +172,17 @@ function refuseTime({ exp, iat, nbf }: AccessTokenClaims, rules: ClaimRules, now
   // The life is counted from now as well: a token cannot make it look short by being issued in the future.
   if (exp - iat > maxTokenLifetime || exp - now > maxTokenLifetime + clockTolerance) return "token_lifetime_exceeded";
   return null;
+}
+
+/** Freezes claims to their depths. Not done for each token: it would be a twentieth of an HS256 verification. */
+export function freezeClaims(claims: AccessTokenClaims): AccessTokenClaims {
+  freezeDeep(claims);
+  return claims;
+}
+
+function freezeDeep(value: object): void {
+  for (const member of Object.values(value)) {
+    if (typeof member === "object" && member !== null) freezeDeep(member);
+  }
+  Object.freeze(value);
 }

@@ -13,7 +13,7 @@
  * key set becomes another; whatever else a verdict may come to rest on moves the same mark, and `stands` judges it.
  */
 import { createTokenCache, type Remembered } from "./cache.ts";
-import { type AccessTokenClaims, type ClaimRules, checkClaims } from "./claims.ts";
+import { type AccessTokenClaims, type ClaimRules, checkClaims, freezeClaims } from "./claims.ts";
 import type { Net } from "./document.ts";
 import { type Engine, nodeEngine, webEngine } from "./engine.ts";
 import { type ParsedJws, parseJws } from "./jose/jws.ts";
@@ -107,6 +107,7 @@ export function verifierOn<Key extends KeyFacts>(engine: Engine<Key>, options: R
   function finish(token: unknown, jws: ParsedJws, key: Key, now: number): Verdict {
     const verdict = checkClaims(jws, rules, now / 1000);
     if (verdict.ok && cache !== null && typeof token === "string") {
+      freezeClaims(verdict.claims);
       cache.put(token, mark, { verdict: Object.freeze(verdict), key, ...lifeOf(verdict.claims, rules) });
     }
     return verdict;

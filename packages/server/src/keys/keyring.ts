@@ -5,9 +5,16 @@
  *     ▲                 │
  *     └── plan() ◄──────┘        tick() applies what the schedule says is due; rotate, retire and revoke are an operator's
  */
-import { type AlgorithmName, type BoundKey, bindKey, bindSigningKey, type SigningKey } from "@mapae/verifier/jose";
+import {
+  type AlgorithmName,
+  type BoundKey,
+  bindKey,
+  bindSigningKey,
+  KeyRefused,
+  type SigningKey,
+} from "@mapae/verifier/jose";
 import { type Cause, draft, SYSTEM } from "../audit/event.ts";
-import { StartRefused } from "../prelude/fault.ts";
+import { StartRefused, Unavailable } from "../prelude/fault.ts";
 import type { Secret } from "../prelude/secret.ts";
 import type { World } from "../prelude/world.ts";
 import { audit, type Effect } from "../revocation/effects.ts";
@@ -100,12 +107,13 @@ export async function openKeyring(
   };
 
   const load = async (): Promise<void> => {
+    // Also where the version is the same: a mark may have been raised, and a key must outlive its last token.
     const { version, keys } = await store.all();
-    if (version === loaded.version) return;
     const usable = keys.filter(({ state }) => state === "upcoming" || state === "active" || state === "retired");
     const verify = new Map(
       usable.flatMap((record) => {
-        const key = loaded.verify.get(record.kid) ?? verifying(record);
+        const held = loaded.verify.get(record.kid);
+        const key = held?.algorithm.name === record.alg ? held : verifying(record);
         return key === null ? [] : [[record.kid, key] as const];
       }),
     );
@@ -143,15 +151,15 @@ export async function openKeyring(
       const stored = known.get(record.kid);
       return stored === undefined || stored.state === "revoked"
         ? (stored ?? record)
-        : { ...stored, state: record.state };
+        : { ...stored, alg: record.alg, state: record.state, ...STAMPS[record.state]?.(world.clock.now()) };
     });
-    if (wanted[0]?.state === "revoked") {
-      throw new StartRefused("MAPAE_SHARED_SECRET was revoked: configure a new one, newest first.");
-    }
     const replaced = loaded.records
       .filter(({ kid, state }) => !shared.has(kid) && (state === "active" || state === "upcoming"))
       .map((record) => ({ ...record, state: "retired" as const, retiredAt: world.clock.now() }));
-    const changed = [...wanted, ...replaced].filter((record) => known.get(record.kid)?.state !== record.state);
+    const changed = [...wanted, ...replaced].filter((record) => {
+      const stored = known.get(record.kid);
+      return stored?.state !== record.state || stored.alg !== record.alg;
+    });
     if (changed.length > 0) await store.replace(loaded.version, changed, []);
     await load();
   };
@@ -167,16 +175,21 @@ export async function openKeyring(
   };
 
   const current = (): { record: SigningKeyRecord; key: SigningKey } => {
-    if (loaded.active === null) throw new Error("no signing key is active");
+    // Only a shared secret that was revoked while it served leads here: it takes a new one and a restart.
+    if (loaded.active === null) throw new Unavailable("no signing key is active");
     return loaded.active;
   };
   const raise = async (exp: number): Promise<SigningKey> => {
-    const { record, key } = current();
-    const mark = exp + MARK_AHEAD_SECONDS;
-    await store.raiseMark(record.kid, mark);
-    const raised = { ...record, highestExp: Math.max(mark, record.highestExp) };
-    if (loaded.active?.record.kid === record.kid) loaded = { ...loaded, active: { record: raised, key } };
-    return key;
+    for (;;) {
+      const { record, key } = current();
+      const mark = exp + MARK_AHEAD_SECONDS;
+      await store.raiseMark(record.kid, mark);
+      // A key that stopped in the meantime may be forgotten by its earlier mark: the one that follows it signs.
+      if (loaded.active?.record.kid !== record.kid) continue;
+      const raised = { ...record, highestExp: Math.max(mark, record.highestExp) };
+      loaded = { ...loaded, active: { record: raised, key } };
+      return key;
+    }
   };
 
   const stop = async (kid: string, to: "retired" | "revoked", cause: Cause): Promise<KeyRefusal | null> => {
@@ -198,7 +211,15 @@ export async function openKeyring(
     return null;
   };
 
-  await tick();
+  try {
+    await tick();
+  } catch (error) {
+    if (error instanceof KeyRefused && shared.size > 0) throw new StartRefused(`MAPAE_SHARED_SECRET: ${error.message}`);
+    throw error;
+  }
+  if (loaded.active === null) {
+    throw new StartRefused("MAPAE_SHARED_SECRET was revoked: configure a new one, newest first.");
+  }
   return {
     signer: (exp) => (current().record.highestExp >= exp ? current().key : raise(exp)),
     find: (kid) => (kid === undefined ? undefined : loaded.verify.get(kid)),

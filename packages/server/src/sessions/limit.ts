@@ -4,7 +4,8 @@
  *
  *   evict    the oldest make room, and are told why
  *   refuse   the log-in is refused, with the list of devices
- *   ask      the same, and the log-in may name in `end_session` which one ends
+ *   ask      the same, and the log-in may name in `end_session` which one ends (where the limit was lowered and one
+ *            is not enough, the oldest go with it: else nobody above the new limit could log in)
  *
  * Decided under the user's row lock (or in the store's one writer), so that it holds under concurrent log-ins.
  */
@@ -48,6 +49,8 @@ export function decideLimit(
   const excess = peers.length + 1 - limit.max;
   if (excess <= 0) return { allow: true, end: [] };
   if (limit.action === "evict") return { allow: true, end: peers.slice(0, excess).map(({ id }) => id) };
-  const picked = peers.filter(({ id }) => limit.action === "ask" && id === chosen).map(({ id }) => id);
-  return picked.length >= excess ? { allow: true, end: picked } : { allow: false, sessions: peers };
+  const picked = peers.filter(({ id }) => limit.action === "ask" && id === chosen);
+  if (picked.length === 0) return { allow: false, sessions: peers };
+  const others = peers.filter((session) => !picked.includes(session)).slice(0, excess - 1);
+  return { allow: true, end: [...picked, ...others].map(({ id }) => id) };
 }

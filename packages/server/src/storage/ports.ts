@@ -5,7 +5,7 @@ import type { Position, RevocationEntry } from "../revocation/entry.ts";
 import { isLive } from "../sessions/session.ts";
 import type { After, Reads } from "./rows.ts";
 import { SLICE, type StepArguments, type StepName, type StepResult } from "./steps.ts";
-import type { Storage } from "./storage.ts";
+import type { Backup, Storage } from "./storage.ts";
 
 /** What a driver gives: a way to read, a way to run a step atomically, and news of the log. */
 export interface Engine {
@@ -16,6 +16,7 @@ export interface Engine {
   write<Name extends StepName>(name: Name, ...args: StepArguments<Name>): Promise<StepResult<Name>>;
   head(): Position;
   onCommit(listener: (entries: readonly RevocationEntry[]) => void): void;
+  readonly backup: Backup | null;
   check(): Promise<void>;
   close(): Promise<void>;
 }
@@ -114,8 +115,7 @@ export function portsOver(engine: Engine): Storage {
       },
       end: (target, reason, cause) => write("endSessions", target, reason, cause),
       sweep: async (forgetBefore) => {
-        let after: string | null = "";
-        while (after !== null) after = await write("endExpired", after);
+        await inSlices(() => write("endExpired"));
         return inSlices(() => write("forgetSessions", forgetBefore));
       },
     },
@@ -123,6 +123,7 @@ export function portsOver(engine: Engine): Storage {
       open: (logIn) => write("open", logIn),
       use: (presented, settings, cause) => write("use", presented, settings, cause),
     },
+    backup: engine.backup,
     check: engine.check,
     close: engine.close,
   };

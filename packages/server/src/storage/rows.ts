@@ -93,8 +93,10 @@ export interface Rows extends Reads {
   endSession(id: SessionId, ended: Ended): void;
   /** Marks every session that nothing has ended: with `reason` what is live, as `expired` what is not. Returns how many. */
   endAllSessions(reason: EndReason, now: number): number;
-  /** Up to `limit` sessions that nothing has ended, by id, with an id above `after`. */
-  unendedAfter(after: string, limit: number): readonly Session[];
+  /** Up to `limit` sessions that nothing has ended and whose time may have run out: all of those whose time has. */
+  dueSessions(now: number, limit: number): readonly Session[];
+  /** A due session turned out to live: it is not due before its time as it is now. */
+  postponeSession(session: Session): void;
   /** Removes up to `limit` sessions that ended before a time, with their grants; returns how many. */
   removeSessions(endedBefore: number, limit: number): number;
   /** The grant of a refresh token. */

@@ -113,16 +113,14 @@ export const STEPS = {
     return apply(rows, decideEnd(target, named, reason, cause), now);
   },
 
-  /** One slice of the sweep: marks what ran out among the sessions after an id; the last id looked at, or `null` at the end. */
-  endExpired(rows: Rows, now: number, after: string): string | null {
-    const slice = rows.unendedAfter(after, SLICE);
-    const expired = slice.filter((session) => !isLive(session, now));
-    apply(
-      rows,
-      expired.map(({ id }) => ({ effect: "end_session", session: id, reason: "expired" })),
-      now,
-    );
-    return slice.length < SLICE ? null : (slice.at(-1)?.id ?? null);
+  /** One slice of the sweep; returns how many sessions it looked at. */
+  endExpired(rows: Rows, now: number): number {
+    const due = rows.dueSessions(now, SLICE);
+    for (const session of due) {
+      if (isLive(session, now)) rows.postponeSession(session);
+      else apply(rows, [{ effect: "end_session", session: session.id, reason: "expired" }], now);
+    }
+    return due.length;
   },
 
   forgetSessions(rows: Rows, _now: number, endedBefore: number): number {

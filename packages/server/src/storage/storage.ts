@@ -11,6 +11,18 @@ import type { SessionStore } from "../sessions/store.ts";
 import type { UserStore } from "../users/store.ts";
 import type { VaultStore } from "../vault/store.ts";
 
+/** Told how many of how many bytes are written. */
+export type BackupProgress = (done: number, total: number) => void;
+
+/** Writes a consistent copy, without the secrets, to a file that must not exist yet. */
+export type Backup = (
+  to: string,
+  progress?: BackupProgress,
+) => Promise<
+  | { readonly ok: true; readonly bytes: number }
+  | { readonly ok: false; readonly refusal: "exists" | "failed" /** One line. */; readonly message: string }
+>;
+
 export interface Storage {
   readonly vault: VaultStore;
   readonly keys: KeyStore;
@@ -20,6 +32,8 @@ export interface Storage {
   readonly clients: ClientStore;
   readonly sessions: SessionStore;
   readonly grants: GrantStore;
+  /** Makes a copy while serving; `null` where there is nothing to copy or the engine has tools of its own. */
+  readonly backup: Backup | null;
   /** Whether the engine answers now: a read and, where it can be had cheaply, a write. Throws `Unavailable`. */
   check(): Promise<void>;
   /** Waits for what is under way and lets go of the engine. */

@@ -8,8 +8,20 @@ import { StartRefused } from "../prelude/fault.ts";
 import { Secret } from "../prelude/secret.ts";
 import type { Random } from "../prelude/world.ts";
 
-/** Reads the secrets in a file, newest first; makes the file (mode 0600) where there is none. */
+/**
+ * Reads the secrets in a file, newest first; makes the file (mode 0600) where there is none. Throws `StartRefused` where
+ * it can be neither read nor made.
+ */
 export function readOrMakeSecret(file: string, random: Random): { secrets: readonly Secret[]; made: boolean } {
+  try {
+    return readOrMake(file, random);
+  } catch (error) {
+    if (!(error instanceof Error) || !("syscall" in error)) throw error;
+    throw new StartRefused(`The secret file cannot be used: ${error.message}`);
+  }
+}
+
+function readOrMake(file: string, random: Random): { secrets: readonly Secret[]; made: boolean } {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const fresh = random.bytes(32).toString("base64url");
   try {

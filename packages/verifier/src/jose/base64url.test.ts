@@ -53,3 +53,19 @@ test("a text that is longer than a token is decoded as strictly", () => {
   assert.equal(borrowBase64url(long)?.length, 9000);
   assert.equal(borrowBase64url(`${long}?AAA`), null);
 });
+
+test("the decoders agree on every text, of base64url's neighbours and of any letters at all", () => {
+  const neighbours = fc.string({ unit: fc.constantFrom(..."AQgwZz09-_+/= \n\0\u00c1\u0141\u{10041}"), maxLength: 9 });
+  const texts = fc.oneof(neighbours, fc.string({ unit: "binary", maxLength: 9 }), fc.base64String({ maxLength: 40 }));
+  const same = (text: string) => {
+    const [one, ...others] = Object.values(DECODERS).map((decode) => {
+      const octets = decode(text);
+      return octets === null ? null : Buffer.from(octets).toString("hex");
+    });
+    for (const other of others) assert.equal(other, one, JSON.stringify(text));
+  };
+  fc.assert(fc.property(texts, same), { numRuns: 5000 });
+  for (let unit = 0; unit < 0x10000; unit += unit < 0x400 ? 1 : 61) {
+    for (const text of ["", "Q", "QQ", "QUI", "QUIA"]) same(text + String.fromCharCode(unit));
+  }
+});

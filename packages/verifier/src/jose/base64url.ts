@@ -23,12 +23,27 @@ export function decodeBase64url(text: string): Uint8Array | null {
 
 /**
  * `decodeBase64url` without an allocation: the octets are good until the next call, for work that is synchronous and keeps
- * nothing of them.
+ * nothing of them. What is canonical is decided without encoding again, at a third of the cost.
  */
 export function borrowBase64url(text: string): Uint8Array | null {
   if (scratch === null || text.length > TOKEN_MAX) return decodeBase64url(text);
   const length = scratch.write(text, "base64url");
-  return scratch.toString("base64url", 0, length) === text ? scratch.subarray(0, length) : null;
+  return isCanonical(text, length) ? scratch.subarray(0, length) : null;
+}
+
+/**
+ * Is the text the one spelling of the `written` octets that Node's lenient decoder made of it? A letter that it skipped is
+ * missing among the octets (⌊6(n−1)/8⌋ < ⌊6n/8⌋ but for n = 4k+1, which is no length); what it takes beside the alphabet is
+ * `+`, `/` and, folded into a letter, what is not ASCII; and the last letter may carry bits that went nowhere.
+ */
+function isCanonical(text: string, written: number): boolean {
+  const { length } = text;
+  const rest = length % 4;
+  if (rest === 1 || written !== (length * 3) >> 2) return false;
+  if (text.includes("+") || text.includes("/") || Buffer.byteLength(text) !== length) return false;
+  if (rest === 0) return true;
+  const last = SEXTETS[text.charCodeAt(length - 1)] ?? INVALID;
+  return (last & (rest === 2 ? 0b1111 : 0b11)) === 0;
 }
 
 const scratch = hasBuffer ? Buffer.alloc(TOKEN_MAX) : null;

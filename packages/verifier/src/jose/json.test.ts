@@ -6,7 +6,7 @@ import { DEPTH_MAX, parseJsonObject } from "./json.ts";
 const utf8 = new TextEncoder();
 const parse = (text: string) => parseJsonObject(utf8.encode(text));
 
-test("what JSON.stringify writes is read back, frozen to its depths", () => {
+test("what JSON.stringify writes is read back", () => {
   const plainKey = fc.string().filter((name) => name !== "__proto__" && name.isWellFormed());
   const values = fc.letrec((tie) => ({
     value: fc.oneof(
@@ -23,18 +23,10 @@ test("what JSON.stringify writes is read back, frozen to its depths", () => {
   }));
   fc.assert(
     fc.property(values.object, (object) => {
-      const read = parse(JSON.stringify(object));
-      assert.deepEqual(read, object);
-      assertFrozen(read);
+      assert.deepEqual(parse(JSON.stringify(object)), object);
     }),
   );
 });
-
-function assertFrozen(value: unknown): void {
-  if (typeof value !== "object" || value === null) return;
-  assert.ok(Object.isFrozen(value));
-  for (const member of Object.values(value)) assertFrozen(member);
-}
 
 test("a member that is written twice is refused at any depth, however it is spelt", () => {
   for (const text of [

@@ -3,7 +3,7 @@
  *
  * Two parsers that disagree about `{"sub":"a","sub":"b"}` are an attack (RFC 8725 §2.4, RFC 7519 §4). `JSON.parse` keeps the
  * last of the two in silence, so members are counted twice: as they were written, and as they survived. Where the numbers
- * differ, one was written twice, however it was escaped. The walk that counts also freezes.
+ * differ, one was written twice, however it was escaped.
  */
 import { decodeUtf8 } from "./utf8.ts";
 
@@ -23,7 +23,7 @@ const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
-/** The object that the octets spell, frozen to its depths; null when it is none or is ambiguous. Never throws. */
+/** The object that the octets spell; null when it is none or is ambiguous. Never throws. */
 export function parseJsonObject(octets: Uint8Array): JsonObject | null {
   const written = countWritten(octets);
   if (written < 0) return null;
@@ -37,7 +37,7 @@ export function parseJsonObject(octets: Uint8Array): JsonObject | null {
   }
   if (!isJsonObject(value)) return null;
   // In valid UTF-8 a lone surrogate can be written only as an escape (RFC 8259 §8.2).
-  return freezeAndCount(value, text.includes("\\")) === written ? value : null;
+  return countParsed(value, text.includes("\\")) === written ? value : null;
 }
 
 function isJsonObject(value: unknown): value is JsonObject {
@@ -52,10 +52,10 @@ function countWritten(octets: Uint8Array): number {
   for (let at = 0; at < end; at++) {
     const octet = octets[at];
     if (octet === QUOTE) {
-      for (at++; at < end; at++) {
-        const inner = octets[at];
-        if (inner === QUOTE) break;
+      let inner = octets[++at];
+      while (inner !== QUOTE && inner !== undefined) {
         if (inner === BACKSLASH) at++;
+        inner = octets[++at];
       }
     } else if (octet === COLON) {
       members++;
@@ -68,19 +68,17 @@ function countWritten(octets: Uint8Array): number {
   return members;
 }
 
-/** Members in a parsed object or list, which is frozen; NaN, which equals nothing, where a name or a string is not allowed. */
-function freezeAndCount(value: object, escapes: boolean): number {
+/** Members in a parsed object or list; NaN, which equals nothing, where a name or a string is not allowed. */
+function countParsed(value: object, escapes: boolean): number {
   const isList = Array.isArray(value);
   const members: readonly unknown[] = isList ? value : Object.values(value);
   let count = isList ? 0 : members.length;
   for (let index = 0; index < members.length; index++) {
     const member = members[index];
-    if (typeof member === "object" && member !== null) count += freezeAndCount(member, escapes);
+    if (typeof member === "object" && member !== null) count += countParsed(member, escapes);
     else if (escapes && typeof member === "string" && !member.isWellFormed()) return Number.NaN;
   }
-  if (!isList && !hasPlainNames(value, escapes)) return Number.NaN;
-  Object.freeze(value);
-  return count;
+  return isList || hasPlainNames(value, escapes) ? count : Number.NaN;
 }
 
 function hasPlainNames(object: object, escapes: boolean): boolean {

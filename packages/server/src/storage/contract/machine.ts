@@ -194,10 +194,8 @@ class History {
     const heard = this.#stage.heard
       .slice(this.#heardBefore)
       .filter(({ kind, value }) => kind === "all" || ours.has(value));
-    assert.deepEqual(
-      heard.map(({ kind, value, reason }) => [kind, value, reason]),
-      this.#model.log,
-    );
+    // In which order a sweep finds what ran out is the driver's own business.
+    assert.deepEqual(heard.map(({ kind, value, reason }) => `${kind} ${value} ${reason}`).sort(), this.#model.sorted());
   }
 }
 

@@ -40,6 +40,10 @@ export class Model {
     this.#times = times;
   }
 
+  sorted(): string[] {
+    return this.log.map((entry) => entry.join(" ")).sort();
+  }
+
   #ranOut(session: ModelSession, now: number): boolean {
     return now >= session.began + this.#times.absolute || now >= session.used + this.#times.idle;
   }
@@ -127,7 +131,7 @@ export class Model {
 
   sweep(now: number): void {
     const out = this.#unended(null).filter((each) => this.#ranOut(each, now));
-    for (const each of out.sort((a, b) => (a.id < b.id ? -1 : 1))) {
+    for (const each of out) {
       this.log.push(["session", each.id, this.#end(each, "expired", now)]);
     }
   }

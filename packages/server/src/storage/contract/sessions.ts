@@ -133,6 +133,21 @@ export function describeSessionStore(open: Open): void {
       await stage.store.close();
     });
 
+    test("a session that was used outlives the sweep, and ends by a later one", async () => {
+      const stage = await Stage.open(open);
+      const user = await stage.user();
+      const { standing } = await stage.logIn(user.id);
+      stage.clock.advance(SETTINGS.idleMs - 1);
+      assert((await stage.refresh(standing.grant)).allow);
+      stage.clock.advance(SETTINGS.idleMs - 1);
+      await stage.store.sessions.sweep(0);
+      assert.equal((await stage.store.sessions.listLive(user.id)).length, 1);
+      stage.clock.advance(1);
+      await stage.store.sessions.sweep(0);
+      assert.equal((await stage.store.sessions.find(standing.session.id))?.ended?.reason, "expired");
+      await stage.store.close();
+    });
+
     test("the sweep works through more sessions than one slice has", async () => {
       const stage = await Stage.open(open);
       const user = await stage.user();

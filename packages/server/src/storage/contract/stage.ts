@@ -35,22 +35,12 @@ export class TestClock {
   }
 }
 
-/** One storage, its clock, and what people do with it. */
-export class Stage {
+/** Makes rows as sign-up and log-in would, at a clock's time. */
+export class Cast {
   readonly clock: TestClock;
-  readonly store: Storage;
-  /** Every entry that a listener was told of, in order. */
-  readonly heard: RevocationEntry[] = [];
 
-  constructor(store: Storage, clock: TestClock) {
-    this.store = store;
+  constructor(clock = new TestClock()) {
     this.clock = clock;
-    store.revocation.onCommit((entries) => this.heard.push(...entries));
-  }
-
-  static async open(open: Open): Promise<Stage> {
-    const clock = new TestClock();
-    return new Stage(await open({ clock, random: systemWorld.random }), clock);
   }
 
   newUser(fields: Partial<User> = {}): User {
@@ -69,13 +59,6 @@ export class Stage {
       credentialVersion: 1,
       ...fields,
     };
-  }
-
-  async user(fields: Partial<User> = {}): Promise<User> {
-    const user = this.newUser(fields);
-    const outcome = await this.store.users.create(user, []);
-    if (outcome !== "created") throw new Error(outcome);
-    return user;
   }
 
   newLogIn(
@@ -117,13 +100,6 @@ export class Stage {
     return { session, grant, credentialVersion: 1, limit: NO_LIMIT, chosen: null, cause: CAUSE, ...fields.logIn };
   }
 
-  /** A log-in that must succeed. */
-  async logIn(user: UserId, fields: Parameters<Stage["newLogIn"]>[1] = {}): Promise<LogInOutcome & { kind: "opened" }> {
-    const outcome = await this.store.grants.open(this.newLogIn(user, fields));
-    if (outcome.kind !== "opened") throw new Error(outcome.kind);
-    return outcome;
-  }
-
   presented(grant: Grant, fields: Partial<PresentedRefresh> = {}): PresentedRefresh {
     return {
       secretId: grant.secretId,
@@ -135,6 +111,38 @@ export class Stage {
       requiredRole: null,
       ...fields,
     };
+  }
+}
+
+/** One storage, its clock, and what people do with it. */
+export class Stage extends Cast {
+  readonly store: Storage;
+  /** Every entry that a listener was told of, in order. */
+  readonly heard: RevocationEntry[] = [];
+
+  constructor(store: Storage, clock: TestClock) {
+    super(clock);
+    this.store = store;
+    store.revocation.onCommit((entries) => this.heard.push(...entries));
+  }
+
+  static async open(open: Open): Promise<Stage> {
+    const clock = new TestClock();
+    return new Stage(await open({ clock, random: systemWorld.random }), clock);
+  }
+
+  async user(fields: Partial<User> = {}): Promise<User> {
+    const user = this.newUser(fields);
+    const outcome = await this.store.users.create(user, []);
+    if (outcome !== "created") throw new Error(outcome);
+    return user;
+  }
+
+  /** A log-in that must succeed. */
+  async logIn(user: UserId, fields: Parameters<Stage["newLogIn"]>[1] = {}): Promise<LogInOutcome & { kind: "opened" }> {
+    const outcome = await this.store.grants.open(this.newLogIn(user, fields));
+    if (outcome.kind !== "opened") throw new Error(outcome.kind);
+    return outcome;
   }
 
   refresh(grant: Grant, fields: Partial<PresentedRefresh> = {}, settings = SETTINGS) {

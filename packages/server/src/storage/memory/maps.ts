@@ -278,13 +278,16 @@ export class MapRows implements Rows {
     return unended.length;
   }
 
-  unendedAfter(after: string, limit: number): readonly Session[] {
+  dueSessions(now: number, limit: number): readonly Session[] {
     return [...this.#sessions.values()]
-      .filter(({ id, ended }) => ended === null && id > after)
-      .sort((a, b) => byText(a.id, b.id))
-      .slice(0, limit)
-      .map((session) => this.#seen(session));
+      .filter(({ ended }) => ended === null)
+      .map((session) => this.#seen(session))
+      .filter((session) => !isLive(session, now))
+      .slice(0, limit);
   }
+
+  /** Every session is looked at every time, so there is nothing to note. */
+  postponeSession(): void {}
 
   removeSessions(endedBefore: number, limit: number): number {
     const old = [...this.#sessions.values()]

@@ -23,6 +23,7 @@ export function openMemory(world: World): Storage {
     },
     head: () => rows.position(),
     onCommit: (listener) => listeners.add(listener),
+    backup: null,
     check: async () => {},
     close: async () => {},
   });

@@ -62,10 +62,23 @@ export function faultOf(report: FaultReport): Error {
   return report.unavailable ? new Unavailable(report.message) : new Error(report.message);
 }
 
+/** What the file system says before SQLite does, as the result code that says the same. */
+const SYSTEM_CODES: Record<string, number> = {
+  EACCES: 14,
+  EPERM: 14,
+  EROFS: 14,
+  ENOENT: 14,
+  ENOTDIR: 14,
+  EISDIR: 14,
+  ENOSPC: 13,
+  EIO: 10,
+};
+
 /** What stops the start, as the one line for the operator. */
 export function startRefusedBy(error: unknown, file: string): StartRefused {
   if (error instanceof StartRefused) return error;
-  const row = CODES[resultCode(error) ?? -1];
+  const system = error instanceof Error && "code" in error ? SYSTEM_CODES[String(error.code)] : undefined;
+  const row = CODES[resultCode(error) ?? system ?? -1];
   const reason = error instanceof Error ? error.message : String(error);
   return new StartRefused(row === undefined ? `The database ${file} cannot be opened: ${reason}.` : row.starting(file));
 }

@@ -2,7 +2,7 @@
  * Makes a database file ready to serve, or says in one line why it cannot be: is it ours, whole, not from a newer
  * program? Then runs the migrations it lacks. Runs under the lock of lock.ts.
  */
-import { statSync } from "node:fs";
+import { closeSync, openSync, statSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { StartRefused } from "../../prelude/fault.ts";
 import { nextEpoch } from "../../revocation/epoch.ts";
@@ -64,6 +64,8 @@ export function migrate(db: DatabaseSync, now: number): void {
 export function prepare(file: string, now: number): void {
   let db: DatabaseSync | undefined;
   try {
+    // Only this user may read it; SQLite gives the files beside it the same rights.
+    closeSync(openSync(file, "a", 0o600));
     db = openWriter(file);
     assertOurs(db, file);
     if (statSync(file).size <= CHECKED_BYTES && faultsOf(db, false).length > 0)

@@ -16,6 +16,7 @@ import type { RevocationEntry } from "../../revocation/entry.ts";
 import type { StepArguments, StepName, StepResult } from "../steps.ts";
 import type { Reply } from "./commit.ts";
 import { faultOf } from "./faults.ts";
+import { moduleBeside } from "./threads.ts";
 import { codecOf, type Sent } from "./wire.ts";
 import type { ToWriter } from "./writer.ts";
 
@@ -33,6 +34,8 @@ interface Pending {
 export interface QueueOptions {
   readonly file: string;
   readonly clock: Clock;
+  /** The module that runs as the writer; writer.ts where none is named. */
+  readonly writer?: URL;
   /** Told of each commit's entries before the writes that made them are answered. */
   readonly onEntries: (entries: readonly RevocationEntry[]) => void;
   /** Called when a writer has started again: entries may have been committed and not told. */
@@ -123,9 +126,7 @@ export class WriteQueue {
   }
 
   #spawn(started: () => void, failed: (error: Error) => void): void {
-    // The file's own ending, so that it is found as source and as emitted code.
-    const ending = import.meta.url.slice(import.meta.url.lastIndexOf("."));
-    const worker = new Worker(new URL(`./writer${ending}`, import.meta.url), { workerData: this.#options.file });
+    const worker = new Worker(this.#options.writer ?? moduleBeside("writer"), { workerData: this.#options.file });
     this.#worker = worker;
     worker.on("message", (reply: Reply | null) => {
       if (reply !== null) return this.#answer(reply);

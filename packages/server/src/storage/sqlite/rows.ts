@@ -57,6 +57,12 @@ export class SqliteRows extends SqliteReads implements Rows {
     this.#run("UPDATE state SET seq = seq");
   }
 
+  /** The log begins anew at an epoch: its next entry is the first. */
+  beginEpoch(epoch: number): void {
+    this.#run("UPDATE state SET epoch = ?, seq = 0", epoch);
+    this.#head = { epoch, seq: 0 };
+  }
+
   // The log and the audit
 
   position(): Position {
@@ -160,8 +166,9 @@ export class SqliteRows extends SqliteReads implements Rows {
 
   addSession(session: Session): void {
     this.#run(
-      `INSERT INTO sessions (${table.SESSION.names}) VALUES (${table.SESSION.places})`,
+      `INSERT INTO sessions (${table.SESSION.names}, due_at) VALUES (${table.SESSION.places}, ?)`,
       ...table.sessionRow(session),
+      Math.min(session.expiresAt, session.idleExpiresAt),
     );
   }
 
@@ -181,14 +188,18 @@ export class SqliteRows extends SqliteReads implements Rows {
     );
   }
 
-  unendedAfter(after: string, limit: number): readonly Session[] {
+  dueSessions(now: number, limit: number): readonly Session[] {
     return this.all(
       `SELECT ${table.SESSION.of("s")}, ${table.SEEN} FROM sessions s
-       WHERE s.ended_at IS NULL AND s.id > ? ORDER BY s.id LIMIT ?`,
+       WHERE s.ended_at IS NULL AND s.due_at <= ? ORDER BY s.due_at LIMIT ?`,
       table.sessionOf,
-      after,
+      now,
       limit,
     );
+  }
+
+  postponeSession({ id, expiresAt, idleExpiresAt }: Session): void {
+    this.#run("UPDATE sessions SET due_at = ? WHERE id = ?", Math.min(expiresAt, idleExpiresAt), id);
   }
 
   removeSessions(endedBefore: number, limit: number): number {

@@ -5,7 +5,8 @@
  * Why it is cut like this:
  *   - A refresh is one `UPDATE` of one `grants` row. Grants are stored in the order of the secret id (`WITHOUT ROWID`),
  *     so finding and changing it is one descent of one tree, and no index has a column that a refresh changes. That is
- *     why a session's last use is not stored but computed from its grants.
+ *     why a session's last use is not stored but computed from its grants, and why the sweep goes by `due_at`: a time
+ *     before which nothing can have run out, moved on when the sweep finds that the session was used since.
  *   - Ids are random text, as the outside knows them; their trees are WITHOUT ROWID for the same reason.
  *   - The log is stored in its own order, epoch and sequence. Its head stands in `state`, since the last entries may
  *     have been compacted away.
@@ -112,12 +113,14 @@ export const MIGRATIONS: readonly string[] = [
     created_at   INTEGER NOT NULL,
     expires_at   INTEGER NOT NULL,
     ended_at     INTEGER,
-    end_reason   TEXT
+    end_reason   TEXT,
+    -- not before this can its time have run out; its last use may have moved that on
+    due_at       INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX sessions_by_user ON sessions (user, created_at, id);
   CREATE INDEX sessions_by_creation ON sessions (created_at, id);
   -- the sweep: what to mark, and what to forget
-  CREATE INDEX sessions_unended ON sessions (id) WHERE ended_at IS NULL;
+  CREATE INDEX sessions_by_due ON sessions (due_at) WHERE ended_at IS NULL;
   CREATE INDEX sessions_by_end ON sessions (ended_at) WHERE ended_at IS NOT NULL;
 
   CREATE TABLE grants (

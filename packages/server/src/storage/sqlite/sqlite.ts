@@ -9,6 +9,7 @@ import { isBefore, type Position, type RevocationEntry } from "../../revocation/
 import { CommitListeners } from "../listeners.ts";
 import { portsOver } from "../ports.ts";
 import type { Storage } from "../storage.ts";
+import { backupOf } from "./backup.ts";
 import { openReader } from "./connection.ts";
 import { faultOf, reportOf } from "./faults.ts";
 import { lockWriter } from "./lock.ts";
@@ -49,6 +50,7 @@ export async function openSqlite(file: string, world: World): Promise<Storage> {
       write: (name, ...args) => queue.write(name, args),
       head: () => head,
       onCommit: (listener) => listeners.add(listener),
+      backup: backupOf(file),
       check: async () => {
         read((rows) => rows.head());
         await queue.write("touch", []);
