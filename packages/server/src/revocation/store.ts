@@ -6,6 +6,12 @@ import type { Position, RevocationEntry, RevocationKind } from "./entry.ts";
 export interface RevocationStore {
   /** The position of the last entry. Synchronous knowledge of this process; never ahead of what is durable. */
   head(): Position;
+  /**
+   * The position of the last entry that anyone committed before this was called, asked of the engine itself: no earlier
+   * commit is missing from it, whoever made it (linearizable). By the time it resolves, the listeners have been told of
+   * every entry up to it. Rejects with `Unavailable` where the engine cannot say so for certain.
+   */
+  readHead(): Promise<Position>;
   /** Entries after a position, oldest first, at most `limit`. */
   after(position: Position, limit: number): Promise<readonly RevocationEntry[]>;
   /** Applies effects that have no row of their own to change (revoke a token, a client, everything). */

@@ -15,6 +15,8 @@ export interface Engine {
   /** Runs a step; settles once it is durable and the log's listeners have been called. */
   write<Name extends StepName>(name: Name, ...args: StepArguments<Name>): Promise<StepResult<Name>>;
   head(): Position;
+  /** See RevocationStore. */
+  readHead(): Promise<Position>;
   onCommit(listener: (entries: readonly RevocationEntry[]) => void): void;
   readonly backup: Backup | null;
   check(): Promise<void>;
@@ -68,6 +70,7 @@ export function portsOver(engine: Engine): Storage {
     },
     revocation: {
       head: engine.head,
+      readHead: engine.readHead,
       after: (position, limit) => read((reads) => reads.entries(position, limit)),
       apply: (effects) => write("applyEffects", effects),
       onCommit: engine.onCommit,

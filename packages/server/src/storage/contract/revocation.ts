@@ -57,6 +57,26 @@ export function describeRevocationStore(open: Open): void {
       await stage.store.close();
     });
 
+    test("the head that is read has every entry acknowledged before, and everyone has heard of it by then", async () => {
+      const stage = await Stage.open(open);
+      const { revocation } = stage.store;
+      assert.deepEqual(await revocation.readHead(), revocation.head());
+      await Promise.all(
+        Array.from({ length: 30 }, async (_, index) => {
+          const written = await revocation.apply([
+            { effect: "revoke", kind: "token", value: `${index}`, reason: "admin" },
+          ]);
+          const read = revocation.readHead();
+          const heardBefore = stage.heard.length;
+          const head = await read;
+          assert(head.seq >= written.seq);
+          assert(stage.heard.some(({ seq }) => seq === head.seq));
+          assert(head.seq >= heardBefore);
+        }),
+      );
+      await stage.store.close();
+    });
+
     test("apply answers the position of what it wrote", async () => {
       const stage = await Stage.open(open);
       const position = await stage.store.revocation.apply([

@@ -33,7 +33,13 @@ export async function openSqlite(file: string, world: World): Promise<Storage> {
       head = { epoch: last.epoch, seq: last.seq };
       listeners.tell(news);
     };
-    const catchUp = (): void => tell(reads.entries(head, Number.MAX_SAFE_INTEGER));
+    /** Asks the file itself, and tells what has been committed and not told: the writer may have died between the two. */
+    const catchUp = (): Position => {
+      const committed = reads.head();
+      if (isBefore(head, committed)) tell(reads.entries(head, Number.MAX_SAFE_INTEGER));
+      if (isBefore(head, committed)) head = committed; // the last entries were forgotten already
+      return committed;
+    };
     const queue = new WriteQueue({ file, clock: world.clock, onEntries: tell, onRestart: catchUp });
     await queue.start();
 
@@ -49,6 +55,8 @@ export async function openSqlite(file: string, world: World): Promise<Storage> {
       read: async (query) => read(query),
       write: (name, ...args) => queue.write(name, args),
       head: () => head,
+      // One statement on the file sees every commit before it (WAL), and this process has the only writer.
+      readHead: async () => read(catchUp),
       onCommit: (listener) => listeners.add(listener),
       backup: backupOf(file),
       check: async () => {

@@ -1,0 +1,109 @@
+/**
+ * The registry: which verifiers may hold a lease of this node, and what each has applied.
+ *
+ *   register ──► connected ──► gone ──────────► forgotten
+ *     │              │           │ lost: counted until its last lease has surely ended
+ *     │              │           └ closed by the verifier itself, which drops its lease with it: not counted any more
+ *     │              └ each heartbeat that is handed to the network moves the end of the lease
+ *     └ before the first head is read for it: who is not here when a revocation has been committed can only get a lease
+ *       from a head that has it
+ *
+ * An instance is one connection: its id is given here and never taken over, so that a process that was cloned, or two
+ * that claim one id, are two. Pure bookkeeping: every time is an argument, of this node's monotonic clock.
+ */
+import type { ClientId } from "../prelude/ids.ts";
+import { isBefore, type Position } from "../revocation/entry.ts";
+import { outlast } from "./lease.ts";
+
+/** A verifier process as this node knows it. */
+export interface Instance {
+  readonly id: string;
+  /** The resource server that it authenticated as. */
+  readonly client: ClientId;
+  /** How long after its lease its owner lets it go on accepting, in milliseconds; 0: not at all. */
+  readonly acceptMs: number;
+}
+
+/** What can be said of an instance and a revocation. */
+export interface Standing extends Instance {
+  /** Everything up to here is applied, as it said itself. */
+  readonly acked: Position;
+  /** From this time on it holds no lease that this node gave; −∞ where it was given none. */
+  readonly leaseEnds: number;
+  readonly connected: boolean;
+}
+
+/** An answer that waited for somebody's lease to end should still be able to name him. */
+const LINGER_MS = 10_000;
+
+const NOTHING: Position = { epoch: 0, seq: 0 };
+
+interface Known {
+  readonly instance: Instance;
+  acked: Position;
+  leaseEnds: number;
+  connected: boolean;
+}
+
+export class Registry {
+  readonly #known = new Map<string, Known>();
+
+  register(instance: Instance): void {
+    if (this.#known.has(instance.id)) throw new Error("an instance id was given twice");
+    this.#known.set(instance.id, { instance, acked: NOTHING, leaseEnds: Number.NEGATIVE_INFINITY, connected: true });
+  }
+
+  /** Whether a lease may be given to it: it is registered and connected. */
+  stands(id: string): boolean {
+    return this.#known.get(id)?.connected === true;
+  }
+
+  /** Before a heartbeat is handed to the network: its lease ends at the latest N after the ping, which was sent before. */
+  granted(id: string, now: number, leaseMs: number): void {
+    const known = this.#known.get(id);
+    if (known === undefined) throw new Error("a lease was given to an instance that is not registered");
+    known.leaseEnds = Math.max(known.leaseEnds, now + outlast(leaseMs));
+  }
+
+  /** It says that it has applied everything up to a position. Never goes back. */
+  acked(id: string, position: Position): void {
+    const known = this.#known.get(id);
+    if (known !== undefined && isBefore(known.acked, position)) known.acked = position;
+  }
+
+  /** The connection is over, and nobody knows what the verifier does: it stays counted while a lease can run. */
+  lost(id: string): void {
+    const known = this.#known.get(id);
+    if (known !== undefined) known.connected = false;
+  }
+
+  /** The verifier said that it holds no lease any more and accepts nothing by it. */
+  surrendered(id: string): void {
+    this.#known.delete(id);
+  }
+
+  /** Forgets who is gone and has accepted nothing for a while, neither by a lease nor by what its owner allows beyond it. */
+  sweep(now: number): void {
+    for (const [id, { connected, leaseEnds, instance }] of this.#known) {
+      if (!connected && leaseEnds + outlast(instance.acceptMs) + LINGER_MS <= now) this.#known.delete(id);
+    }
+  }
+
+  find(id: string): Standing | undefined {
+    const known = this.#known.get(id);
+    return known === undefined ? undefined : standingOf(known);
+  }
+
+  /** Everyone who is counted. */
+  all(): readonly Standing[] {
+    return [...this.#known.values()].map(standingOf);
+  }
+
+  get size(): number {
+    return this.#known.size;
+  }
+}
+
+function standingOf({ instance, acked, leaseEnds, connected }: Known): Standing {
+  return { ...instance, acked, leaseEnds, connected };
+}
