@@ -83,6 +83,13 @@ export function writeEntry(into: Uint8Array, offset: number, entry: FeedEntry): 
   into.set(key, offset + ENTRY_AT.key);
 }
 
+/** Entries as they stand in a frame or a snapshot, one after the other. */
+export function encodeEntries(entries: readonly FeedEntry[]): Uint8Array<ArrayBuffer> {
+  const octets = new Uint8Array(entries.length * ENTRY_BYTES);
+  for (const [index, entry] of entries.entries()) writeEntry(octets, index * ENTRY_BYTES, entry);
+  return octets;
+}
+
 /** The entry at an offset; null where its kind is none of this version. */
 export function readEntry(from: Uint8Array, offset: number): FeedEntry | null {
   const kind = KINDS[(from[offset + ENTRY_AT.kind] ?? 0) - 1];

@@ -3,7 +3,9 @@
  * docs/revocation-wire.md is the specification.
  */
 export {
+  ENTRY_AT,
   ENTRY_BYTES,
+  encodeEntries,
   type FeedEntry,
   KEY_BYTES,
   REVOCATION_KINDS,
@@ -11,9 +13,24 @@ export {
   type RevocationKind,
   type RevocationReason,
   readEntry,
+  readNumber,
+  readPosition,
   SECONDS_MAX,
 } from "./entry.ts";
 export { entryKeyLater, entryKeys } from "./entry-key.ts";
+export { step } from "./follower.ts";
+export {
+  type Follower,
+  type FollowerAction,
+  type FollowerEvent,
+  type FollowerSettings,
+  type LoadedCopy,
+  newFollower,
+  type Phase,
+  type Step,
+  wakeAt,
+} from "./follower-state.ts";
+export { clocksAgree, elapsed, holds, type Lease, leaseLeft, type Moment, SKEW_MARGIN_MS } from "./lease.ts";
 export { COUNT_MAX, comparePositions, formatPosition, ORIGIN, type Position, parsePosition } from "./position.ts";
 export {
   CHECKPOINT_HEADER,

@@ -14,11 +14,11 @@ import { encodeBase64url } from "../jose/base64url.ts";
 import type { JsonObject } from "../jose/json.ts";
 import {
   ENTRY_BYTES,
+  encodeEntries,
   entriesInOrder,
   type FeedEntry,
   readNumber,
   readPosition,
-  writeEntry,
   writeNumber,
   writePosition,
 } from "./entry.ts";
@@ -49,9 +49,16 @@ export interface Snapshot extends SnapshotFacts {
 const MAGIC = 0x4d525331;
 const LEASE_MAX = 2 ** 32 - 1;
 
-/** @throws TypeError for entries that do not rise up to the position: the caller's mistake */
-export function encodeSnapshot(facts: SnapshotFacts, entries: readonly FeedEntry[]): Uint8Array<ArrayBuffer> {
-  const octets = new Uint8Array(SNAPSHOT_HEADER_BYTES + entries.length * ENTRY_BYTES);
+/**
+ * @param entries as values, or as the octets that they have on the wire already: then in order, which nobody walks again
+ * @throws TypeError for entries that do not rise up to the position: the caller's mistake
+ */
+export function encodeSnapshot(
+  facts: SnapshotFacts,
+  entries: readonly FeedEntry[] | Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const raw = entries instanceof Uint8Array ? entries : encodeEntries(entries);
+  const octets = new Uint8Array(SNAPSHOT_HEADER_BYTES + raw.length);
   const { position, serverTime, leaseMs, feedKey } = facts;
   if (!isCount(serverTime) || !isCount(leaseMs) || leaseMs > LEASE_MAX)
     throw new TypeError("A snapshot needs its times.");
@@ -61,10 +68,10 @@ export function encodeSnapshot(facts: SnapshotFacts, entries: readonly FeedEntry
   writeNumber(octets, 16, 6, serverTime);
   writeNumber(octets, 22, 4, leaseMs);
   octets.set(feedKey, 26);
-  writeNumber(octets, 58, 4, entries.length);
-  for (const [index, entry] of entries.entries())
-    writeEntry(octets, SNAPSHOT_HEADER_BYTES + index * ENTRY_BYTES, entry);
-  if (!entriesInOrder(octets, SNAPSHOT_HEADER_BYTES, entries.length, ORIGIN, position)) {
+  const count = raw.length / ENTRY_BYTES;
+  writeNumber(octets, 58, 4, count);
+  octets.set(raw, SNAPSHOT_HEADER_BYTES);
+  if (raw !== entries && !entriesInOrder(octets, SNAPSHOT_HEADER_BYTES, count, ORIGIN, position)) {
     throw new TypeError("The entries of a snapshot rise up to its position.");
   }
   return octets;

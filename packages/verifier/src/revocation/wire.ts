@@ -17,11 +17,11 @@ import { type JsonObject, parseJsonObject } from "../jose/json.ts";
 import { crc32 } from "./crc32.ts";
 import {
   ENTRY_BYTES,
+  encodeEntries,
   entriesInOrder,
   type FeedEntry,
   readNumber,
   readPosition,
-  writeEntry,
   writeNumber,
   writePosition,
 } from "./entry.ts";
@@ -277,17 +277,24 @@ const REV_MAGIC = 0x4d524631;
  *   │"MRF1"│ from u48 u48   │ to u48 u48     │ count │ entries, 40 octets each, rising │ crc  │
  *   └──────┴────────────────┴────────────────┴───────┴─────────────────────────────────┴──────┘
  *
+ * @param entries as values, or as the octets that they have on the wire already
  * @throws TypeError for entries that are not in order between `from` and `to`, within one epoch: the caller's mistake
  */
-export function encodeRev(from: Position, to: Position, entries: readonly FeedEntry[]): Uint8Array<ArrayBuffer> {
-  if (entries.length > REV_ENTRIES_MAX) throw new TypeError(`A rev has at most ${REV_ENTRIES_MAX} entries.`);
-  const end = REV_HEADER_BYTES + entries.length * ENTRY_BYTES;
+export function encodeRev(
+  from: Position,
+  to: Position,
+  entries: readonly FeedEntry[] | Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const raw = entries instanceof Uint8Array ? entries : encodeEntries(entries);
+  const count = raw.length / ENTRY_BYTES;
+  if (count > REV_ENTRIES_MAX) throw new TypeError(`A rev has at most ${REV_ENTRIES_MAX} entries.`);
+  const end = REV_HEADER_BYTES + raw.length;
   const octets = new Uint8Array(end + 4);
   writeNumber(octets, 0, 4, REV_MAGIC);
   writePosition(octets, 4, from);
   writePosition(octets, 16, to);
-  writeNumber(octets, 28, 4, entries.length);
-  for (const [index, entry] of entries.entries()) writeEntry(octets, REV_HEADER_BYTES + index * ENTRY_BYTES, entry);
+  writeNumber(octets, 28, 4, count);
+  octets.set(raw, REV_HEADER_BYTES);
   writeNumber(octets, end, 4, crc32(octets, 0, end));
   if (decodeRev(octets) === null) throw new TypeError("The entries of a rev rise from above `from` to `to`.");
   return octets;
