@@ -1,0 +1,162 @@
+/**
+ * What a follower of the feed knows, what can happen to it, and what it asks to be done. follower.ts has the transitions.
+ */
+import type { Lease, Moment } from "./lease.ts";
+import type { Position } from "./position.ts";
+import type { ClientFrame, Rev, ServerFrame } from "./wire.ts";
+
+export interface FollowerSettings {
+  readonly clientId: string;
+  readonly clientSecret: string;
+  /** Longest lease taken, in milliseconds; Infinity for what the server gives. */
+  readonly maxStaleness: number;
+  /** How long beyond its lease the owner lets this verifier accept; 0 unless the policy is `accept`. */
+  readonly acceptMs: number;
+  /** False where there is no WebSocket: the feed is polled. */
+  readonly streams: boolean;
+}
+
+interface Ping {
+  readonly n: number;
+  readonly sent: Moment;
+}
+
+/** A heartbeat whose head is received but not applied yet: the lease that it will give. */
+interface Owed {
+  readonly head: Position;
+  readonly lease: Lease;
+}
+
+export type Phase =
+  | { readonly is: "idle" | "closed" }
+  | { readonly is: "loading"; readonly attempt: number }
+  | { readonly is: "waiting"; readonly until: number; readonly next: "load" | "connect" }
+  | { readonly is: "opening"; readonly link: number; readonly after: Position; readonly until: number }
+  | { readonly is: "following"; readonly link: number; readonly heard: Moment; readonly leaveAt: number | null }
+  | {
+      readonly is: "polling";
+      readonly link: number;
+      readonly after: Position;
+      /** An answer is awaited. */
+      readonly asking: boolean;
+      readonly until: number;
+    };
+
+export interface Follower {
+  readonly settings: FollowerSettings;
+  readonly phase: Phase;
+  /** Everything up to here is applied; null before the first snapshot. */
+  readonly position: Position | null;
+  /** Everything up to here has arrived without a gap, on the present link. */
+  readonly received: Position | null;
+  readonly feedKey: Uint8Array | null;
+  /** How many snapshots were taken over: what was applied on top of one says nothing about the position after the next. */
+  readonly era: number;
+  /** N as a signed snapshot said it: a heartbeat may shorten it, and never lengthens it. */
+  readonly signedLeaseMs: number;
+  readonly lease: Lease | null;
+  readonly owed: Owed | null;
+  readonly pings: readonly Ping[];
+  /** Numbers of pings and of links are never used twice. */
+  readonly nextPing: number;
+  readonly nextLink: number;
+  readonly pingAt: number;
+  readonly instance: string | null;
+  /** Attempts in a row that came to nothing. */
+  readonly failures: number;
+  /** Attempts in a row at a stream that never was welcome. */
+  readonly streamFailures: number;
+  /** Until when the feed is polled although there are streams, on the monotonic clock. */
+  readonly pollUntil: number;
+  /** The head that the server told last. */
+  readonly head: Position | null;
+  /** Why there is trouble at present, for people; null while all is well. */
+  readonly trouble: string | null;
+}
+
+/** What happened. Those with a `link` count only while that link is the present one. */
+export type FollowerEvent =
+  /** @param copy the position of a copy that was kept and has been applied: it saves the snapshot, and grants nothing */
+  | { readonly type: "started"; readonly copy: LoadedCopy | null }
+  | { readonly type: "loaded"; readonly attempt: number; readonly copy: LoadedCopy }
+  | { readonly type: "load_failed"; readonly attempt: number; readonly reason: string }
+  /** A message of the stream; null where it did not decode. */
+  | { readonly type: "frame"; readonly link: number; readonly frame: ServerFrame | null }
+  | { readonly type: "polled"; readonly link: number; readonly frames: readonly ServerFrame[] | null }
+  | { readonly type: "lost"; readonly link: number; readonly reason: string }
+  /** Every entry of the `rev` that an `apply` named is in the set. */
+  | { readonly type: "applied"; readonly era: number; readonly to: Position }
+  /** The set is full: what was to be applied is not, and must not be passed over. */
+  | { readonly type: "overflowed" }
+  /** What the signature of a heartbeat's checkpoint came to: its position, or null for one that is not the issuer's. */
+  | { readonly type: "checkpoint"; readonly link: number; readonly position: Position | null }
+  /** The time that `wakeAt` asked for. */
+  | { readonly type: "woken" }
+  | { readonly type: "closed" };
+
+export interface LoadedCopy {
+  readonly position: Position;
+  readonly feedKey: Uint8Array;
+  readonly leaseMs: number;
+}
+
+/** What is to be done, in this order. */
+export type FollowerAction =
+  /** Get, check and apply a snapshot; answer with `loaded` or `load_failed`. */
+  | { readonly do: "load"; readonly attempt: number }
+  /** Open a stream and say `hello` on it; answer with frames, or `lost`. */
+  | { readonly do: "connect"; readonly link: number; readonly hello: ClientFrame }
+  | { readonly do: "send"; readonly link: number; readonly frame: ClientFrame }
+  /** Ask once; answer with `polled` or `lost`. */
+  | {
+      readonly do: "poll";
+      readonly link: number;
+      readonly after: Position;
+      readonly ping: number;
+      readonly instance: string | null;
+    }
+  | { readonly do: "disconnect"; readonly link: number }
+  /** Put the entries into the set; answer with `applied` or `overflowed`. In the order of the actions. */
+  | { readonly do: "apply"; readonly era: number; readonly rev: Rev }
+  /** Entries that ended before this time of the server may go. Milliseconds since 1970. */
+  | { readonly do: "forget"; readonly serverTime: number };
+
+export type Step = readonly [Follower, readonly FollowerAction[]];
+
+export function newFollower(settings: FollowerSettings): Follower {
+  return {
+    settings,
+    phase: { is: "idle" },
+    position: null,
+    received: null,
+    feedKey: null,
+    era: 0,
+    signedLeaseMs: 0,
+    lease: null,
+    owed: null,
+    pings: [],
+    nextPing: 1,
+    nextLink: 1,
+    pingAt: 0,
+    instance: null,
+    failures: 0,
+    streamFailures: 0,
+    pollUntil: 0,
+    head: null,
+    trouble: null,
+  };
+}
+
+/** When `woken` is to come, on the monotonic clock; null for never. */
+export function wakeAt({ phase, pingAt }: Follower): number | null {
+  switch (phase.is) {
+    case "waiting":
+    case "opening":
+    case "polling":
+      return phase.until;
+    case "following":
+      return Math.min(pingAt, phase.leaveAt ?? pingAt);
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,332 @@
+/**
+ * The verifier's end of the feed as a pure state machine: what happened goes in with the clocks' reading, what is to be
+ * done comes out. feed.ts runs it on real sockets, a simulation on simulated ones.
+ *
+ *            ┌────────────────────────── resync, new epoch, other feed key ───────────────────────────┐
+ *            ▼                                                                                        │
+ *   idle ► loading ──loaded──► opening ──welcome──► following ──gap, garbage, silence, loss──► waiting┤
+ *            ▲  │ failed          │ lost, too late                                              │     │
+ *            │  └──────────────► waiting ◄──────────── polling (a poll is a ping) ◄─────────────┘     │
+ *            └──────────────────────┘                                                                 │
+ *
+ * Three rules carry the guarantee, and each has its place below:
+ * - the position moves when entries are applied (`applied`), and only then is anything acknowledged;
+ * - a lease is counted from the ping's sending, and needs the echo of that very ping and everything up to its head applied;
+ * - nothing here takes an entry away. A snapshot of a new epoch is added to what is known.
+ */
+import type { Follower, FollowerAction, FollowerEvent, LoadedCopy, Phase, Step } from "./follower-state.ts";
+import { clocksAgree, elapsed, type Lease, type Moment } from "./lease.ts";
+import { comparePositions, type Position } from "./position.ts";
+import type { ClientFrame, Heartbeat, Rev, ServerFrame, Welcome } from "./wire.ts";
+
+const PING_MS = 1_000;
+/** A stream on which nothing came for so long is given up: three pings without an echo. */
+const SILENCE_MS = 3_000;
+const OPENING_MS = 15_000;
+const POLL_TIMEOUT_MS = 10_000;
+/** Waits double from the first to the longest, and are drawn anew each time, so that a thousand verifiers do not come at once. */
+const WAIT_FIRST_MS = 250;
+const WAIT_LONGEST_MS = 10_000;
+/** After what will not mend by itself soon: wrong credentials, a full set. */
+const WAIT_LONG_MS = 30_000;
+/** Streams that fail this often are taken for impossible here (a proxy that knows no WebSocket), for a while. */
+const STREAM_FAILURES_MAX = 3;
+const POLL_SPELL_MS = 60_000;
+const PINGS_MAX = 64;
+/** No lease is longer, whatever a server says. */
+const LEASE_MS_MAX = 300_000;
+
+/** @param chance drawn evenly from 0 to below 1 */
+export function step(state: Follower, event: FollowerEvent, now: Moment, chance: number): Step {
+  if (state.phase.is === "closed") return [state, []];
+  switch (event.type) {
+    case "started":
+      if (state.phase.is !== "idle") return [state, []];
+      return event.copy === null ? load(state) : connect(adopt(state, event.copy), now);
+    case "loaded":
+      return loaded(state, event.attempt, event.copy, now, chance);
+    case "load_failed":
+      if (state.phase.is !== "loading" || state.phase.attempt !== event.attempt) return [state, []];
+      return wait({ ...state, trouble: event.reason }, "load", now, chance);
+    case "frame":
+      if (!isPresent(state, event.link)) return [state, []];
+      return event.frame === null
+        ? leave(state, "a frame could not be read", now, chance)
+        : onFrame(state, event.frame, now, chance);
+    case "polled":
+      return polled(state, event.link, event.frames, now, chance);
+    case "lost":
+      return isPresent(state, event.link) ? leave(state, event.reason, now, chance) : [state, []];
+    case "applied":
+      return applied(state, event.era, event.to, now);
+    case "overflowed":
+      return leave(state, "the set of revocations is full", now, chance, { next: "load", least: WAIT_LONG_MS });
+    case "checkpoint":
+      return checkpoint(state, event.link, event.position, now, chance);
+    case "woken":
+      return woken(state, now, chance);
+    case "closed": {
+      const link = linkOf(state);
+      const shut: Follower = { ...state, phase: { is: "closed" }, lease: null, owed: null };
+      return [shut, link === null ? [] : [{ do: "disconnect", link }]];
+    }
+  }
+}
+
+function linkOf({ phase }: Follower): number | null {
+  return "link" in phase ? phase.link : null;
+}
+
+function isPresent(state: Follower, link: number): boolean {
+  return linkOf(state) === link;
+}
+
+/** Takes over what a snapshot or a kept copy says of itself. No lease comes of it. */
+function adopt(state: Follower, { position, feedKey, leaseMs }: LoadedCopy): Follower {
+  return {
+    ...state,
+    position,
+    received: position,
+    feedKey,
+    era: state.era + 1,
+    signedLeaseMs: Math.min(leaseMs, LEASE_MS_MAX),
+    owed: null,
+  };
+}
+
+function load(state: Follower): Step {
+  const attempt = state.nextLink;
+  return [
+    { ...state, nextLink: attempt + 1, phase: { is: "loading", attempt }, owed: null },
+    [{ do: "load", attempt }],
+  ];
+}
+
+function loaded(state: Follower, attempt: number, copy: LoadedCopy, now: Moment, chance: number): Step {
+  const { phase, position } = state;
+  if (phase.is !== "loading" || phase.attempt !== attempt) return [state, []];
+  // Epochs only rise. Within one, a snapshot may lie behind us: what is known stays, and is heard once more.
+  if (position !== null && copy.position.epoch < position.epoch) {
+    return wait({ ...state, trouble: "the snapshot is of an earlier epoch" }, "load", now, chance);
+  }
+  return connect(adopt(state, copy), now);
+}
+
+function connect(state: Follower, now: Moment): Step {
+  const { position, settings, instance, nextLink: link } = state;
+  if (position === null) return load(state);
+  const opened: Follower = { ...state, nextLink: link + 1, received: position, owed: null, pings: [] };
+  if (!settings.streams || now.mono < state.pollUntil) return poll(opened, link, now);
+  const { clientId, clientSecret, acceptMs } = settings;
+  const hello: ClientFrame = { type: "hello", clientId, clientSecret, after: position, instance, acceptMs };
+  return [
+    { ...opened, phase: { is: "opening", link, after: position, until: now.mono + OPENING_MS } },
+    [{ do: "connect", link, hello }],
+  ];
+}
+
+function poll(state: Follower, link: number, now: Moment): Step {
+  const { position, instance } = state;
+  if (position === null) return load(state);
+  const [pinged, ping] = notePing(state, now);
+  const phase: Phase = { is: "polling", link, after: position, asking: true, until: now.mono + POLL_TIMEOUT_MS };
+  return [{ ...pinged, phase }, [{ do: "poll", link, after: position, ping, instance }]];
+}
+
+/** s(n): the clocks as they stood before the ping leaves. */
+function notePing(state: Follower, now: Moment): readonly [Follower, number] {
+  const n = state.nextPing;
+  const pings = [...state.pings.slice(1 - PINGS_MAX), { n, sent: now }];
+  return [{ ...state, nextPing: n + 1, pings, pingAt: now.mono + pingEvery(state) }, n];
+}
+
+function pingEvery({ signedLeaseMs, settings }: Follower): number {
+  return Math.max(1, Math.min(PING_MS, Math.floor(Math.min(signedLeaseMs, settings.maxStaleness) / 4)));
+}
+
+/** Gives the link up and comes back later, from the position that is applied. */
+function leave(
+  state: Follower,
+  trouble: string,
+  now: Moment,
+  chance: number,
+  { next = "connect", least = 0 }: { next?: "load" | "connect"; least?: number } = {},
+): Step {
+  const link = linkOf(state);
+  const streamFailures = state.streamFailures + (state.phase.is === "opening" ? 1 : 0);
+  const spell = streamFailures >= STREAM_FAILURES_MAX ? now.mono + POLL_SPELL_MS : state.pollUntil;
+  const left: Follower = { ...state, trouble, streamFailures: streamFailures % STREAM_FAILURES_MAX, pollUntil: spell };
+  const [waiting, actions] = wait(left, next, now, chance, least);
+  return [waiting, link === null ? actions : [{ do: "disconnect", link }, ...actions]];
+}
+
+function wait(state: Follower, next: "load" | "connect", now: Moment, chance: number, least = 0): Step {
+  const span = Math.min(WAIT_FIRST_MS * 2 ** state.failures, WAIT_LONGEST_MS);
+  const until = now.mono + least + chance * span;
+  const failures = Math.min(state.failures + 1, 16);
+  return [{ ...state, failures, phase: { is: "waiting", until, next }, owed: null, pings: [] }, []];
+}
+
+function onFrame(state: Follower, frame: ServerFrame, now: Moment, chance: number): Step {
+  const { phase } = state;
+  if (frame.type === "refused") {
+    const least = frame.code === "unauthorized" ? WAIT_LONG_MS : 0;
+    // Somebody else came under our id: we are not that one any more.
+    const instance = frame.code === "superseded" ? null : state.instance;
+    return leave({ ...state, instance }, `the server refused: ${frame.code}`, now, chance, { least });
+  }
+  if (frame.type === "resync") return resync(state, `the server asked for it: ${frame.reason}`, now, chance);
+  if (frame.type === "welcome") return welcome(state, frame, now, chance);
+  if (phase.is === "opening") return leave(state, "a frame came before its time", now, chance);
+  const heard: Follower = phase.is === "following" ? { ...state, phase: { ...phase, heard: now } } : state;
+  switch (frame.type) {
+    case "rev":
+      return onRev(heard, frame, now, chance);
+    case "hb":
+      return heartbeat(heard, frame, now, chance);
+    case "drain": {
+      if (heard.phase.is !== "following") return [heard, []];
+      return [{ ...heard, phase: { ...heard.phase, leaveAt: now.mono + chance * frame.afterMs } }, []];
+    }
+  }
+}
+
+/** A snapshot is needed: not at once, as a thousand others may need one at the same moment. */
+function resync(state: Follower, trouble: string, now: Moment, chance: number): Step {
+  return leave(state, trouble, now, chance, { next: "load" });
+}
+
+function welcome(state: Follower, frame: Welcome, now: Moment, chance: number): Step {
+  const { phase, feedKey } = state;
+  if (phase.is !== "opening" && phase.is !== "polling") return leave(state, "a second welcome came", now, chance);
+  // Entries are made with the feed key: under another, what is in the stream would meet no token.
+  if (feedKey === null || !sameOctets(feedKey, frame.feedKey)) return resync(state, "another feed key", now, chance);
+  if (comparePositions(phase.after, frame.position) !== 0) {
+    return resync(state, "the stream goes on from another position", now, chance);
+  }
+  const known: Follower = { ...state, instance: frame.instance, streamFailures: 0 };
+  if (phase.is === "polling") return [known, []];
+  const { link } = phase;
+  const [pinged, n] = notePing({ ...known, phase: { is: "following", link, heard: now, leaveAt: null } }, now);
+  return [pinged, [{ do: "send", link, frame: { type: "ping", n } }]];
+}
+
+function sameOctets(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && one.every((octet, at) => octet === other[at]);
+}
+
+function onRev(state: Follower, rev: Rev, now: Moment, chance: number): Step {
+  const { received } = state;
+  if (received === null || rev.to.epoch !== received.epoch) return resync(state, "another epoch", now, chance);
+  // Heard already: harmless.
+  if (comparePositions(rev.to, received) <= 0) return [state, []];
+  if (comparePositions(rev.from, received) > 0) return leave(state, "there is a gap in the stream", now, chance);
+  return [{ ...state, received: rev.to }, [{ do: "apply", era: state.era, rev }]];
+}
+
+function heartbeat(state: Follower, frame: Heartbeat, now: Moment, chance: number): Step {
+  const { received, position, pings } = state;
+  const ping = pings.find(({ n }) => n === frame.echo);
+  // An echo of what was not sent, or was answered already: late, doubled or made up. It tells nothing.
+  if (ping === undefined || received === null) return [state, []];
+  const told: Follower = { ...state, head: frame.head, pings: pings.filter(({ n }) => n > frame.echo) };
+  if (frame.head.epoch !== received.epoch) return resync(told, "another epoch", now, chance);
+  // Everything up to the head comes before it. What is missing was lost.
+  if (comparePositions(frame.head, received) > 0) return leave(told, "there is a gap in the stream", now, chance);
+  if (!clocksAgree(frame.serverTime, ping.sent, now)) {
+    return [{ ...told, trouble: "this machine's clock is more than ten minutes off the server's" }, []];
+  }
+  const ms = Math.min(frame.leaseMs, state.signedLeaseMs, state.settings.maxStaleness);
+  const lease: Lease = { sent: ping.sent, ms, heard: now, behind: frame.serverTime - now.wall };
+  const forget: FollowerAction = { do: "forget", serverTime: Math.min(frame.serverTime, now.wall) };
+  if (position === null || comparePositions(frame.head, position) > 0) {
+    return [{ ...told, owed: { head: frame.head, lease } }, [forget]];
+  }
+  return [grant(told, lease, now), [forget]];
+}
+
+function grant(state: Follower, lease: Lease, now: Moment): Follower {
+  // A lease that had run out when it came is no sign that all is well.
+  const live = elapsed(lease.sent, now) < lease.ms;
+  return { ...state, lease, owed: null, ...(live ? { failures: 0, trouble: null } : {}) };
+}
+
+/** Only now do the entries count: the position moves, is acknowledged, and gives the lease that waited for it. */
+function applied(state: Follower, era: number, to: Position, now: Moment): Step {
+  const { position, received, owed, phase } = state;
+  // What was applied before a snapshot came is known, but moves nothing: the log may have lost its tail since.
+  if (position === null || received === null || era !== state.era) return [state, []];
+  if (comparePositions(to, position) <= 0) return [state, []];
+  const moved: Follower = { ...state, position: to, received: comparePositions(to, received) > 0 ? to : received };
+  const due = owed !== null && comparePositions(owed.head, to) <= 0 ? grant(moved, owed.lease, now) : moved;
+  if (phase.is !== "following") return [due, []];
+  return [due, [{ do: "send", link: phase.link, frame: { type: "ack", position: to } }]];
+}
+
+function polled(
+  state: Follower,
+  link: number,
+  frames: readonly ServerFrame[] | null,
+  now: Moment,
+  chance: number,
+): Step {
+  if (state.phase.is !== "polling" || state.phase.link !== link || !state.phase.asking) return [state, []];
+  if (frames === null) return leave(state, "the answer could not be read", now, chance);
+  if (frames[0]?.type === "hb" || frames[0]?.type === "rev")
+    return leave(state, "a frame came before its time", now, chance);
+  let next = state;
+  const actions: FollowerAction[] = [];
+  for (const frame of frames) {
+    const [after, more] = onFrame(next, frame, now, chance);
+    next = after;
+    actions.push(...more);
+    if (!isPresent(next, link)) return [next, actions];
+  }
+  if (next.phase.is !== "polling") return [next, actions];
+  // What arrived is acknowledged by asking from behind it, so that is not put off.
+  const hasNews = actions.some((action) => action.do === "apply");
+  const until = hasNews ? now.mono : Math.max(now.mono, next.pingAt);
+  return [{ ...next, phase: { ...next.phase, asking: false, until } }, actions];
+}
+
+function checkpoint(state: Follower, link: number, position: Position | null, now: Moment, chance: number): Step {
+  if (!isPresent(state, link)) return [state, []];
+  const { received } = state;
+  if (position === null) return leave({ ...state, lease: null }, "a checkpoint was not the issuer's", now, chance);
+  // The issuer's log is further than whoever feeds us said: entries were kept back.
+  if (received === null || comparePositions(position, received) > 0) {
+    return resync({ ...state, lease: null }, "a checkpoint is ahead of the stream", now, chance);
+  }
+  return [state, []];
+}
+
+function woken(state: Follower, now: Moment, chance: number): Step {
+  const { phase } = state;
+  switch (phase.is) {
+    case "waiting":
+      if (now.mono < phase.until) return [state, []];
+      return phase.next === "load" ? load(state) : connect(state, now);
+    case "opening":
+      if (now.mono < phase.until) return [state, []];
+      return leave(state, "the server did not answer", now, chance);
+    case "polling":
+      if (now.mono < phase.until) return [state, []];
+      if (phase.asking) return leave(state, "the server did not answer", now, chance);
+      // Once in a while the stream is tried again.
+      if (state.settings.streams && now.mono >= state.pollUntil) return connect(state, now);
+      return poll(state, phase.link, now);
+    case "following": {
+      const { link, heard, leaveAt } = phase;
+      if (elapsed(heard, now) >= SILENCE_MS) return leave(state, "the server fell silent", now, chance);
+      if (leaveAt !== null && now.mono >= leaveAt) {
+        const [next, actions] = connect(state, now);
+        return [next, [{ do: "disconnect", link }, ...actions]];
+      }
+      if (now.mono < state.pingAt) return [state, []];
+      const [pinged, n] = notePing(state, now);
+      return [pinged, [{ do: "send", link, frame: { type: "ping", n } }]];
+    }
+    default:
+      return [state, []];
+  }
+}
