@@ -28,7 +28,8 @@ export const REVOCATION_KINDS = {
 
 export type RevocationKind = keyof typeof REVOCATION_KINDS;
 
-const KINDS = Object.keys(REVOCATION_KINDS) as RevocationKind[];
+/** In the order of their octets, which begin at 1. */
+export const KINDS = Object.keys(REVOCATION_KINDS) as RevocationKind[];
 
 /** Why, by the octet on the wire. An octet beyond the table is a reason of a later version: the entry counts all the same. */
 export const REVOCATION_REASONS = [
@@ -96,7 +97,7 @@ export function readEntry(from: Uint8Array, offset: number): FeedEntry | null {
   if (kind === undefined) return null;
   return {
     kind,
-    reason: REVOCATION_REASONS[from[offset + ENTRY_AT.reason] ?? 0xff] ?? "unknown",
+    reason: reasonNamed(from[offset + ENTRY_AT.reason] ?? 0xff),
     position: readPosition(from, offset + ENTRY_AT.epoch),
     at: readNumber(from, offset + ENTRY_AT.at, 5),
     expires: readNumber(from, offset + ENTRY_AT.expires, 5),
@@ -155,6 +156,10 @@ export function readNumber(from: Uint8Array, offset: number, size: number): numb
 
 function isSeconds(value: number): boolean {
   return Number.isSafeInteger(value) && value >= 0 && value <= SECONDS_MAX;
+}
+
+export function reasonNamed(octet: number): RevocationReason {
+  return REVOCATION_REASONS[octet] ?? "unknown";
 }
 
 function reasonOctet(reason: RevocationReason): number {
