@@ -1,14 +1,15 @@
 /**
- * The set of what is revoked, compact: 24 octets a row and some 6 for the index, so a million entries take about 30 MB.
+ * The set of what is revoked, compact: 24 octets a row and some 7 to find it, so a million entries take about 31 MB.
  *
- *   key, first 64 bits ──► partition (8 bits) ──► index: tag and row number ──► row
- *                           256 open tables,       ┌────┬────────┐              ┌────────┬──────────┬────┬─────────┐
- *                           each grows by itself   │ 8b │ 24 bits│              │ 64 bits│ position │ at │ expires │ …
- *                                                  └────┴────────┘              └────────┴──────────┴────┴─────────┘
- *                                                                               pages of 8192, never moved
+ *   key, first 64 bits ──► partition (8 bits) ──► filter ──► index: tag and row ──► row
+ *                           256 of them, each      8 bits     ┌────┬────────┐       ┌────────┬──────────┬────┬─────────┐
+ *                           grows by itself        an entry   │ 8b │ 24 bits│       │ 64 bits│ position │ at │ expires │ …
+ *                                                             └────┴────────┘       └────────┴──────────┴────┴─────────┘
+ *                                                                                   pages of 8192, never moved
  *
- * Nothing is ever copied as a whole: a page is added when the rows are full, and a partition that is full is rehashed
- * alone (4,000 places at a million entries), so growth does not hold up the event loop. 64 bits of a keyed hash are
+ * Most look-ups are for what is not there, and end at the filter: two bits of one word, in memory that stays near the
+ * processor. Nothing is ever copied as a whole: a page is added when the rows are full, and a partition that is full is
+ * rehashed alone (4,000 places at a million entries), so growth does not hold up the event loop. 64 bits of a keyed hash are
  * enough: with a million entries a good token meets one by chance once in 10^13 look-ups, and is then refused, not accepted.
  *
  * Nothing is evicted. When the set is full, `add` says so and its caller must stop trusting it.
@@ -49,8 +50,9 @@ const REASON_UNKNOWN = 31;
 const NEVER = 0xffffffff;
 
 /** How full a partition gets, and by how much it then grows. */
-const LOAD_MAX = 0.75;
+const LOAD_MAX = 0.8;
 const GROWTH = 1.25;
+const FILTER_ENTRIES_A_WORD = 4;
 const PARTITION_MIN = 8;
 
 /** How many of the last changes are remembered one by one; a power of two. */
@@ -63,7 +65,10 @@ export class RevocationSet {
   readonly #most: number;
   readonly #pages: Uint32Array[] = [];
   readonly #partitions: Uint32Array[] = Array.from({ length: PARTITIONS }, () => EMPTY);
+  readonly #filters: Uint32Array[] = Array.from({ length: PARTITIONS }, () => EMPTY);
   readonly #filled = new Uint32Array(PARTITIONS);
+  /** Entries that were dropped from a partition since its filter was made: their bits still stand in it. */
+  readonly #dropped = new Uint32Array(PARTITIONS);
   readonly #epochs: number[] = [];
   readonly #counts = new Uint32Array(KINDS.length + 1);
   readonly #recent = new Uint32Array(RECENT);
@@ -93,6 +98,7 @@ export class RevocationSet {
   get bytes(): number {
     let words = this.#pages.length * PAGE_ROWS * WORDS;
     for (const partition of this.#partitions) words += partition.length;
+    for (const filter of this.#filters) words += filter.length;
     return words * 4;
   }
 
@@ -131,11 +137,17 @@ export class RevocationSet {
 
   /** The row of an entry by the first 64 bits of its key, or −1. */
   find(high: number, low: number): number {
+    const filter = this.#filters[high >>> 24] ?? EMPTY;
+    const bits = filterBits(low);
+    return ((filter[filterWord(high, filter.length)] ?? 0) & bits) === bits ? this.#seek(high, low) : -1;
+  }
+
+  #seek(high: number, low: number): number {
     const partition = this.#partitions[high >>> 24] ?? EMPTY;
     const length = partition.length;
     if (length === 0) return -1;
     const tag = (high >>> 16) & 0xff;
-    let at = Math.floor((low * length) / TWO_32);
+    let at = home(low, length);
     for (;;) {
       const place = partition[at] ?? 0;
       if (place === 0) return -1;
@@ -181,11 +193,11 @@ export class RevocationSet {
     return -1;
   }
 
-  /** Makes room for so many more entries at once, where a snapshot says how many come. */
+  /** Makes room for so many more entries at once, where a snapshot says how many come; for a set that is empty. */
   reserve(more: number): void {
-    const each = Math.ceil((this.#size + more) / PARTITIONS / LOAD_MAX) + 1;
-    for (let at = 0; at < PARTITIONS; at++)
-      if ((this.#partitions[at]?.length ?? 0) === 0) this.#partitions[at] = new Uint32Array(each);
+    if (this.#size > 0) return;
+    const length = Math.max(PARTITION_MIN, Math.ceil((Math.min(more, this.#most) / PARTITIONS / LOAD_MAX) * 1.02) + 1);
+    for (let number = 0; number < PARTITIONS; number++) this.#rehash(number, length);
   }
 
   /**
@@ -269,23 +281,32 @@ export class RevocationSet {
 
   #index(high: number, low: number, row: number): void {
     const number = high >>> 24;
-    let partition = this.#partitions[number] ?? EMPTY;
     const filled = this.#filled[number] ?? 0;
-    if (filled + 1 > partition.length * LOAD_MAX) {
-      partition = this.#grown(partition);
-      this.#partitions[number] = partition;
-    }
-    place(partition, low, ((((high >>> 16) & 0xff) << 24) | (row + 1)) >>> 0);
+    const length = this.#partitions[number]?.length ?? 0;
+    if (filled + 1 > length * LOAD_MAX) this.#rehash(number, Math.max(PARTITION_MIN, Math.ceil(length * GROWTH)));
+    place(this.#partitions[number] ?? EMPTY, low, ((((high >>> 16) & 0xff) << 24) | (row + 1)) >>> 0);
+    mark(this.#filters[number] ?? EMPTY, high, low);
     this.#filled[number] = filled + 1;
   }
 
-  #grown(partition: Uint32Array): Uint32Array {
-    const grown = new Uint32Array(Math.max(PARTITION_MIN, Math.ceil(partition.length * GROWTH)));
+  /** Makes a partition's index and filter anew. */
+  #rehash(number: number, length: number): void {
+    const partition = this.#partitions[number] ?? EMPTY;
+    const next = new Uint32Array(length);
+    const filter = new Uint32Array(Math.ceil((length * LOAD_MAX) / FILTER_ENTRIES_A_WORD));
     for (let at = 0; at < partition.length; at++) {
       const entry = partition[at] ?? 0;
-      if (entry !== 0) place(grown, this.#lowOf(entry), entry);
+      if (entry === 0) continue;
+      const row = (entry & 0xffffff) - 1;
+      const page = this.#page(row);
+      const base = (row & PAGE_MASK) * WORDS;
+      const low = page[base + LOW] ?? 0;
+      place(next, low, entry);
+      mark(filter, page[base + HIGH] ?? 0, low);
     }
-    return grown;
+    this.#partitions[number] = next;
+    this.#filters[number] = filter;
+    this.#dropped[number] = 0;
   }
 
   /** The second word of the key that an index entry leads to. */
@@ -299,33 +320,56 @@ export class RevocationSet {
     const number = high >>> 24;
     const partition = this.#partitions[number] ?? EMPTY;
     const { length } = partition;
-    let hole = Math.floor((low * length) / TWO_32);
+    let hole = home(low, length);
     while (((partition[hole] ?? 0) & 0xffffff) !== row + 1) hole = hole + 1 === length ? 0 : hole + 1;
     for (let at = hole + 1 === length ? 0 : hole + 1; ; at = at + 1 === length ? 0 : at + 1) {
       const entry = partition[at] ?? 0;
       if (entry === 0) break;
-      const home = Math.floor((this.#lowOf(entry) * length) / TWO_32);
       // Distances around the table: the entry may move to the hole where its home is not between the two.
-      if ((at - home + length) % length >= (at - hole + length) % length) {
+      if ((at - home(this.#lowOf(entry), length) + length) % length >= (at - hole + length) % length) {
         partition[hole] = entry;
         hole = at;
       }
     }
     partition[hole] = 0;
-    this.#filled[number] = (this.#filled[number] ?? 1) - 1;
+    const filled = (this.#filled[number] ?? 1) - 1;
+    this.#filled[number] = filled;
+    const dropped = (this.#dropped[number] ?? 0) + 1;
+    this.#dropped[number] = dropped;
+    if (dropped > length / 2) this.#rehash(number, length);
   }
 }
 
 const KEY_KIND = KINDS.indexOf("key") + 1;
 
+/** Where in a partition of some length the search for a key begins. */
+function home(low: number, length: number): number {
+  return Math.floor((low * length) / TWO_32);
+}
+
 function place(partition: Uint32Array, low: number, entry: number): void {
   const { length } = partition;
-  let at = Math.floor((low * length) / TWO_32);
+  let at = home(low, length);
   while (partition[at] !== 0) at = at + 1 === length ? 0 : at + 1;
   partition[at] = entry;
 }
 
+/** The filter's word and bits come from parts of the key that the index's order does not rest on. */
+function filterWord(high: number, length: number): number {
+  return ((high & 0xffff) * length) >>> 16;
+}
+
+function filterBits(low: number): number {
+  return (1 << (low & 31)) | (1 << ((low >>> 5) & 31));
+}
+
+function mark(filter: Uint32Array, high: number, low: number): void {
+  const at = filterWord(high, filter.length);
+  filter[at] = (filter[at] ?? 0) | filterBits(low);
+}
+
 /** 32 bits, big endian. */
-function word(octets: Uint8Array, offset: number): number {
-  return readNumber(octets, offset, 4);
+function word(octets: Uint8Array, at: number): number {
+  const upper = ((octets[at] ?? 0) << 8) | (octets[at + 1] ?? 0);
+  return ((upper << 16) | ((octets[at + 2] ?? 0) << 8) | (octets[at + 3] ?? 0)) >>> 0;
 }
