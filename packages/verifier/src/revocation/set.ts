@@ -178,19 +178,26 @@ export class RevocationSet {
     };
   }
 
+  /** Is the entry at an offset of a frame, or another for the same thing, in the set? */
+  has(octets: Uint8Array, offset: number): boolean {
+    return this.find(word(octets, offset + ENTRY_AT.key), word(octets, offset + ENTRY_AT.key + 4)) >= 0;
+  }
+
   /**
-   * Did one of the changes after `since` (a version) fall on a row whose kind and key `isIts` recognises? Null where they
-   * are too many to be looked at one by one.
+   * Shows the changes after `since` (a version) one by one, until `isEnough`.
+   * @returns false where they are too many for that, and nothing was shown
    */
-  changedSince(since: number, isIts: (kind: number, high: number, low: number) => boolean): number | null {
-    if (this.#version - since > RECENT / 2) return null;
+  changedSince(since: number, isEnough: (kind: number, row: number, high: number, low: number) => boolean): boolean {
+    if (this.#version - since > RECENT / 2) return false;
     for (let version = since + 1; version <= this.#version; version++) {
       const row = this.#recent[version & (RECENT - 1)] ?? 0;
       const page = this.#page(row);
       const base = (row & PAGE_MASK) * WORDS;
-      if (isIts(((page[base + MARKS] ?? 0) >>> 5) & 7, page[base + HIGH] ?? 0, page[base + LOW] ?? 0)) return row;
+      const kind = ((page[base + MARKS] ?? 0) >>> 5) & 7;
+      // A kind of 0 is a row that was dropped since.
+      if (kind !== 0 && isEnough(kind, row, page[base + HIGH] ?? 0, page[base + LOW] ?? 0)) break;
     }
-    return -1;
+    return true;
   }
 
   /** Makes room for so many more entries at once, where a snapshot says how many come; for a set that is empty. */
