@@ -35,6 +35,19 @@ export interface EndGrant {
   readonly reason: EndReason;
 }
 
+/**
+ * Revokes one token that was shown, so that more is known of it than its id. Nothing where it is dead already; and a
+ * grant of which many tokens were revoked ends as a whole, so that nobody fills the log with tokens (RFC 7009 §2.1 lets a
+ * server end the grant with the token).
+ */
+export interface RevokeToken {
+  readonly effect: "revoke_token";
+  readonly jti: string;
+  readonly grant: GrantId | null;
+  readonly audience: string | null;
+  readonly reason: EndReason;
+}
+
 /** Writes an entry of the log. */
 export interface Revoke {
   readonly effect: "revoke";
@@ -49,7 +62,7 @@ export interface Audit {
   readonly event: AuditDraft;
 }
 
-export type Effect = EndSession | EndSessionsOfUser | EndAllSessions | EndGrant | Revoke | Audit;
+export type Effect = EndSession | EndSessionsOfUser | EndAllSessions | EndGrant | RevokeToken | Revoke | Audit;
 
 export function audit(event: AuditDraft): Audit {
   return { effect: "audit", event };

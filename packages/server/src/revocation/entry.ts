@@ -11,6 +11,8 @@
  *   all       –          ┘
  */
 
+import type { GrantId } from "../prelude/ids.ts";
+
 /** How an entry matches: by its value alone, or only tokens issued at an earlier position of the log. */
 export const REVOCATION_KINDS = {
   token: { claim: "jti", onlyEarlier: false },
@@ -57,6 +59,10 @@ export interface RevocationEntry extends Position {
   readonly at: number;
   /** Unix seconds after which no token that the entry concerns can be alive. */
   readonly expires: number;
+  /** Of the one token, where it is known: no verifier of another audience need hear of it. `null`: everybody's. */
+  readonly audience: string | null;
+  /** The grant that the one token hangs under, where it is known: many such entries become one of the grant. */
+  readonly grant: GrantId | null;
 }
 
 export function isBefore(left: Position, right: Position): boolean {

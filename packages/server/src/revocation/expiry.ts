@@ -6,7 +6,7 @@
  * The mark is the highest `exp` of every key, not the life of tokens as configured now, so that a lowered setting
  * changes nothing for tokens that are out already.
  */
-import { type RevocationEntry, SKEW_MARGIN_SECONDS } from "./entry.ts";
+import { isBefore, type Position, type RevocationEntry, SKEW_MARGIN_SECONDS } from "./entry.ts";
 
 /** The widest clock tolerance with which a verifier may accept a token after its `exp`, in seconds. */
 export const CLOCK_TOLERANCE_SECONDS = 60;
@@ -14,6 +14,15 @@ export const CLOCK_TOLERANCE_SECONDS = 60;
 /** Unix seconds until which an entry written `now` (Unix milliseconds) is kept; `highestExp` in Unix seconds. */
 export function entryExpires(highestExp: number, now: number): number {
   return Math.max(Math.ceil(now / 1000), highestExp + CLOCK_TOLERANCE_SECONDS + SKEW_MARGIN_SECONDS);
+}
+
+/**
+ * Whether a later entry for everyone makes this one needless: whatever token it kills was issued before it, so that the
+ * later one kills it too. Not one of kind `key`: who stole the key writes the position of his tokens as he likes.
+ * @param all the position of the last entry of kind `all`; `null` where there is none
+ */
+export function isCovered(entry: RevocationEntry, all: Position | null): boolean {
+  return all !== null && entry.kind !== "key" && isBefore(entry, all);
 }
 
 /**

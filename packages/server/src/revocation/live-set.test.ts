@@ -39,7 +39,8 @@ function claims(rsq: readonly [number, number], more: Partial<AccessTokenClaims>
 }
 
 function entry(kind: RevocationKind, seq: number, more: Partial<RevocationEntry> = {}): RevocationEntry {
-  return { epoch: 1, seq, kind, value: VALUES[kind], reason: "admin", at: 0, expires: 1000, ...more };
+  const about = { kind, value: VALUES[kind], reason: "admin", audience: null, grant: null } as const;
+  return { ...about, epoch: 1, seq, at: 0, expires: 1000, ...more };
 }
 
 function setOf(...entries: RevocationEntry[]): LiveSet {

@@ -1,9 +1,12 @@
 /** Applies effects (revocation/effects.ts) inside a step: marks what ends, and writes the log and the audit beside it. */
-import type { Effect } from "../revocation/effects.ts";
-import type { EndReason, RevocationKind } from "../revocation/entry.ts";
+import type { Effect, RevokeToken } from "../revocation/effects.ts";
+import type { EndReason, Position, RevocationEntry, RevocationKind } from "../revocation/entry.ts";
 import { entryExpires } from "../revocation/expiry.ts";
 import { endOf, type Session } from "../sessions/session.ts";
 import type { Rows } from "./rows.ts";
+
+/** So many entries of single tokens a grant may have in the log; with the next one, the grant ends instead. */
+export const TOKENS_PER_GRANT = 8;
 
 /** @returns how many sessions ended */
 export function apply(rows: Rows, effects: readonly Effect[], now: number): number {
@@ -33,6 +36,9 @@ function applyOne(rows: Rows, effect: Effect, now: number): number {
         revoke(rows, "grant", effect.grant, effect.reason, now);
       }
       return 0;
+    case "revoke_token":
+      revokeToken(rows, effect, now);
+      return 0;
     case "revoke":
       revoke(rows, effect.kind, effect.value, effect.reason, now);
       return 0;
@@ -53,5 +59,22 @@ function end(rows: Rows, sessions: readonly Session[], reason: EndReason, now: n
 }
 
 function revoke(rows: Rows, kind: RevocationKind, value: string, reason: EndReason, now: number): void {
-  rows.addEntry({ kind, value, reason, at: now, expires: entryExpires(rows.highestExp(), now) });
+  if (kind === "token") revokeToken(rows, { jti: value, grant: null, audience: null, reason }, now);
+  else addEntry(rows, { kind, value, reason, audience: null, grant: null }, now);
+}
+
+function revokeToken(rows: Rows, token: Omit<RevokeToken, "effect">, now: number): void {
+  const { jti, grant, audience, reason } = token;
+  if (rows.isTokenRevoked(jti) || (grant !== null && rows.isGrantEnded(grant))) return;
+  if (grant === null || rows.tokenEntriesOf(grant) < TOKENS_PER_GRANT) {
+    addEntry(rows, { kind: "token", value: jti, reason, audience, grant }, now);
+    return;
+  }
+  if (rows.endGrant(grant, { at: now, reason })) revoke(rows, "grant", grant, reason, now);
+  else addEntry(rows, { kind: "grant", value: grant, reason, audience: null, grant: null }, now);
+  rows.removeTokenEntriesOf(grant);
+}
+
+function addEntry(rows: Rows, entry: Omit<RevocationEntry, keyof Position | "at" | "expires">, now: number): void {
+  rows.addEntry({ ...entry, at: now, expires: entryExpires(rows.highestExp(), now) });
 }

@@ -77,6 +77,13 @@ export function portsOver(engine: Engine): Storage {
       compact: () => inSlices(() => write("compactLog")),
       count: () => read((reads) => reads.entryCounts()),
     },
+    feed: {
+      leaseMs: () => read((reads) => reads.leaseMs()),
+      setLeaseMs: (ms) => write("setLeaseMs", ms),
+      unbound: () => read((reads) => reads.unbound()),
+      addUnbound: (instance) => write("addUnbound", instance),
+      removeUnbound: (id) => write("removeUnbound", id),
+    },
     audit: {
       append: async (events) => {
         if (events.length > 0) await write("appendEvents", events);

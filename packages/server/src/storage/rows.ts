@@ -9,6 +9,7 @@
 import type { AuditDraft, AuditEvent } from "../audit/event.ts";
 import type { AuditFilter } from "../audit/store.ts";
 import type { Client } from "../clients/client.ts";
+import type { Instance } from "../feed/registry.ts";
 import type { Grant } from "../grants/grant.ts";
 import type { SigningKeyRecord } from "../keys/signing-key.ts";
 import type { ClientId, GrantId, SessionId, UserId } from "../prelude/ids.ts";
@@ -58,6 +59,9 @@ export interface Reads {
   sessions(filter: SessionFilter, now: number, after: After | null, limit: number): readonly Session[];
   entries(after: Position, limit: number): readonly RevocationEntry[];
   entryCounts(): Partial<Record<RevocationKind, number>>;
+  /** See FeedStore. */
+  leaseMs(): number | null;
+  unbound(): readonly Instance[];
   /** Newest first. */
   events(filter: AuditFilter, before: number | null, limit: number): readonly AuditEvent[];
 }
@@ -69,13 +73,26 @@ export interface Rows extends Reads {
   position(): Position;
   /** Appends the entry at the next position. */
   addEntry(entry: Omit<RevocationEntry, keyof Position>): void;
-  /** Removes up to `limit` entries that `isForgettable` (revocation/expiry.ts); returns how many. */
+  isTokenRevoked(jti: string): boolean;
+  /** How many entries of single tokens name a grant. */
+  tokenEntriesOf(grant: GrantId): number;
+  removeTokenEntriesOf(grant: GrantId): void;
+  /** Whether there is such a grant, and it has ended by itself; not whether its session has. */
+  isGrantEnded(grant: GrantId): boolean;
+  /**
+   * Removes up to `limit` entries that `isForgettable` (revocation/expiry.ts), or that the last entry for everyone covers
+   * (`isCovered`); returns how many.
+   */
   removeEntries(now: number, limit: number): number;
   /** The highest `exp` of any token that any key ever signed, in Unix seconds; 0 where none did. */
   highestExp(): number;
   addEvent(event: AuditDraft, at: number): void;
   /** Removes up to `limit` events from before a time; returns how many. */
   removeEvents(before: number, limit: number): number;
+
+  setLeaseMs(ms: number): void;
+  addUnbound(instance: Instance): void;
+  removeUnbound(id: string): void;
 
   hasDataKey(id: number): boolean;
   putDataKey(key: WrappedKey): void;

@@ -5,6 +5,7 @@
  */
 import type { AuditDraft, Cause } from "../audit/event.ts";
 import type { Client } from "../clients/client.ts";
+import type { Instance } from "../feed/registry.ts";
 import type { Grant } from "../grants/grant.ts";
 import { decideOpen } from "../grants/open-rule.ts";
 import { decideRefresh, type PresentedRefresh, type RefreshSettings } from "../grants/refresh-rule.ts";
@@ -60,6 +61,18 @@ export const STEPS = {
 
   compactLog(rows: Rows, now: number): number {
     return rows.removeEntries(now, SLICE);
+  },
+
+  setLeaseMs(rows: Rows, _now: number, ms: number): void {
+    rows.setLeaseMs(ms);
+  },
+
+  addUnbound(rows: Rows, _now: number, instance: Instance): void {
+    rows.addUnbound(instance);
+  },
+
+  removeUnbound(rows: Rows, _now: number, id: string): void {
+    rows.removeUnbound(id);
   },
 
   appendEvents(rows: Rows, now: number, events: readonly AuditDraft[]): void {

@@ -4,6 +4,7 @@
  */
 import type { AuditStore } from "../audit/store.ts";
 import type { ClientStore } from "../clients/store.ts";
+import type { FeedStore } from "../feed/store.ts";
 import type { GrantStore } from "../grants/store.ts";
 import type { KeyStore } from "../keys/store.ts";
 import type { RevocationStore } from "../revocation/store.ts";
@@ -27,6 +28,7 @@ export interface Storage {
   readonly vault: VaultStore;
   readonly keys: KeyStore;
   readonly revocation: RevocationStore;
+  readonly feed: FeedStore;
   readonly audit: AuditStore;
   readonly users: UserStore;
   readonly clients: ClientStore;

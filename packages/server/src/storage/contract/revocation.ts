@@ -1,7 +1,9 @@
 /** The contract of the revocation log: gapless, in commit order, told before it is acknowledged, forgotten in time. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { DEFAULT_CLIENT } from "../../clients/client.ts";
 import type { Position, RevocationEntry } from "../../revocation/entry.ts";
+import { TOKENS_PER_GRANT } from "../apply.ts";
 import { signingKey } from "./keys.ts";
 import { CAUSE, type Open, SECOND, Stage } from "./stage.ts";
 
@@ -108,8 +110,11 @@ export function describeRevocationStore(open: Open): void {
 
     test("an entry is remembered until no token can be alive: the highest exp ever signed, tolerance and skew", async () => {
       const stage = await Stage.open(open);
-      const revoke = () =>
-        stage.store.revocation.apply([{ effect: "revoke", kind: "token", value: "jti", reason: "admin" }]);
+      let tokens = 0;
+      const revoke = () => {
+        tokens += 1;
+        return stage.store.revocation.apply([{ effect: "revoke", kind: "token", value: `${tokens}`, reason: "admin" }]);
+      };
       await revoke();
       assert.equal(stage.heard.at(-1)?.expires, Math.ceil(stage.clock.now() / 1000));
       const exp = stage.clock.now() / 1000 + 300;
@@ -123,6 +128,82 @@ export function describeRevocationStore(open: Open): void {
       assert.equal(stage.store.revocation.head().seq, 2);
       await revoke();
       assert.equal(stage.store.revocation.head().seq, 3);
+      await stage.store.close();
+    });
+
+    test("a token that was shown is written once, with whom it concerns, and not at all where its grant has ended", async () => {
+      const stage = await Stage.open(open);
+      const { standing } = await stage.logIn((await stage.user()).id);
+      const grant = standing.grant.id;
+      const shown = (jti: string) =>
+        stage.store.revocation.apply([
+          { effect: "revoke_token", jti, grant, audience: "https://orders.example.com", reason: "logout" },
+        ]);
+      await shown("one");
+      await shown("one");
+      await stage.store.revocation.apply([{ effect: "revoke", kind: "token", value: "one", reason: "admin" }]);
+      assert.equal(stage.heard.length, 1);
+      const [entry] = stage.heard;
+      assert.deepEqual(await stage.store.revocation.after(START, 10), stage.heard);
+      assert.deepEqual([entry?.value, entry?.grant, entry?.audience], ["one", grant, "https://orders.example.com"]);
+      await stage.store.revocation.apply([{ effect: "end_grant", grant, reason: "admin" }]);
+      await shown("two");
+      assert.deepEqual(
+        stage.heard.map(({ kind }) => kind),
+        ["token", "grant"],
+      );
+      await stage.store.close();
+    });
+
+    test("revoking many tokens of one grant ends the grant: their entries become its one", async () => {
+      const stage = await Stage.open(open);
+      const { standing } = await stage.logIn((await stage.user()).id);
+      const grant = standing.grant.id;
+      for (let index = 0; index < TOKENS_PER_GRANT + 5; index += 1) {
+        await stage.store.revocation.apply([
+          { effect: "revoke_token", jti: `${index}`, grant, audience: null, reason: "logout" },
+        ]);
+      }
+      assert.deepEqual(
+        (await stage.store.revocation.after(START, 100)).map(({ kind, value }) => [kind, value]),
+        [["grant", grant]],
+      );
+      assert.equal(stage.heard.length, TOKENS_PER_GRANT + 1);
+      const refused = await stage.refresh(standing.grant);
+      assert(!refused.allow && refused.refusal.code === "session_ended");
+      await stage.store.close();
+    });
+
+    test("an entry for everyone covers all before it but keys", async () => {
+      const stage = await Stage.open(open);
+      await stage.store.keys.replace(0, [signingKey({ kid: "stolen", state: "revoked" })], []);
+      await stage.store.keys.raiseMark("stolen", stage.clock.now() / 1000 + 300);
+      for (const kind of ["token", "session", "user", "client", "key"] as const) {
+        const value = kind === "key" ? "stolen" : "x";
+        await stage.store.revocation.apply([{ effect: "revoke", kind, value, reason: "admin" }]);
+      }
+      await stage.store.sessions.end({ everyone: true }, "admin", CAUSE);
+      await stage.store.revocation.apply([{ effect: "revoke", kind: "user", value: "x", reason: "admin" }]);
+      assert.equal(await stage.store.revocation.compact(), 4);
+      assert.deepEqual(
+        (await stage.store.revocation.after(START, 100)).map(({ kind }) => kind),
+        ["key", "all", "user"],
+      );
+      await stage.store.close();
+    });
+
+    test("what the feed must remember of leases is there again", async () => {
+      const stage = await Stage.open(open);
+      const { feed } = stage.store;
+      assert.equal(await feed.leaseMs(), null);
+      await feed.setLeaseMs(60_000);
+      assert.equal(await feed.leaseMs(), 60_000);
+      const stubborn = { id: "ins_1", client: DEFAULT_CLIENT, acceptMs: 90_000 };
+      await feed.addUnbound(stubborn);
+      await feed.addUnbound(stubborn);
+      assert.deepEqual(await feed.unbound(), [stubborn]);
+      await feed.removeUnbound("ins_1");
+      assert.deepEqual(await feed.unbound(), []);
       await stage.store.close();
     });
 

@@ -5,6 +5,7 @@
 import type { AuditDraft, AuditEvent } from "../../audit/event.ts";
 import type { AuditFilter } from "../../audit/store.ts";
 import type { Client } from "../../clients/client.ts";
+import type { Instance } from "../../feed/registry.ts";
 import type { Grant } from "../../grants/grant.ts";
 import type { SigningKeyRecord } from "../../keys/signing-key.ts";
 import type { ClientId, GrantId, SessionId, UserId } from "../../prelude/ids.ts";
@@ -15,7 +16,7 @@ import {
   type RevocationEntry,
   type RevocationKind,
 } from "../../revocation/entry.ts";
-import { isForgettable } from "../../revocation/expiry.ts";
+import { isCovered, isForgettable } from "../../revocation/expiry.ts";
 import { endOf, isLive, type Session } from "../../sessions/session.ts";
 import type { SessionFilter } from "../../sessions/store.ts";
 import type { UserFilter } from "../../users/store.ts";
@@ -41,6 +42,8 @@ export class MapRows implements Rows {
   #events: AuditEvent[] = [];
   #eventId = 0;
   #keySetVersion = 0;
+  #leaseMs: number | null = null;
+  readonly #unbound = new Map<string, Instance>();
   readonly #dataKeys = new Map<number, WrappedKey>();
   readonly #keys = new Map<string, SigningKeyRecord>();
   readonly #users = new Map<string, User>();
@@ -88,14 +91,54 @@ export class MapRows implements Rows {
 
   removeEntries(now: number, limit: number): number {
     const keyKnown = (kid: string) => (this.#keys.get(kid)?.state ?? "gone") !== "gone";
+    const all = this.#log.findLast(({ kind }) => kind === "all") ?? null;
     const before = this.#log.length;
     let left = limit;
     this.#log = this.#log.filter((entry) => {
-      const goes = left > 0 && isForgettable(entry, keyKnown(entry.value), now);
+      const goes = left > 0 && (isForgettable(entry, keyKnown(entry.value), now) || isCovered(entry, all));
       if (goes) left -= 1;
       return !goes;
     });
     return before - this.#log.length;
+  }
+
+  isTokenRevoked(jti: string): boolean {
+    return this.#log.some(({ kind, value }) => kind === "token" && value === jti);
+  }
+
+  tokenEntriesOf(grant: GrantId): number {
+    return this.#log.filter((entry) => entry.grant === grant).length;
+  }
+
+  removeTokenEntriesOf(grant: GrantId): void {
+    this.#log = this.#log.filter((entry) => entry.grant !== grant);
+  }
+
+  isGrantEnded(grant: GrantId): boolean {
+    for (const { id, ended } of this.#grants.values()) if (id === grant) return ended !== null;
+    return false;
+  }
+
+  // The feed
+
+  leaseMs(): number | null {
+    return this.#leaseMs;
+  }
+
+  setLeaseMs(ms: number): void {
+    this.#leaseMs = ms;
+  }
+
+  unbound(): readonly Instance[] {
+    return [...this.#unbound.values()];
+  }
+
+  addUnbound(instance: Instance): void {
+    this.#unbound.set(instance.id, instance);
+  }
+
+  removeUnbound(id: string): void {
+    this.#unbound.delete(id);
   }
 
   highestExp(): number {

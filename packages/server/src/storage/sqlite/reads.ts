@@ -6,8 +6,9 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import type { AuditEvent } from "../../audit/event.ts";
 import type { AuditFilter } from "../../audit/store.ts";
 import type { Client } from "../../clients/client.ts";
+import type { Instance } from "../../feed/registry.ts";
 import type { SigningKeyRecord } from "../../keys/signing-key.ts";
-import type { ClientId, SessionId, UserId } from "../../prelude/ids.ts";
+import { asId, type ClientId, type SessionId, type UserId } from "../../prelude/ids.ts";
 import type { Position, RevocationEntry, RevocationKind } from "../../revocation/entry.ts";
 import type { Session } from "../../sessions/session.ts";
 import type { SessionFilter } from "../../sessions/store.ts";
@@ -15,7 +16,7 @@ import type { UserFilter } from "../../users/store.ts";
 import type { User } from "../../users/user.ts";
 import type { WrappedKey } from "../../vault/store.ts";
 import type { After, Reads } from "../rows.ts";
-import { integer, type Row, text } from "./columns.ts";
+import { integer, integerOrNull, type Row, text } from "./columns.ts";
 import * as table from "./tables.ts";
 
 /** A condition of a list and what it binds; left out where `false`. */
@@ -168,6 +169,18 @@ export class SqliteReads implements Reads {
   entryCounts(): Partial<Record<RevocationKind, number>> {
     const counts = this.all("SELECT kind, count(*) FROM log GROUP BY kind", (row) => [text(row, 0), integer(row, 1)]);
     return Object.fromEntries(counts) as Partial<Record<RevocationKind, number>>;
+  }
+
+  leaseMs(): number | null {
+    return this.one("SELECT lease_ms FROM state", (row) => integerOrNull(row, 0)) ?? null;
+  }
+
+  unbound(): readonly Instance[] {
+    return this.all("SELECT id, client, accept_ms FROM unbound ORDER BY id", (row) => ({
+      id: text(row, 0),
+      client: asId("client", text(row, 1)),
+      acceptMs: integer(row, 2),
+    }));
   }
 
   events({ user, name }: AuditFilter, before: number | null, limit: number): readonly AuditEvent[] {

@@ -5,6 +5,7 @@
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
 import type { AuditDraft } from "../../audit/event.ts";
 import type { Client } from "../../clients/client.ts";
+import type { Instance } from "../../feed/registry.ts";
 import type { Grant } from "../../grants/grant.ts";
 import type { SigningKeyRecord } from "../../keys/signing-key.ts";
 import type { ClientId, GrantId, SessionId } from "../../prelude/ids.ts";
@@ -76,9 +77,37 @@ export class SqliteRows extends SqliteReads implements Rows {
     this.#fresh.push(placed);
   }
 
-  /** By isForgettable (revocation/expiry.ts). */
+  isTokenRevoked(jti: string): boolean {
+    return this.one("SELECT 1 FROM log WHERE kind = 'token' AND value = ?", () => true, jti) ?? false;
+  }
+
+  tokenEntriesOf(grant: GrantId): number {
+    return this.one('SELECT count(*) FROM log WHERE "grant" = ?', (row) => integer(row, 0), grant) ?? 0;
+  }
+
+  removeTokenEntriesOf(grant: GrantId): void {
+    this.#run('DELETE FROM log WHERE "grant" = ?', grant);
+  }
+
+  isGrantEnded(grant: GrantId): boolean {
+    return this.one("SELECT 1 FROM grants WHERE id = ? AND ended_at IS NOT NULL", () => true, grant) ?? false;
+  }
+
+  setLeaseMs(ms: number): void {
+    this.#run("UPDATE state SET lease_ms = ?", ms);
+  }
+
+  addUnbound({ id, client, acceptMs }: Instance): void {
+    this.#run("INSERT OR REPLACE INTO unbound (id, client, accept_ms) VALUES (?, ?, ?)", id, client, acceptMs);
+  }
+
+  removeUnbound(id: string): void {
+    this.#run("DELETE FROM unbound WHERE id = ?", id);
+  }
+
+  /** By isForgettable and isCovered (revocation/expiry.ts). */
   removeEntries(now: number, limit: number): number {
-    return this.#run(
+    const expired = this.#run(
       `DELETE FROM log WHERE (epoch, seq) IN (
          SELECT epoch, seq FROM log WHERE expires < ? AND NOT (kind = 'key' AND EXISTS (
            SELECT 1 FROM signing_keys WHERE kid = log.value AND state <> 'gone'))
@@ -86,6 +115,18 @@ export class SqliteRows extends SqliteReads implements Rows {
       now / 1000,
       limit,
     );
+    const all = this.one(
+      "SELECT epoch, seq FROM log WHERE kind = 'all' ORDER BY epoch DESC, seq DESC LIMIT 1",
+      (row) => [integer(row, 0), integer(row, 1)] as const,
+    );
+    if (all === undefined) return expired;
+    const covered = this.#run(
+      `DELETE FROM log WHERE (epoch, seq) IN (
+         SELECT epoch, seq FROM log WHERE (epoch, seq) < (?, ?) AND kind <> 'key' LIMIT ?)`,
+      ...all,
+      limit - expired,
+    );
+    return expired + covered;
   }
 
   highestExp(): number {

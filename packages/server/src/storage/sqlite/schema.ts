@@ -145,4 +145,21 @@ export const MIGRATIONS: readonly string[] = [
   -- the end of a client
   CREATE INDEX grants_by_client ON grants (client) WHERE ended_at IS NULL;
   `,
+  `
+  -- Of a token that was shown: who has to hear of it, and what it hangs under.
+  ALTER TABLE log ADD COLUMN audience TEXT;
+  ALTER TABLE log ADD COLUMN "grant" TEXT;
+  -- revoking twice; many tokens of one grant; what the last entry for everyone covers
+  CREATE INDEX log_of_tokens ON log (value) WHERE kind = 'token';
+  CREATE INDEX log_by_grant ON log ("grant") WHERE "grant" IS NOT NULL;
+  CREATE INDEX log_of_everyone ON log (epoch, seq) WHERE kind = 'all';
+
+  -- The N of leases that may be running, and the verifiers that may accept without one.
+  ALTER TABLE state ADD COLUMN lease_ms INTEGER;
+  CREATE TABLE unbound (
+    id        TEXT PRIMARY KEY,
+    client    TEXT NOT NULL,
+    accept_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

@@ -7,7 +7,7 @@ import type { AuditDraft, AuditEvent, AuditEventName, Cause } from "../../audit/
 import type { Client, ClientKind } from "../../clients/client.ts";
 import type { Grant, GrantPolicy } from "../../grants/grant.ts";
 import type { KeyState, SigningKeyRecord } from "../../keys/signing-key.ts";
-import { asId } from "../../prelude/ids.ts";
+import { asId, type GrantId } from "../../prelude/ids.ts";
 import type { EndReason, RevocationEntry, RevocationKind } from "../../revocation/entry.ts";
 import type { DeviceClass, Session } from "../../sessions/session.ts";
 import type { User, UserState } from "../../users/user.ts";
@@ -222,7 +222,7 @@ export function signingKeyRow(key: SigningKeyRecord): SQLInputValue[] {
   return [kid, alg, state, jwk, sealedPrivate, dataKey, createdAt, activatedAt, retiredAt, highestExp];
 }
 
-export const ENTRY = columns("epoch", "seq", "kind", "value", "reason", "at", "expires");
+export const ENTRY = columns("epoch", "seq", "kind", "value", "reason", "at", "expires", "audience", '"grant"');
 
 export function entryOf(row: Row): RevocationEntry {
   return {
@@ -233,12 +233,19 @@ export function entryOf(row: Row): RevocationEntry {
     reason: text(row, 4) as EndReason,
     at: integer(row, 5),
     expires: integer(row, 6),
+    audience: textOrNull(row, 7),
+    grant: grantIdOrNull(row, 8),
   };
 }
 
+function grantIdOrNull(row: Row, at: number): GrantId | null {
+  const id = textOrNull(row, at);
+  return id === null ? null : asId("grant", id);
+}
+
 export function entryRow(entry: RevocationEntry): SQLInputValue[] {
-  const { epoch, seq, kind, value, reason, at, expires } = entry;
-  return [epoch, seq, kind, value, reason, at, expires];
+  const { epoch, seq, kind, value, reason, at, expires, audience, grant } = entry;
+  return [epoch, seq, kind, value, reason, at, expires, audience, grant];
 }
 
 export const EVENT = columns("id", "at", "name", "cause", "user", "session", "client", "detail");
