@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { discoverJwksUri, metadataUrls } from "./discovery.ts";
-import type { Net } from "./document.ts";
+import type { Net } from "./exchange.ts";
 
 /** A network that has exactly these documents. */
 function netOf(documents: Record<string, object | number>): { net: Net; asked: string[] } {

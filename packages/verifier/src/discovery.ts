@@ -3,7 +3,8 @@
  * A document that names another issuer is refused (RFC 8414 §3.3): otherwise one tenant of a host could speak for another.
  */
 import { addressFault } from "./address.ts";
-import { fetchDocument, type Net } from "./document.ts";
+import { fetchDocument } from "./document.ts";
+import type { Net } from "./exchange.ts";
 
 export type Discovered =
   | { readonly ok: true; readonly jwksUri: string }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { createServer, type RequestListener } from "node:http";
 import { describe, test } from "node:test";
-import { DOCUMENT_MAX, fetchDocument, type Net } from "./document.ts";
+import { DOCUMENT_MAX, fetchDocument } from "./document.ts";
+import type { Net } from "./exchange.ts";
 
 /** The real network, and a timer that fires when the test says so. */
 function realNet() {

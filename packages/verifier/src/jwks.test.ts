@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { describe, test } from "node:test";
-import type { Net } from "./document.ts";
 import { nodeEngine } from "./engine.ts";
+import type { Net } from "./exchange.ts";
 import type { BoundKey, Jwk } from "./jose/keys.ts";
 import { type KeyPlace, type KeySupply, remoteSupply } from "./jwks.ts";
 

@@ -12,7 +12,8 @@
  * counts whole, also where it is empty: a key that the issuer took away is gone.
  */
 import { discoverJwksUri } from "./discovery.ts";
-import { fetchDocument, type Net } from "./document.ts";
+import { fetchDocument } from "./document.ts";
+import type { Net } from "./exchange.ts";
 import {
   type AgeBounds,
   began,

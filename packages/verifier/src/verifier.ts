@@ -14,8 +14,8 @@
  */
 import { createTokenCache, type Remembered } from "./cache.ts";
 import { type AccessTokenClaims, type ClaimRules, checkClaims, freezeClaims } from "./claims.ts";
-import type { Net } from "./document.ts";
 import { type Engine, nodeEngine, webEngine } from "./engine.ts";
+import type { Net } from "./exchange.ts";
 import { type ParsedJws, parseJws } from "./jose/jws.ts";
 import { nodeCrypto } from "./jose/runtime.ts";
 import { fixedSupply, type KeySupply, remoteSupply } from "./jwks.ts";

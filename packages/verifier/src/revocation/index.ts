@@ -16,6 +16,7 @@ export {
   readNumber,
   readPosition,
   SECONDS_MAX,
+  writeEntry,
 } from "./entry.ts";
 export { entryKeyLater, entryKeys } from "./entry-key.ts";
 export { step } from "./follower.ts";
