@@ -22,7 +22,8 @@ import type { SessionFilter } from "../../sessions/store.ts";
 import type { UserFilter } from "../../users/store.ts";
 import type { User } from "../../users/user.ts";
 import type { WrappedKey } from "../../vault/store.ts";
-import type { After, Ended, Held, Rows } from "../rows.ts";
+import type { EpochRows } from "../begin-epoch.ts";
+import type { After, Ended, Held } from "../rows.ts";
 
 interface Created {
   readonly createdAt: number;
@@ -34,8 +35,13 @@ const newestFirst = (a: Created, b: Created) => oldestFirst(b, a);
 const follows = (row: Created, after: After | null, order: typeof oldestFirst) =>
   after === null || order(row, { createdAt: after.at, id: after.id }) > 0;
 
-export class MapRows implements Rows {
-  readonly #epoch: number;
+/** Rows are replaced and never changed in place, so that sharing them is a copy. */
+function fill<Key, Value>(into: Map<Key, Value>, from: Map<Key, Value>, copyOf = (value: Value): Value => value): void {
+  for (const [key, value] of from) into.set(key, copyOf(value));
+}
+
+export class MapRows implements EpochRows {
+  #epoch: number;
   #seq = 0;
   #log: RevocationEntry[] = [];
   #fresh: RevocationEntry[] = [];
@@ -57,6 +63,33 @@ export class MapRows implements Rows {
   /** @param epoch of the log that begins empty here */
   constructor(epoch: number) {
     this.#epoch = epoch;
+  }
+
+  /** The same rows once more, to be restored some day. */
+  copy(): MapRows {
+    const made = new MapRows(this.#epoch);
+    made.#seq = this.#seq;
+    made.#log = [...this.#log];
+    made.#events = [...this.#events];
+    made.#eventId = this.#eventId;
+    made.#keySetVersion = this.#keySetVersion;
+    made.#leaseMs = this.#leaseMs;
+    fill(made.#unbound, this.#unbound);
+    fill(made.#dataKeys, this.#dataKeys);
+    fill(made.#keys, this.#keys);
+    fill(made.#users, this.#users);
+    fill(made.#userOfKey, this.#userOfKey);
+    fill(made.#clients, this.#clients);
+    fill(made.#sessions, this.#sessions);
+    fill(made.#sessionsOfUser, this.#sessionsOfUser, (ids) => new Set(ids));
+    fill(made.#grants, this.#grants);
+    fill(made.#grantsOfSession, this.#grantsOfSession, (ids) => new Set(ids));
+    return made;
+  }
+
+  beginEpoch(epoch: number): void {
+    this.#epoch = epoch;
+    this.#seq = 0;
   }
 
   touch(): void {}

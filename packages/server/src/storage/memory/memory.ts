@@ -10,8 +10,8 @@ import type { Storage } from "../storage.ts";
 import { copy } from "./copy.ts";
 import { MapRows } from "./maps.ts";
 
-export function openMemory(world: World): Storage {
-  const rows = new MapRows(nextEpoch(world.clock.now(), 0));
+/** @param rows what is stored already: a copy that is restored */
+export function openMemory(world: World, rows = new MapRows(nextEpoch(world.clock.now(), 0))): Storage {
   const listeners = new CommitListeners();
   return portsOver({
     clock: world.clock,
