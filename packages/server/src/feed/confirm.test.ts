@@ -9,7 +9,11 @@ import { Registry } from "./registry.ts";
 
 const N = 5_000;
 const at = (seq: number): Position => ({ epoch: 7, seq });
-const instance = (id: string, acceptMs = 0) => ({ id, client: asId("client", `api-${id}`), acceptMs });
+const instance = (id: string, acceptMs = 0) => ({
+  id: asId("instance", id),
+  client: asId("client", `api-${id}`),
+  acceptMs,
+});
 
 function ask(registry: Registry, fields: Partial<Question> = {}): Question {
   return {
@@ -126,7 +130,7 @@ describe("a revocation is confirmed", () => {
     const question = ask(registry);
     registry.register(instance("late"));
     registry.granted("late", 1_000_001, N);
-    registry.surrendered("closed");
+    registry.released("closed");
     assert(look(registry, question, 2).settled);
   });
 });

@@ -11,7 +11,7 @@
  *
  * The decision is a pure function of what the registry says now; the rest is asking it again at the right time.
  */
-import type { ClientId } from "../prelude/ids.ts";
+import type { ClientId, InstanceId } from "../prelude/ids.ts";
 import { isBefore, type Position } from "../revocation/entry.ts";
 import { outlast } from "./lease.ts";
 import type { Standing } from "./registry.ts";
@@ -29,12 +29,12 @@ export interface Question {
   /** `null`: until it is confirmed. */
   readonly timeoutMs: number | null;
   /** Who was registered after the commit. */
-  readonly instances: readonly string[];
+  readonly instances: readonly InstanceId[];
 }
 
 /** An instance in an answer. */
 export interface Named {
-  readonly instance: string;
+  readonly instance: InstanceId;
   readonly client: ClientId;
 }
 
@@ -55,7 +55,7 @@ export type Decision = Tally &
   );
 
 /** @param find what the registry says of an instance now; `undefined` where it counts no more */
-export function decide(question: Question, find: (id: string) => Standing | undefined, now: number): Decision {
+export function decide(question: Question, find: (id: InstanceId) => Standing | undefined, now: number): Decision {
   const { position, committedAt, knowsAllFrom, timeoutMs } = question;
   let acknowledged = 0;
   let nextEnd = Number.POSITIVE_INFINITY;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Hello } from "@mapae/verifier/revocation";
 import fc from "fast-check";
+import { asId } from "../prelude/ids.ts";
 import { isBefore, type Position } from "../revocation/entry.ts";
 import {
   BACKLOG_MAX,
@@ -18,6 +19,7 @@ import {
 } from "./connection.ts";
 
 const at = (seq: number, epoch = 7): Position => ({ epoch, seq });
+const INS = asId("instance", "ins_1");
 const HELLO: Hello = {
   type: "hello",
   clientId: "orders",
@@ -46,7 +48,7 @@ class Machine {
     const machine = new Machine();
     machine.give(
       { type: "frame", frame: { ...HELLO, after }, now: 0 },
-      { type: "admitted", instance: "ins", after, now: 0 },
+      { type: "admitted", instance: INS, after, now: 0 },
     );
     return machine;
   }
@@ -64,7 +66,7 @@ describe("a connection before its welcome", () => {
     const machine = new Machine();
     assert.deepEqual(machine.give({ type: "frame", frame: HELLO, now: 1 }), [{ do: "admit", hello: HELLO }]);
     assert.deepEqual(machine.give(news(3), head(3), { type: "backlog", octets: 9e9 }), []);
-    const welcomed = machine.give({ type: "admitted", instance: "ins", after: at(2), now: 2 });
+    const welcomed = machine.give({ type: "admitted", instance: INS, after: at(2), now: 2 });
     assert.deepEqual(welcomed, [{ do: "welcome", position: at(2) }]);
   });
 
@@ -81,7 +83,7 @@ describe("a connection before its welcome", () => {
       const machine = new Machine();
       assert.deepEqual(closedFor(machine.give(...events)), ["bad_frame"]);
       assert.equal(machine.state.phase, "over");
-      assert.deepEqual(machine.give({ type: "admitted", instance: "ins", after: at(0), now: 0 }), []);
+      assert.deepEqual(machine.give({ type: "admitted", instance: INS, after: at(0), now: 0 }), []);
     }
   });
 
@@ -214,7 +216,8 @@ describe("a live connection", () => {
     const silent = Machine.live().give({ type: "tick", now: SILENCE_MS + 1 });
     const flood = Machine.live().give(...Array.from({ length: FRAMES_PER_SECOND_MAX + 1 }, (_, n) => ping(n)));
     assert.deepEqual([slow, silent, flood].map(closedFor), [["slow"], ["silent"], ["bad_frame"]]);
-    for (const actions of [slow, silent, flood]) assert.deepEqual(actions.at(-1), { do: "leave", how: "lost" });
+    for (const actions of [slow, silent, flood])
+      assert.deepEqual(actions.at(-1), { do: "leave", instance: INS, how: "lost" });
   });
 
   test("any frame is a sign of life, and a second's frames are forgotten in the next", () => {
@@ -228,8 +231,12 @@ describe("a live connection", () => {
   });
 
   test("one that went away is counted on, unless it said that it holds no lease", () => {
-    assert.deepEqual(Machine.live().give({ type: "gone", released: false }), [{ do: "leave", how: "lost" }]);
-    assert.deepEqual(Machine.live().give({ type: "gone", released: true }), [{ do: "leave", how: "released" }]);
+    assert.deepEqual(Machine.live().give({ type: "gone", released: false }), [
+      { do: "leave", instance: INS, how: "lost" },
+    ]);
+    assert.deepEqual(Machine.live().give({ type: "gone", released: true }), [
+      { do: "leave", instance: INS, how: "released" },
+    ]);
   });
 });
 

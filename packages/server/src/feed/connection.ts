@@ -12,18 +12,26 @@
  * Only a heartbeat gives a lease, and no path leads to one but ping → read → entries → heartbeat.
  */
 import type { ClientFrame, Hello } from "@mapae/verifier/revocation";
+import type { InstanceId } from "../prelude/ids.ts";
 import { isBefore, type Position } from "../revocation/entry.ts";
 
-/** How a connection is ended by this side: the WebSocket close code (RFC 6455 §7.4.2: 4000–4999 are the application's). */
+/**
+ * How a connection is ended by this side: the WebSocket close code (RFC 6455 §7.4.2: 4000–4999 are the application's), and
+ * the code of the `refused` frame before it, where there is something that the verifier should know.
+ */
 export const CLOSINGS = {
-  resync: { code: 4001, says: "load a snapshot" },
-  leaving: { code: 1001, says: "this node is going away" },
-  bad_frame: { code: 4400, says: "a frame that does not decode, or comes where it must not" },
-  unauthorized: { code: 4401, says: "no resource server's credentials, or not any more" },
-  slow: { code: 4408, says: "too much was waiting to be read" },
-  silent: { code: 4409, says: "nothing was heard for too long" },
-  too_many_connections: { code: 4429, says: "this node has as many connections as it may have" },
-  unavailable: { code: 4503, says: "not possible now" },
+  resync: { code: 4001, refused: null, says: "load a snapshot" },
+  leaving: { code: 1001, refused: null, says: "this node is going away" },
+  bad_frame: { code: 4400, refused: "bad_frame", says: "a frame that does not decode, or comes where it must not" },
+  unauthorized: { code: 4401, refused: "unauthorized", says: "no resource server's credentials, or not any more" },
+  slow: { code: 4408, refused: null, says: "too much was waiting to be read" },
+  silent: { code: 4409, refused: null, says: "nothing was heard for too long" },
+  too_many_connections: {
+    code: 4429,
+    refused: "too_many_connections",
+    says: "this node has as many connections as it may have",
+  },
+  unavailable: { code: 4503, refused: "unavailable", says: "not possible now" },
 } as const;
 export type Closing = keyof typeof CLOSINGS;
 /** With this code a verifier closes that holds no lease any more and accepts nothing by it: it need not be waited for. */
@@ -56,7 +64,7 @@ interface Heard {
 
 export interface LiveState extends Heard {
   readonly phase: "live";
-  readonly instance: string;
+  readonly instance: InstanceId;
   /** Everything up to here was handed to the network. */
   readonly sent: Position;
   /** The last ping received, and the last for which a head read has begun; −1 before the first. */
@@ -76,7 +84,7 @@ export type ConnectionState =
 export type ConnectionEvent =
   /** `frame` is `null` where it does not decode. */
   | { readonly type: "frame"; readonly frame: ClientFrame | null; readonly now: number }
-  | { readonly type: "admitted"; readonly instance: string; readonly after: Position; readonly now: number }
+  | { readonly type: "admitted"; readonly instance: InstanceId; readonly after: Position; readonly now: number }
   | { readonly type: "declined"; readonly reason: Closing }
   /** It may not resume from where it is. */
   | { readonly type: "behind"; readonly why: "epoch" | "ahead" | "too_old" }
@@ -103,7 +111,7 @@ export type ConnectionAction =
   | { readonly do: "resync"; readonly why: string }
   | { readonly do: "drain"; readonly afterMs: number }
   | { readonly do: "close"; readonly reason: Closing }
-  | { readonly do: "leave"; readonly how: "lost" | "released" };
+  | { readonly do: "leave"; readonly instance: InstanceId; readonly how: "lost" | "released" };
 
 export type Step = readonly [ConnectionState, readonly ConnectionAction[]];
 
@@ -174,15 +182,15 @@ function live(state: LiveState, event: ConnectionEvent): Step {
       // No heartbeat without a head that is certain; the next ping tries again.
       return [{ ...state, reading: false }, []];
     case "backlog":
-      return event.octets > BACKLOG_MAX ? leave("slow") : [state, []];
+      return event.octets > BACKLOG_MAX ? leave(state, "slow") : [state, []];
     case "tick":
-      return event.now - state.at > SILENCE_MS ? leave("silent") : [state, []];
+      return event.now - state.at > SILENCE_MS ? leave(state, "silent") : [state, []];
     case "drain":
       return [state, [{ do: "drain", afterMs: event.afterMs }]];
     case "cut":
-      return leave(event.reason);
+      return leave(state, event.reason);
     case "gone":
-      return [OVER, [{ do: "leave", how: event.released ? "released" : "lost" }]];
+      return [OVER, [{ do: "leave", instance: state.instance, how: event.released ? "released" : "lost" }]];
     default:
       return [state, []];
   }
@@ -191,14 +199,14 @@ function live(state: LiveState, event: ConnectionEvent): Step {
 function heard(state: LiveState, frame: ClientFrame | null, now: number): Step {
   const sameSecond = now - state.second < 1_000;
   const frames = sameSecond ? state.frames + 1 : 1;
-  if (frame === null || frames > FRAMES_PER_SECOND_MAX) return leave("bad_frame");
+  if (frame === null || frames > FRAMES_PER_SECOND_MAX) return leave(state, "bad_frame");
   const next: LiveState = { ...state, at: now, second: sameSecond ? state.second : now, frames };
   switch (frame.type) {
     case "hello":
-      return leave("bad_frame");
+      return leave(state, "bad_frame");
     case "ack":
       // What was not sent cannot have been applied: a forged or early acknowledgement.
-      if (isBefore(state.sent, frame.position)) return leave("bad_frame");
+      if (isBefore(state.sent, frame.position)) return leave(state, "bad_frame");
       return [next, [{ do: "acked", position: frame.position }]];
     case "ping":
       // An old or repeated number gives nothing anew.
@@ -236,12 +244,12 @@ function cut(reason: Closing): Step {
 }
 
 /** Ends a live one: its verifier stays counted while a lease can run. */
-function leave(reason: Closing): Step {
+function leave({ instance }: LiveState, reason: Closing): Step {
   return [
     OVER,
     [
       { do: "close", reason },
-      { do: "leave", how: "lost" },
+      { do: "leave", instance, how: "lost" },
     ],
   ];
 }

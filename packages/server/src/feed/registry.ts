@@ -11,17 +11,19 @@
  * An instance is one connection: its id is given here and never taken over, so that a process that was cloned, or two
  * that claim one id, are two. Pure bookkeeping: every time is an argument, of this node's monotonic clock.
  */
-import type { ClientId } from "../prelude/ids.ts";
+import type { ClientId, InstanceId } from "../prelude/ids.ts";
 import { isBefore, type Position } from "../revocation/entry.ts";
 import { outlast } from "./lease.ts";
 
 /** A verifier process as this node knows it. */
 export interface Instance {
-  readonly id: string;
+  readonly id: InstanceId;
   /** The resource server that it authenticated as. */
   readonly client: ClientId;
   /** How long after its lease its owner lets it go on accepting, in milliseconds; 0: not at all. */
   readonly acceptMs: number;
+  /** It has no connection but asks from time to time. Then it is counted by its leases alone. */
+  readonly polls?: boolean;
 }
 
 /** What can be said of an instance and a revocation. */
@@ -53,6 +55,17 @@ export class Registry {
     this.#known.set(instance.id, { instance, acked: NOTHING, leaseEnds: Number.NEGATIVE_INFINITY, connected: true });
   }
 
+  /** An instance of an earlier process of this node, that may accept until some time after a lease it had then. */
+  recall(instance: Instance, leaseEnds: number): void {
+    this.#known.set(instance.id, { instance, acked: NOTHING, leaseEnds, connected: false });
+  }
+
+  /** One that polls asks again: it is connected until it has its answer. */
+  returned(id: string): void {
+    const known = this.#known.get(id);
+    if (known !== undefined) known.connected = true;
+  }
+
   /** Whether a lease may be given to it: it is registered and connected. */
   stands(id: string): boolean {
     return this.#known.get(id)?.connected === true;
@@ -78,15 +91,17 @@ export class Registry {
   }
 
   /** The verifier said that it holds no lease any more and accepts nothing by it. */
-  surrendered(id: string): void {
+  released(id: string): void {
     this.#known.delete(id);
   }
 
-  /** Forgets who is gone and has accepted nothing for a while, neither by a lease nor by what its owner allows beyond it. */
-  sweep(now: number): void {
-    for (const [id, { connected, leaseEnds, instance }] of this.#known) {
-      if (!connected && leaseEnds + outlast(instance.acceptMs) + LINGER_MS <= now) this.#known.delete(id);
-    }
+  /** Forgets who is gone and has accepted nothing for a while, neither by a lease nor by what its owner allows beyond it; says whom. */
+  sweep(now: number): readonly Instance[] {
+    const gone = [...this.#known.values()].filter(
+      ({ connected, leaseEnds, instance }) => !connected && leaseEnds + outlast(instance.acceptMs) + LINGER_MS <= now,
+    );
+    for (const { instance } of gone) this.#known.delete(instance.id);
+    return gone.map(({ instance }) => instance);
   }
 
   find(id: string): Standing | undefined {

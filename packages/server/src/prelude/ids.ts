@@ -13,9 +13,25 @@ export type SessionId = Id<"session">;
 export type GrantId = Id<"grant">;
 export type ClientId = Id<"client">;
 export type DeviceId = Id<"device">;
+/** One connection of one verifier process. */
+export type InstanceId = Id<"instance">;
 
-const PREFIX = { user: "usr_", session: "ses_", grant: "grt_", client: "cli_", device: "dev_" } as const;
-type Named = { user: UserId; session: SessionId; grant: GrantId; client: ClientId; device: DeviceId };
+const PREFIX = {
+  user: "usr_",
+  session: "ses_",
+  grant: "grt_",
+  client: "cli_",
+  device: "dev_",
+  instance: "ins_",
+} as const;
+type Named = {
+  user: UserId;
+  session: SessionId;
+  grant: GrantId;
+  client: ClientId;
+  device: DeviceId;
+  instance: InstanceId;
+};
 
 /** A fresh id, e.g. `ses_0J3k…`: the prefix and 22 characters of base64url (128 random bits). */
 export function newId<Name extends keyof Named>(name: Name, random: Random): Named[Name] {

@@ -3,6 +3,7 @@
  * instead of sleeping and a seed repeats a run.
  */
 import { randomBytes } from "node:crypto";
+import { setTimeout as setTimer } from "node:timers";
 import { setTimeout } from "node:timers/promises";
 
 /** Wall-clock time as milliseconds since 1970 (UTC). */
@@ -22,6 +23,9 @@ export interface Random {
 
 /** Resolves after so many milliseconds. */
 export type Sleep = (ms: Milliseconds) => Promise<void>;
+
+/** Rings once, after so many milliseconds. The function it returns calls that off. */
+export type SetAlarm = (ms: Milliseconds, ring: () => void) => () => void;
 
 export interface World {
   readonly clock: Clock;
@@ -55,3 +59,8 @@ export const systemWorld: World = {
 };
 
 export const systemSleep: Sleep = (ms) => setTimeout(ms);
+
+export const systemAlarm: SetAlarm = (ms, ring) => {
+  const timer = setTimer(ring, ms);
+  return () => clearTimeout(timer);
+};

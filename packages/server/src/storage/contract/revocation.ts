@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { DEFAULT_CLIENT } from "../../clients/client.ts";
+import { asId } from "../../prelude/ids.ts";
 import type { Position, RevocationEntry } from "../../revocation/entry.ts";
 import { TOKENS_PER_GRANT } from "../apply.ts";
 import { signingKey } from "./keys.ts";
@@ -198,7 +199,7 @@ export function describeRevocationStore(open: Open): void {
       assert.equal(await feed.leaseMs(), null);
       await feed.setLeaseMs(60_000);
       assert.equal(await feed.leaseMs(), 60_000);
-      const stubborn = { id: "ins_1", client: DEFAULT_CLIENT, acceptMs: 90_000 };
+      const stubborn = { id: asId("instance", "ins_1"), client: DEFAULT_CLIENT, acceptMs: 90_000 };
       await feed.addUnbound(stubborn);
       await feed.addUnbound(stubborn);
       assert.deepEqual(await feed.unbound(), [stubborn]);

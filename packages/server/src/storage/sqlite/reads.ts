@@ -177,7 +177,7 @@ export class SqliteReads implements Reads {
 
   unbound(): readonly Instance[] {
     return this.all("SELECT id, client, accept_ms FROM unbound ORDER BY id", (row) => ({
-      id: text(row, 0),
+      id: asId("instance", text(row, 0)),
       client: asId("client", text(row, 1)),
       acceptMs: integer(row, 2),
     }));

@@ -1,0 +1,228 @@
+/**
+ * The feed: what has been revoked, on its way to every verifier, and the word that it has arrived.
+ *
+ *   log ──► mirror ──► frames, snapshots ──► hub: streams ┐
+ *    │                                   └─► polls ───────┴──► verifiers ──► acknowledgements ──► leases
+ *    └──► linearizable head reads ──► heartbeats ──► leases of N                                    │
+ *                                                                  `wait: "all"` ◄──────────────────┘
+ *
+ * Everything of the outside world comes in as an argument, so that a simulation runs this very code.
+ */
+import { entryKeys, type ServerTextFrame } from "@mapae/verifier/revocation";
+import { Unavailable } from "../prelude/fault.ts";
+import { type InstanceId, newId } from "../prelude/ids.ts";
+import type { SetAlarm, World } from "../prelude/world.ts";
+import type { Position, RevocationEntry } from "../revocation/entry.ts";
+import type { RevocationStore } from "../revocation/store.ts";
+import { resyncReason } from "./connection.ts";
+import { type FeedSnapshot, Frames, type SignCheckpoint } from "./frames.ts";
+import { HeadReads } from "./heads.ts";
+import { type FeedConnection, Hub, type Link } from "./hub.ts";
+import { Leases } from "./leases.ts";
+import { LogMirror } from "./mirror.ts";
+import type { Standing } from "./registry.ts";
+import type { FeedStore } from "./store.ts";
+import { FeedTally } from "./tally.ts";
+import type { Verifier, Verifiers } from "./verifiers.ts";
+import type { Confirmation, Waiting } from "./waiting.ts";
+
+export interface FeedParts {
+  readonly log: RevocationStore;
+  readonly store: FeedStore;
+  readonly verifiers: Verifiers;
+  /** Under which entries are hashed; 32 octets, known to verifiers and this server. */
+  readonly feedKey: Uint8Array;
+  readonly sign: SignCheckpoint;
+  readonly issuer: string;
+  readonly leaseMs: number;
+  readonly maxConnections: number;
+  readonly world: World;
+  readonly alarm: SetAlarm;
+  /** What an operator should read. Holds no secret. */
+  readonly notice: (notice: FeedNotice) => void;
+}
+
+export type FeedNotice =
+  /** Verifiers did not acknowledge: the confirmation came by the end of their leases, or not in time. */
+  | { readonly kind: "slow_verifiers"; readonly confirmation: Confirmation; readonly position: Position }
+  /** Somebody knows a position of our log that we do not: another server's, or we lost a tail. */
+  | { readonly kind: "position_ahead"; readonly client: string; readonly position: Position; readonly head: Position }
+  | { readonly kind: "failed"; readonly error: unknown };
+
+export interface PollRequest {
+  readonly verifier: Verifier;
+  /** Everything up to here is applied. */
+  readonly after: Position;
+  readonly ping: number;
+  readonly instance: string | null;
+  readonly acceptMs: number;
+}
+
+/** The frames of a poll's answer: text frames as values, `rev` as octets. */
+export type PollAnswer = readonly (ServerTextFrame | Uint8Array)[];
+
+export interface Feed {
+  connect(link: Link): FeedConnection;
+  /** A poll is a ping: the same head read, the same lease. Rejects with `Unavailable` where the head is not certain. */
+  poll(request: PollRequest): Promise<PollAnswer>;
+  snapshot(verifier: Verifier): Promise<FeedSnapshot>;
+  /** Begins to wait for a position that is committed: see leases.ts. */
+  wait(position: Position, timeoutMs: number | null): Waiting;
+  standings(): readonly Standing[];
+  readonly connections: number;
+  readonly head: Position;
+  readonly entries: number;
+  readonly tally: FeedTally;
+  /** Forgets what concerns no living token. */
+  compact(): void;
+  /** Asks everyone to connect elsewhere within a time. */
+  drain(afterMs: number): void;
+  /** Ends all connections, and every wait without confirming. */
+  close(): void;
+}
+
+const PAGE = 5_000;
+const START: Position = { epoch: 0, seq: 0 };
+/** How old a signed position may be that heartbeats carry. */
+const CHECKPOINT_EVERY_MS = 10_000;
+
+export async function openFeed(parts: FeedParts): Promise<Feed> {
+  const { log, store, verifiers, feedKey, issuer, world, alarm, leaseMs, maxConnections, notice } = parts;
+  const { clock } = world;
+  const keys = entryKeys(feedKey, issuer);
+  const mirror = new LogMirror(({ kind, value }) => keys(kind, value));
+  const tally = new FeedTally();
+  const failed = (error: unknown): void => notice({ kind: "failed", error });
+  const leases = await Leases.open({ store, clock, alarm, leaseMs, failed });
+  const frames = new Frames(mirror, clock, () => ({ leaseMs, feedKey }), parts.sign);
+  const heads = new HeadReads(() => log.readHead());
+
+  let signed: { readonly at: number; readonly position: Position; readonly text: string } | null = null;
+  let signing = false;
+  /** The last signed position, if not ahead of what was sent; a new one is made in the background when it is old. */
+  const checkpoint = (sent: Position): string | null => {
+    const now = clock.monotonic();
+    if (!signing && (signed === null || now - signed.at >= CHECKPOINT_EVERY_MS)) {
+      signing = true;
+      const position = mirror.head;
+      parts
+        .sign(position, mirror.size, null)
+        .then((text) => {
+          signed = { at: now, position, text };
+        }, failed)
+        .finally(() => {
+          signing = false;
+        });
+    }
+    return signed !== null && signed.position.epoch === sent.epoch && signed.position.seq <= sent.seq
+      ? signed.text
+      : null;
+  };
+
+  const hub = new Hub({
+    mirror,
+    frames,
+    heads,
+    leases,
+    verifiers,
+    feedKey,
+    checkpoint,
+    tally,
+    world,
+    alarm,
+    maxConnections,
+    ahead: (client, position) => notice({ kind: "position_ahead", client, position, head: mirror.head }),
+  });
+  await load(log, mirror, (entries) => hub.news(entries));
+
+  /** One registration for all polls that name it: it counts by its last lease alone, so that two who share it are covered. */
+  const pollerOf = async ({ verifier, instance, acceptMs }: PollRequest): Promise<InstanceId> => {
+    if (leases.resume(instance, verifier.client)) return instance;
+    const id = newId("instance", world.random);
+    await leases.register({ id, client: verifier.client, acceptMs, polls: true }, START);
+    return id;
+  };
+
+  return {
+    connect: (link) => hub.connect(link),
+    poll: async (request) => {
+      tally.polls += 1;
+      const { verifier, after, ping } = request;
+      const instance = await pollerOf(request);
+      try {
+        const head = await heads.ask();
+        mirror.advance(head);
+        const to = mirror.head;
+        const why = resyncReason(after, to, mirror.countAfter(after));
+        if (why === "ahead") notice({ kind: "position_ahead", client: verifier.client, position: after, head });
+        if (why !== null) return [{ type: "resync", reason: why }];
+        const revs = to.seq === after.seq ? [] : frames.revs(after, to, verifier.audience);
+        if (!leases.grant(instance)) throw new Unavailable("a verifier is not counted any more");
+        const told = checkpoint(to);
+        const serverTime = clock.now();
+        return [
+          { type: "welcome", instance, leaseMs, position: after, feedKey, serverTime },
+          ...revs,
+          { type: "hb", echo: ping, head, serverTime, leaseMs, ...(told === null ? {} : { checkpoint: told }) },
+        ];
+      } finally {
+        leases.left(instance, "lost");
+      }
+    },
+    snapshot: (verifier) => {
+      tally.snapshots += 1;
+      return frames.snapshot(verifier.audience);
+    },
+    wait: (position, timeoutMs) => {
+      const waiting = leases.wait(position, timeoutMs);
+      void waiting.settled.then((confirmation) => {
+        tally.count(tally.confirmations, confirmation.by);
+        if (confirmation.by !== "acknowledgements") notice({ kind: "slow_verifiers", confirmation, position });
+      });
+      return waiting;
+    },
+    standings: () => leases.all(),
+    get connections() {
+      return hub.size;
+    },
+    get head() {
+      return mirror.head;
+    },
+    get entries() {
+      return mirror.size;
+    },
+    tally,
+    compact: () => mirror.compact(clock.now() / 1000),
+    drain: (afterMs) => hub.drain(afterMs),
+    close: () => {
+      hub.close();
+      leases.close();
+    },
+  };
+}
+
+/** Fills the mirror with the log as it is, and with every commit from now on. */
+async function load(
+  log: RevocationStore,
+  mirror: LogMirror,
+  news: (entries: readonly RevocationEntry[]) => void,
+): Promise<void> {
+  let early: RevocationEntry[] | null = [];
+  log.onCommit((entries) => {
+    if (early !== null) {
+      early.push(...entries);
+      return;
+    }
+    mirror.add(entries);
+    news(entries);
+  });
+  for (;;) {
+    const page = await log.after(mirror.head, PAGE);
+    mirror.add(page);
+    if (page.length < PAGE) break;
+  }
+  // What was committed while the pages were read, in its order; nothing can come in between.
+  mirror.add(early);
+  early = null;
+  mirror.advance(log.head());
+}

@@ -1,0 +1,131 @@
+/**
+ * Who is counted and for how long, across restarts of this node and changes of N: the registry (registry.ts), those who
+ * wait for it (waiting.ts), and what the store remembers of both.
+ *
+ *   before this process   leases may run that it did not give: nobody confirms by acknowledgements until they have ended
+ *   N raised              stored before the first longer lease is given
+ *   N lowered             the longer one counts until the last lease of that length has ended
+ *   accept when stale     remembered by name, because its owner's window can be longer than a restart
+ */
+import type { ClientId, InstanceId } from "../prelude/ids.ts";
+import type { Clock, SetAlarm } from "../prelude/world.ts";
+import type { Position } from "../revocation/entry.ts";
+import { outlast } from "./lease.ts";
+import { type Instance, Registry, type Standing } from "./registry.ts";
+import type { FeedStore } from "./store.ts";
+import { type Waiting, WaitingRoom } from "./waiting.ts";
+
+export interface LeaseParts {
+  readonly store: FeedStore;
+  readonly clock: Clock;
+  readonly alarm: SetAlarm;
+  /** N: how long a lease runs, in milliseconds. */
+  readonly leaseMs: number;
+  /** Told of what failed and matters to nobody who waits. */
+  readonly failed: (error: unknown) => void;
+}
+
+export class Leases {
+  readonly leaseMs: number;
+  readonly #parts: LeaseParts;
+  readonly #registry = new Registry();
+  readonly #room: WaitingRoom;
+  /** The N of an earlier process, and when its last lease has ended. */
+  readonly #earlier: { readonly leaseMs: number; readonly endsAt: number };
+
+  #lowered = false;
+
+  private constructor(parts: LeaseParts, stored: number | null) {
+    const { clock, alarm, leaseMs } = parts;
+    this.#parts = parts;
+    this.leaseMs = leaseMs;
+    const endsAt = stored === null ? Number.NEGATIVE_INFINITY : clock.monotonic() + outlast(stored);
+    this.#earlier = { leaseMs: stored ?? leaseMs, endsAt };
+    this.#room = new WaitingRoom(this.#registry, clock, alarm, () => ({
+      leaseMs: clock.monotonic() < endsAt ? Math.max(leaseMs, this.#earlier.leaseMs) : leaseMs,
+      knowsAllFrom: endsAt,
+    }));
+  }
+
+  static async open(parts: LeaseParts): Promise<Leases> {
+    const { store, leaseMs } = parts;
+    const stored = await store.leaseMs();
+    const leases = new Leases(parts, stored);
+    if (stored === null || stored < leaseMs) await store.setLeaseMs(leaseMs);
+    for (const instance of await store.unbound()) leases.#registry.recall(instance, leases.#earlier.endsAt);
+    return leases;
+  }
+
+  /** Counts an instance from now on; what it has applied when it comes is its first acknowledgement. */
+  async register(instance: Instance, applied: Position): Promise<void> {
+    this.#sweep();
+    if (instance.acceptMs > 0) await this.#parts.store.addUnbound(instance);
+    this.#registry.register(instance);
+    this.#registry.acked(instance.id, applied);
+  }
+
+  /** Notes a lease that is about to be given. `false`: it is not counted, and must get none. */
+  grant(id: InstanceId): boolean {
+    if (!this.#registry.stands(id)) return false;
+    this.#registry.granted(id, this.#parts.clock.monotonic(), this.leaseMs);
+    return true;
+  }
+
+  /** One that polls asks again under the id that it was given; `false`: nobody of that resource server has it. */
+  resume(id: string | null, client: ClientId): id is InstanceId {
+    const known = id === null ? undefined : this.#registry.find(id);
+    if (known?.polls !== true || known.client !== client) return false;
+    this.#registry.returned(known.id);
+    return true;
+  }
+
+  acked(id: InstanceId, position: Position): void {
+    this.#registry.acked(id, position);
+    this.#room.acked(id, position);
+  }
+
+  /** `released`: the verifier holds no lease any more, by its own word. */
+  left(id: InstanceId, how: "lost" | "released"): void {
+    if (how === "lost") {
+      this.#registry.lost(id);
+      return;
+    }
+    const known = this.#registry.find(id);
+    this.#registry.released(id);
+    this.#room.released(id);
+    if (known !== undefined) this.#forget([known]);
+  }
+
+  find(id: InstanceId): Standing | undefined {
+    return this.#registry.find(id);
+  }
+
+  /** Waits until no verifier can accept what an entry up to the position took back. Only after its commit. */
+  wait(position: Position, timeoutMs: number | null): Waiting {
+    this.#sweep();
+    return this.#room.wait(position, timeoutMs);
+  }
+
+  /** Everyone who is counted. */
+  all(): readonly Standing[] {
+    return this.#registry.all();
+  }
+
+  close(): void {
+    this.#room.close();
+  }
+
+  #sweep(): void {
+    const { store, clock, failed, leaseMs } = this.#parts;
+    this.#forget(this.#registry.sweep(clock.monotonic()));
+    if (this.#earlier.leaseMs > leaseMs && clock.monotonic() >= this.#earlier.endsAt && !this.#lowered) {
+      this.#lowered = true;
+      store.setLeaseMs(leaseMs).catch(failed);
+    }
+  }
+
+  #forget(gone: readonly Instance[]): void {
+    const { store, failed } = this.#parts;
+    for (const { id, acceptMs } of gone) if (acceptMs > 0) store.removeUnbound(id).catch(failed);
+  }
+}
