@@ -34,6 +34,8 @@ export interface LogInRequest {
   /** Proof of an earlier log-in on this device. */
   readonly deviceToken: string | null;
   readonly userAgent: string | null;
+  /** The network that limits count by: an address, or the /64 of IPv6. */
+  readonly network: string;
   readonly endSession: SessionId | null;
 }
 
@@ -89,7 +91,7 @@ export function createLogIn(services: LogInServices, settings: LogInSettings): L
     const proof = readDeviceToken(request.deviceToken, vault);
     const device = user !== undefined && proof?.isOf(user.id) ? proof.device : null;
 
-    const admission = await admit(throttle, cause.address, account, device);
+    const admission = await admit(throttle, request.network, account, device);
     if (!admission.allowed) {
       await audit.append([draft("login.throttled", cause, { user: user?.id ?? null })]);
       return { ok: false, code: "rate_limited", retryAfter: admission.retryAfter };
@@ -187,13 +189,8 @@ function grantedScope(client: Client, asked: readonly string[] | null): readonly
 }
 
 /** Takes a unit for the address and one for the account, or for the device where one is known: both or neither. */
-async function admit(
-  throttle: Throttle,
-  address: string | null,
-  account: string,
-  device: string | null,
-): Promise<Admission> {
-  const ofAddress = await throttle.admit("login_failures_of_address", address ?? "none");
+async function admit(throttle: Throttle, network: string, account: string, device: string | null): Promise<Admission> {
+  const ofAddress = await throttle.admit("login_failures_of_address", network);
   if (!ofAddress.allowed) return ofAddress;
   const ofAccount =
     device === null
