@@ -2,14 +2,14 @@
  * The log: JSON lines on stdout. Secrets cannot reach it by accident: they live in a type that prints as [secret]
  * (prelude/secret.ts), and requests are logged by the pattern of their route, never by headers, bodies or raw paths.
  */
-import { destination, type Logger, pino, stdSerializers } from "pino";
+import { destination, type Logger, pino, stdSerializers, stdTimeFunctions } from "pino";
 
 export function createLogger(level: string): Logger {
   return pino(
     {
       level,
       base: null,
-      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: stdSerializers.err },
     },
