@@ -4,6 +4,7 @@ import type { Keyring } from "./keys/keyring.ts";
 import type { Clock } from "./prelude/world.ts";
 import type { LiveSet } from "./revocation/live-set.ts";
 import type { Storage } from "./storage/storage.ts";
+import type { Vault } from "./vault/vault.ts";
 
 const EVERY_MS = 30_000;
 
@@ -14,11 +15,12 @@ export interface MaintenanceSettings {
 
 /** One round of it. */
 export async function maintain(
-  services: { storage: Storage; keyring: Keyring; live: LiveSet; clock: Clock },
+  services: { storage: Storage; vault: Vault; keyring: Keyring; live: LiveSet; clock: Clock },
   settings: MaintenanceSettings,
 ): Promise<void> {
-  const { storage, keyring, live, clock } = services;
+  const { storage, vault, keyring, live, clock } = services;
   const now = clock.now();
+  await vault.tick();
   await keyring.tick();
   await storage.revocation.compact();
   live.compact(now / 1000);

@@ -192,7 +192,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       world,
       observe: metrics.observe,
     });
-    const upkeep = { storage, keyring, live, clock: world.clock };
+    const upkeep = { storage, vault, keyring, live, clock: world.clock };
     const maintenance = startMaintenance(() => maintain(upkeep, config), logger);
     return {
       app,

@@ -35,6 +35,10 @@ export const STEPS = {
     for (const key of keys) if (rows.hasDataKey(key.id)) rows.putDataKey(key);
   },
 
+  removeDataKeys(rows: Rows, _now: number, ids: readonly number[]): void {
+    for (const id of ids) rows.removeDataKey(id);
+  },
+
   replaceKeys(
     rows: Rows,
     now: number,
