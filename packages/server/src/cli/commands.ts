@@ -240,6 +240,20 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import("./commands/token-sign.ts")).signToken,
   },
   {
+    name: "backup",
+    args: ["<file>"],
+    says: "write a consistent copy of the database, also while the server serves",
+    load: async () => (await import("./commands/backup.ts")).backup,
+  },
+  {
+    name: "restore",
+    args: ["<file>"],
+    says: "put a backup in the place of the database; no server may run",
+    options: [{ flags: "--keep-sessions", says: "do not end the sessions that the backup holds" }, YES],
+    makes: true,
+    load: async () => (await import("./commands/restore.ts")).restore,
+  },
+  {
     name: "doctor",
     says: "check settings, files, database, keys and server; exit code 1 where something fails",
     apart: false,

@@ -11,7 +11,6 @@ import { z } from "zod";
 import { type Config, readEnvironment } from "../config.ts";
 import { EXAMPLE_API } from "../first-start.ts";
 import { fromRequest } from "../http/incoming.ts";
-import { createLogger } from "../log.ts";
 import { askSocket, presenceAt } from "../operator/socket.ts";
 import { type Places, placesIn } from "../places.ts";
 import { StartRefused } from "../prelude/fault.ts";
@@ -114,6 +113,7 @@ function overSocket(socket: string): Operator {
 async function overStorage(config: Config, say: (line: string) => void): Promise<Operator> {
   const { openServer } = await import("../server.ts");
   const { createOperator } = await import("../operator/operator.ts");
+  const { createLogger } = await import("../log.ts");
   const logger = createLogger("silent");
   const issuer = config.issuer ?? `http://localhost:${config.port}`;
   const server = await openServer({ config, issuer, logger });

@@ -24,6 +24,7 @@ import { problem } from "../http/problem.ts";
 import type { Route } from "../http/route.ts";
 import type { Operations } from "../server.ts";
 import { aboutRoute } from "./about.ts";
+import { backupRoutes } from "./backups.ts";
 import { importRoute } from "./imports.ts";
 import { tokenRoute } from "./tokens.ts";
 import { operatorUserRoutes } from "./users.ts";
@@ -50,6 +51,7 @@ export function createOperator(operations: Operations, config: Config, logger: L
     ...operatorUserRoutes(operations),
     importRoute(importUser),
     tokenRoute(operations, config.accessTtl),
+    ...backupRoutes(operations),
     aboutRoute(operations, config),
   ];
   return createApp({
@@ -59,7 +61,7 @@ export function createOperator(operations: Operations, config: Config, logger: L
     origins: createOriginPolicy(issuer, []),
     addresses: createAddressReader([]),
     metricsTokens: [],
-    logger,
+    logger: logger.child({ door: "operator" }),
     world,
     observe: () => {},
     operatorDoor: true,

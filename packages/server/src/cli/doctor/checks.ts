@@ -113,7 +113,7 @@ async function secretOpens({ config, places, database: found, about }: Facts): P
   try {
     // Looks only: nothing is wrapped anew.
     await openVault(
-      { all: async () => dataKeys, add: async () => false, rewrap: async () => {} },
+      { all: async () => dataKeys, add: async () => false, rewrap: async () => {}, remove: async () => {} },
       secrets,
       systemWorld,
     );
