@@ -93,6 +93,30 @@ describe("a SQLite file", () => {
   });
 });
 
+describe("a writer that dies between its commit and its answer", () => {
+  test("leaves nothing that listeners do not hear of before the next write is answered", async () => {
+    const clock = new TestClock();
+    const silent = new URL("./silent-writer.test-support.ts", import.meta.url);
+    const stage = new Stage(await openSqlite(newFile(), { clock, random: systemWorld.random }, silent), clock);
+    const revoke = (value: string) =>
+      stage.store.revocation.apply([{ effect: "revoke", kind: "token", value, reason: "admin" }]);
+    await revoke("first");
+    await assert.rejects(revoke("committed and never answered"), { name: "Unavailable" });
+    clock.advance(1000);
+    await revoke("third");
+    assert.deepEqual(
+      stage.heard.map(({ seq, value }) => [seq, value]),
+      [
+        [1, "first"],
+        [2, "committed and never answered"],
+        [3, "third"],
+      ],
+    );
+    assert.equal(stage.store.revocation.head().seq, 3);
+    await stage.store.close();
+  });
+});
+
 describe("a file that cannot be served is refused with one line", () => {
   test("not a database", async () => {
     const file = newFile();

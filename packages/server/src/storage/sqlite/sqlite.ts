@@ -5,7 +5,7 @@
  *   write ──► queue.ts ──► writer.ts (worker) ──► commit.ts ──► the step over rows.ts
  */
 import type { World } from "../../prelude/world.ts";
-import { isBefore, type Position, type RevocationEntry } from "../../revocation/entry.ts";
+import type { Position, RevocationEntry } from "../../revocation/entry.ts";
 import { CommitListeners } from "../listeners.ts";
 import { portsOver } from "../ports.ts";
 import type { Storage } from "../storage.ts";
@@ -16,8 +16,13 @@ import { lockWriter } from "./lock.ts";
 import { prepare } from "./prepare.ts";
 import { WriteQueue } from "./queue.ts";
 import { SqliteReads } from "./reads.ts";
+import { moduleBeside } from "./threads.ts";
 
-export async function openSqlite(file: string, world: World): Promise<Storage> {
+/**
+ * Opens a database file, made where there is none. Throws `StartRefused`.
+ * @param writer the module that runs as the writer's thread
+ */
+export async function openSqlite(file: string, world: World, writer = moduleBeside("writer")): Promise<Storage> {
   const lock = lockWriter(file);
   try {
     prepare(file, world.clock.now());
@@ -27,15 +32,25 @@ export async function openSqlite(file: string, world: World): Promise<Storage> {
     let head: Position = reads.head();
 
     const tell = (entries: readonly RevocationEntry[]): void => {
-      const news = entries.filter((entry) => isBefore(head, entry));
+      const first = entries[0];
+      // A writer that died may have committed what it never told: then the log itself says what is new.
+      const gap = first !== undefined && first.seq !== head.seq + 1;
+      const news = gap ? reads.entries(head, Number.MAX_SAFE_INTEGER) : entries;
       const last = news.at(-1);
       if (last === undefined) return;
       head = { epoch: last.epoch, seq: last.seq };
       listeners.tell(news);
     };
-    const catchUp = (): void => tell(reads.entries(head, Number.MAX_SAFE_INTEGER));
-    const queue = new WriteQueue({ file, clock: world.clock, onEntries: tell, onRestart: catchUp });
-    await queue.start();
+    const catchUp = (): void => {
+      try {
+        tell(reads.entries(head, Number.MAX_SAFE_INTEGER));
+      } catch {
+        // The next commit finds the gap.
+      }
+    };
+    const queue = new WriteQueue({ file, writer, clock: world.clock, onEntries: tell, onRestart: catchUp });
+    // Not waited for: a start that writes nothing need not have a writer yet.
+    queue.start();
 
     const read = <T>(query: (reads: SqliteReads) => T): T => {
       try {
