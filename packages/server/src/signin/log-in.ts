@@ -114,6 +114,7 @@ export function createLogIn(services: LogInServices, settings: LogInSettings): L
         const upgrade = { kind: "upgrade_hash", password: check.upgraded, credentialVersion: user.credentialVersion };
         await users.change(user.id, { ...upgrade, kind: "upgrade_hash" }, cause);
       }
+      await issuer.reserve();
       return finish(await grants.open(opening(request, user, scope, device ?? newId("device", world.random), cause)));
     } finally {
       permit.keep();
