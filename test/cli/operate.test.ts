@@ -134,6 +134,11 @@ async function keys(folder: string): Promise<void> {
   assert.equal((await mapae(folder, ["keys", "revoke", first])).code, 2, "asks first");
   await done(folder, ["keys", "revoke", first, "--yes"]);
   assert.equal((await records()).find(({ kid }) => kid === first)?.state, "revoked");
+  const pepper = await one(z.object({ pepper: z.looseObject({ moved: z.number() }) }), folder, [
+    "keys",
+    "rotate-pepper",
+  ]);
+  assert.ok(pepper.pepper.moved >= 2);
 }
 
 // Side by side: most of the time is programs starting.

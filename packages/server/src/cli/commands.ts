@@ -177,6 +177,11 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import("./commands/keys.ts")).revokeKey,
   },
   {
+    name: "keys rotate-pepper",
+    says: "encrypt every password hash under a new pepper key; needs nobody's password and ends nothing",
+    load: async () => (await import("./commands/keys.ts")).rotatePepper,
+  },
+  {
     name: "clients create",
     args: ["[id]"],
     says: "make a client; the secret of a resource server is printed once",

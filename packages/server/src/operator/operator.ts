@@ -26,6 +26,7 @@ import type { Operations } from "../server.ts";
 import { aboutRoute } from "./about.ts";
 import { backupRoutes } from "./backups.ts";
 import { importRoute } from "./imports.ts";
+import { pepperRoute } from "./pepper.ts";
 import { tokenRoute } from "./tokens.ts";
 import { operatorUserRoutes } from "./users.ts";
 
@@ -51,6 +52,7 @@ export function createOperator(operations: Operations, config: Config, logger: L
     ...operatorUserRoutes(operations),
     importRoute(importUser),
     tokenRoute(operations, config.accessTtl),
+    pepperRoute(operations),
     ...backupRoutes(operations),
     aboutRoute(operations, config),
   ];

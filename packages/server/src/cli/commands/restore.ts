@@ -7,14 +7,12 @@ import { resolve } from "node:path";
 import type { Config } from "../../config.ts";
 import { presenceAt } from "../../operator/socket.ts";
 import { placesIn, preparePlaces } from "../../places.ts";
-import { Secret } from "../../prelude/secret.ts";
 import { systemWorld } from "../../prelude/world.ts";
 import { examineSqlite } from "../../storage/sqlite/examine.ts";
 import { restore as restoreSqlite } from "../../storage/sqlite/restore.ts";
-import { openVault } from "../../vault/vault.ts";
 import { requireFile } from "../connection.ts";
 import type { Command } from "../context.ts";
-import { readSecretFile } from "../doctor/machine.ts";
+import { openingFault, secretsAtHand } from "../doctor/opening.ts";
 import { CommandFailed, exitCode } from "../exit.ts";
 import { confirm } from "../prompt.ts";
 import { plural } from "../text.ts";
@@ -23,14 +21,13 @@ import { plural } from "../text.ts";
 async function requireSecret(from: string, config: Config): Promise<void> {
   const dataKeys = examineSqlite(from).rows?.dataKeys ?? [];
   if (dataKeys.length === 0) return;
-  const file = placesIn(config.data).secret;
-  const secrets = config.secret ?? readSecretFile(file)?.map((text) => new Secret(text));
+  const secrets = secretsAtHand(config);
   if (secrets === undefined) {
-    throw new CommandFailed("failed", `the secret of the backup is missing: put it at ${file}, or set MAPAE_SECRET`);
+    const { secret } = placesIn(config.data);
+    throw new CommandFailed("failed", `the secret of the backup is missing: put it at ${secret}, or set MAPAE_SECRET`);
   }
-  // Looks only: nothing is wrapped anew.
-  const looking = { all: async () => dataKeys, add: async () => false, rewrap: async () => {}, remove: async () => {} };
-  await openVault(looking, secrets, systemWorld);
+  const fault = await openingFault(dataKeys, secrets);
+  if (fault !== null) throw new CommandFailed("failed", fault);
 }
 
 export const restore: Command = async ({ given, output, keyboard, config }) => {
