@@ -108,20 +108,22 @@ async function imports(folder: string): Promise<void> {
   await done(folder, ["users", "delete", "choi@example.com", "--yes"]);
 }
 
-async function clients(folder: string): Promise<void> {
+async function clients(folder: string, refusals: boolean): Promise<void> {
   const made = await mapae(folder, ["clients", "create", "orders-api", "--audience", "https://orders.example.com"]);
   assert.match(made.stdout, /^orders-api was made \(resource_server\)\nsecret, shown this once:\n[\w-]{43}\n$/);
   const all = z.array(z.looseObject({ id: z.string() })).parse(await done(folder, ["clients", "list"]));
   assert.ok(all.some(({ id }) => id === "orders-api"));
-  const unsure = await mapae(folder, ["clients", "delete", "orders-api"]);
-  assert.equal(unsure.code, 2);
-  assert.match(unsure.stderr, /--yes/);
+  if (refusals) {
+    const unsure = await mapae(folder, ["clients", "delete", "orders-api"]);
+    assert.equal(unsure.code, 2);
+    assert.match(unsure.stderr, /--yes/);
+    assert.equal((await mapae(folder, ["clients", "delete", "other-api", "--yes"])).code, 3);
+  }
   await done(folder, ["clients", "delete", "orders-api", "--yes"]);
-  assert.equal((await mapae(folder, ["clients", "delete", "orders-api", "--yes"])).code, 3);
 }
 
 /** Keys are rotated, retired and revoked; a token that a revoked key signed verifies nowhere. */
-async function keys(folder: string): Promise<void> {
+async function keys(folder: string, refusals: boolean): Promise<void> {
   const records = async () => z.array(key).parse(await done(folder, ["keys", "list"]));
   const active = async () => (await records()).find(({ state }) => state === "active")?.kid ?? "";
   const first = await active();
@@ -131,7 +133,7 @@ async function keys(folder: string): Promise<void> {
   const second = await active();
   assert.notEqual(second, first);
   await done(folder, ["keys", "retire", second]);
-  assert.equal((await mapae(folder, ["keys", "revoke", first])).code, 2, "asks first");
+  if (refusals) assert.equal((await mapae(folder, ["keys", "revoke", first])).code, 2, "asks first");
   await done(folder, ["keys", "revoke", first, "--yes"]);
   assert.equal((await records()).find(({ kid }) => kid === first)?.state, "revoked");
   const pepper = await one(z.object({ pepper: z.looseObject({ moved: z.number() }) }), folder, [
@@ -177,8 +179,8 @@ describe("every command", { concurrency: true }, () => {
       },
     );
     await imports(folder);
-    await clients(folder);
-    await keys(folder);
+    await clients(folder, true);
+    await keys(folder, true);
     await t.test(
       "a signed token verifies by discovery, its claims are explained, and what it lacks is named",
       async () => {
@@ -218,8 +220,8 @@ describe("every command", { concurrency: true }, () => {
     assert.match(early.stderr, /^mapae: there is no database at .+: start the server once, or set --data\n$/);
     await accounts(folder, false);
     await imports(folder);
-    await clients(folder);
-    await keys(folder);
+    await clients(folder, false);
+    await keys(folder, false);
     assert.deepEqual(await done(folder, ["sessions", "revoke", "--all", "--yes"]), [{ ended: 0 }]);
     await t.test("commands at the same time wait for each other instead of writing at once", async () => {
       const names = ["one", "two"].map((name) => `${name}@example.com`);
