@@ -62,3 +62,19 @@ test("no message about the command line repeats a value that was typed", async (
     });
   }
 });
+
+test("a key id that begins with a hyphen is a key id, wherever the options stand", async () => {
+  const kid = "-GvrGDQjzEjsxamMt-mnnfK8EFh9r5FysHbnna3h57s";
+  for (const args of [
+    ["keys", "revoke", kid, "--yes"],
+    ["keys", "revoke", "--yes", kid],
+    ["--json", "keys", "revoke", "--yes", "--", kid],
+  ]) {
+    let given: Given | undefined;
+    await parserOf(async (_row, told) => {
+      given = told;
+      return 0;
+    }).parse(args);
+    assert.deepEqual([given?.arg("kid"), given?.flag("yes")], [kid, true]);
+  }
+});

@@ -55,7 +55,7 @@ export function parserOf(run: Run): { parse(args: readonly string[]): Promise<nu
   return {
     parse: async (args) => {
       try {
-        await program.parseAsync([...args], { from: "user" });
+        await program.parseAsync(kidsLast(args), { from: "user" });
         return code;
       } catch (error) {
         if (!(error instanceof CommanderError)) throw error;
@@ -65,6 +65,15 @@ export function parserOf(run: Run): { parse(args: readonly string[]): Promise<nu
       }
     },
   };
+}
+
+/** An RFC 7638 thumbprint (SHA-256 in base64url). */
+const KID = /^-[\w-]{42}$/;
+
+/** One key id in 64 begins with a hyphen, and is no option: behind `--` nothing is one. */
+function kidsLast(args: readonly string[]): string[] {
+  const kids = args.includes("keys") && !args.includes("--") ? args.filter((text) => KID.test(text)) : [];
+  return kids.length === 0 ? [...args] : [...args.filter((text) => !kids.includes(text)), "--", ...kids];
 }
 
 function configured(parser: Parser): Parser {
