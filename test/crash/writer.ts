@@ -4,7 +4,7 @@
  */
 import { Unavailable } from "../../packages/server/src/prelude/fault.ts";
 import { systemWorld } from "../../packages/server/src/prelude/world.ts";
-import { CAUSE, Cast, SETTINGS } from "../../packages/server/src/storage/contract/stage.ts";
+import { CAUSE, Cast, OWN_CLIENT, SETTINGS } from "../../packages/server/src/storage/contract/stage.ts";
 import { openSqlite } from "../../packages/server/src/storage/sqlite/sqlite.ts";
 import type { Report } from "./reports.ts";
 
@@ -35,6 +35,7 @@ async function insist<T>(write: () => Promise<T>): Promise<T> {
 }
 
 async function onePerson(): Promise<void> {
+  await insist(() => store.clients.create(OWN_CLIENT, []));
   const user = { ...cast.newUser(), createdAt: Date.now() };
   await insist(() => store.users.create(user, []));
   report({ kind: "user", user: user.id });
