@@ -23,6 +23,7 @@ const TASKS = {
   mapae: [["packages/server/src/bin.ts"]],
   bench: [["bench/run.ts"]],
   example: [["examples/two-servers/api.ts"]],
+  docs: [["scripts/reference.ts"]],
   build: [["scripts/build.ts"]],
   check: [
     ["node_modules/typescript/bin/tsc", "--noEmit"],
