@@ -37,7 +37,10 @@ function noted(storage: Storage): Storage {
 let stage: Stage;
 let addresses = 0;
 /** An address that nobody else in this file uses. */
-const elsewhere = () => `10.${(addresses += 1) >> 8}.${addresses & 255}.1`;
+function elsewhere(): string {
+  addresses += 1;
+  return `10.${addresses >> 8}.${addresses & 255}.1`;
+}
 
 const guess = (identifier: string, more: { password?: string; from?: string; device?: string } = {}) =>
   stage.call("POST", "/v1/sessions", {

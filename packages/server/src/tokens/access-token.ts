@@ -65,7 +65,7 @@ export function createAccessTokens(
     issue: async (subject) => {
       const now = Math.floor(world.clock.now() / 1000);
       // A token does not outlive its session: the last ones are short.
-      const lasts = Math.min(settings.ttlMs / 1000, Math.ceil(subject.notAfter / 1000) - now);
+      const lasts = Math.min(settings.ttlMs / 1000, Math.floor(subject.notAfter / 1000) - now);
       const exp = now + Math.max(1, Math.floor(lasts));
       const unnamed = {
         iss: settings.issuer,
