@@ -5,7 +5,7 @@
  *
  * A test (test/docs/tables.test.ts) renders them again and fails where a document is behind the code.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { answerDenial, REFUSALS, type RefusalCode, UNDECIDED, type UndecidedCode } from "@mapae/verifier";
 import { createMapae } from "mapae";
@@ -25,6 +25,7 @@ const MARKED = /(<!-- table: (\w+) -->\n)[\s\S]*?(<!-- \/table -->)/g;
 export const DOCUMENTS = [
   "docs/api.md",
   "docs/cli.md",
+  "docs/decisions/README.md",
   "docs/operations.md",
   "docs/rate-limits.md",
   "docs/settings.md",
@@ -141,8 +142,18 @@ async function routes(): Promise<string> {
   }
 }
 
+function decisions(): string {
+  const folder = join(ROOT, "docs/decisions");
+  const records = readdirSync(folder).filter((name) => /^\d{4}-.*\.md$/.test(name));
+  return records
+    .sort()
+    .map((name) => `- [${/^# (.*)$/m.exec(readFileSync(join(folder, name), "utf8"))?.[1] ?? name}](${name})`)
+    .join("\n");
+}
+
 const TABLES: Readonly<Record<string, () => string | Promise<string>>> = {
   commands,
+  decisions,
   events,
   exits,
   limits,

@@ -24,11 +24,17 @@ const TIMEOUT_MS = 30_000;
 /** After each block: a record separator (U+001E) and the block's line. */
 const MARK = "\u001e";
 
-/** `npm run mapae -- …` without npm's own second of start-up: the same program with the same arguments. */
+/**
+ * `npm run mapae -- …` without npm's own second of start-up: the same program with the same arguments, and without `-s`
+ * the lines that npm puts before it on stdout.
+ */
 const PRELUDE = `set -euo pipefail
 npm() {
+  local silent=
+  if [ "\${2-}" = -s ]; then silent=1; set -- "$1" "\${@:3}"; fi
   if [ "\${1-} \${2-} \${3-}" != "run mapae --" ]; then echo "a document may not run: npm $*" >&2; return 1; fi
   shift 3
+  [ -n "$silent" ] || printf '\\n> mapae-repository mapae\\n> node scripts/launch.mjs mapae %s\\n\\n' "$*"
   node "${LOGIN_SERVER}" "$@"
 }
 `;
