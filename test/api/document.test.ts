@@ -120,6 +120,7 @@ for (const language of LANGUAGES) {
       summary: HOSTILE,
       access: "anyone",
       body: HOSTILE,
+      answer: HOSTILE,
       status: 200,
       says: HOSTILE,
       refusals: [{ status: 400, code: HOSTILE, detail: HOSTILE }],
