@@ -198,7 +198,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       observe: metrics.observe,
     });
     const upkeep = { storage, vault, keyring, live, clock: world.clock };
-    const maintenance = startMaintenance(() => maintain(upkeep, config), logger);
+    const maintenance = startMaintenance(() => maintain(upkeep, config), world.clock, logger);
     return {
       app,
       handler: handlerOf(app),
