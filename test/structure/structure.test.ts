@@ -156,7 +156,8 @@ test("no any, no suppressed check, no default export, nothing asserted to be the
   const byDefault = matching(everything, /\bexport\s+default\b/).filter((path) => path !== "scripts/summary.ts");
   assert.deepEqual(byDefault, []);
   assert.deepEqual(matching(everything, /[\w)\]]!(\.|\[|\)|;|,|\s*$)/m), []);
-  assert.deepEqual(matching(everything, /\b(enum|namespace)\s+[A-Z]\w*\s*\{/), []);
+  // A namespace inside `declare global` is how a framework's own types are added to; it leaves no code.
+  assert.deepEqual(matching(everything, /\benum\s+[A-Z]\w*\s*\{|^(export\s+)?namespace\s/m), []);
 });
 
 test("only the command line's programs read the environment", () => {
