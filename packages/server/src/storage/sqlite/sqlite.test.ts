@@ -77,11 +77,12 @@ describe("a SQLite file", () => {
 
   test("finishes the writes that were asked for before it was closed, and takes none after", async () => {
     const stage = await openStage(newFile());
-    const users = Array.from({ length: 50 }, () => stage.user());
+    const create = () => stage.store.users.create(stage.newUser(), []);
+    const users = Array.from({ length: 50 }, create);
     const closed = stage.store.close();
-    await Promise.all(users);
+    assert.deepEqual(new Set(await Promise.all(users)), new Set(["created"]));
     await closed;
-    await assert.rejects(stage.user(), { name: "Unavailable" });
+    await assert.rejects(create(), { name: "Unavailable" });
   });
 
   test("is written by one process: a second server is refused, and let in when the first has ended", async () => {
