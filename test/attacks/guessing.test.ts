@@ -212,6 +212,20 @@ test("asking sign-up which names are taken is limited by address", async () => {
   assert.equal(last, 429);
 });
 
+test("filling the disk: the audit tells of a throttled account once a minute, not once a try", async () => {
+  for (let attempt = 0; attempt < PER_ACCOUNT.capacity + 20; attempt += 1) await guess("flooded");
+  const told = async (): Promise<number> => {
+    const page = await stage.storage.audit.list({ name: "login.throttled" }, { limit: 200, after: null });
+    return page.items.length;
+  };
+  const before = await told();
+  for (let attempt = 0; attempt < 20; attempt += 1) assert.equal((await guess("flooded")).status, 429);
+  assert.equal(await told(), before);
+  stage.advance(60_000);
+  await guess("flooded");
+  assert.equal(await told(), before + 1);
+});
+
 test("a fresh server has no account that anyone could guess", async () => {
   const fresh = await openStage();
   const { items } = await fresh.storage.users.list({}, { limit: 10, after: null });
