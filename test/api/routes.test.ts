@@ -191,6 +191,8 @@ test("the admin API: users", async () => {
     list(body.users).map(({ id }) => id),
     [kim.user],
   );
+  const dotted = await ask("GET", `/v1/admin/users?identifier=${encodeURIComponent("Kİm@")}`, { token: admin });
+  assert.equal(list(dotted.body.users).length, 1, "found by any spelling of the name");
   await ask("GET", `/v1/admin/users/${kim.user}`, { token: admin });
   const wish = { name: "Kim", roles: ["editor", "editor"], state: "disabled" };
   const patched = await ask("PATCH", `/v1/admin/users/${kim.user}`, { token: admin, body: wish });
