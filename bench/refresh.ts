@@ -1,12 +1,14 @@
 /**
  * A full HTTP refresh on SQLite with `synchronous=FULL`: 64 connections, the load generator on the same machine. Beside
- * it, round by round on the same file, the limit: the bare rotation, grouped 64 to a commit, with no HTTP, no token and
- * no other thread.
+ * it, round by round, its two limits: the bare rotation on the same file, grouped 64 to a commit, with no HTTP, no token
+ * and no other thread; and bare node:http under the same load generator, with no database.
  *
- *   round:  server up ── 64 connections refresh for some seconds ── server down ── bare rotation on its file
+ *   round:  server up ── 64 connections refresh for some seconds ── server down ── bare rotation ── bare node:http
  */
+import { fork } from "node:child_process";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { fileURLToPath } from "node:url";
 import { median, pairedRatio, type Report } from "./harness.ts";
 import { Connection, closedLoop, percentile } from "./load.ts";
 import { type LoggedIn, logIn, refresh, startLoginServer, temporaryFolder } from "./login-server.ts";
@@ -29,17 +31,21 @@ export async function run(report: Report): Promise<void> {
   const held: LoggedIn[] = [];
   const mapae: Figures[] = [];
   const bare: number[] = [];
+  const http: Figures[] = [];
   const rows: number[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
     process.stderr.write(`bench: round ${round + 1} of ${ROUNDS}\n`);
     mapae.push(await serverRound(data, held, round === 0));
     rows.push(countRows(file));
     bare.push(bareRound(file));
+    http.push(await httpRound());
   }
   const runs = ROUNDS;
   const row = (subject: string, metric: string, value: number, unit: string) =>
     report({ case: "64 connections", subject, metric, value, unit, runs });
   row("limit", "rate", median(bare), "1/s");
+  row(`node:http ${process.versions.node}`, "rate", median(http.map(({ perSecond }) => perSecond)), "1/s");
+  row(`node:http ${process.versions.node}`, "cpu", median(http.map(({ cpu }) => cpu)), "us");
   row("mapae", "rate", median(mapae.map(({ perSecond }) => perSecond)), "1/s");
   row("mapae", "cpu", median(mapae.map(({ cpu }) => cpu)), "us");
   row("mapae", "p50", median(mapae.map(({ p50 }) => p50)), "ms");
@@ -69,19 +75,45 @@ async function serverRound(data: string, held: LoggedIn[], first: boolean): Prom
       return () => refresh(connection, own);
     });
     await closedLoop(steps, 1); // warm
-    const before = await server.cpuSeconds();
-    const load = await closedLoop(steps, SECONDS);
-    const cpu = ((await server.cpuSeconds()) - before) / load.done;
+    const figures = await loaded(steps, SECONDS, server.cpuSeconds);
     for (const connection of connections) connection.close();
-    return {
-      perSecond: load.done / load.seconds,
-      cpu: cpu * 1e6,
-      p50: percentile(load.latencies, 0.5),
-      p99: percentile(load.latencies, 0.99),
-    };
+    return figures;
   } finally {
     await server.stop();
   }
+}
+
+/** The same requests to a server that does nothing. */
+async function httpRound(): Promise<Figures> {
+  const child = fork(fileURLToPath(new URL("./bare-http.ts", import.meta.url)), { execArgv: process.execArgv });
+  const port = await new Promise<number>((resolve) => child.once("message", (message) => resolve(Number(message))));
+  const connections = await Promise.all(Array.from({ length: CONNECTIONS }, () => Connection.open(port)));
+  const json = JSON.stringify({ refresh_token: "x".repeat(76) });
+  const steps = connections.map((connection) => async () => {
+    await connection.send("POST", "/v1/sessions/refresh", { json });
+  });
+  const cpuSeconds = async () => Number(await (await fetch(`http://127.0.0.1:${port}/cpu`)).text());
+  await closedLoop(steps, 0.5);
+  const figures = await loaded(steps, 1.5, cpuSeconds);
+  for (const connection of connections) connection.close();
+  child.disconnect();
+  return figures;
+}
+
+async function loaded(
+  steps: readonly (() => Promise<void>)[],
+  seconds: number,
+  cpuSeconds: () => Promise<number>,
+): Promise<Figures> {
+  const before = await cpuSeconds();
+  const load = await closedLoop(steps, seconds);
+  const cpu = ((await cpuSeconds()) - before) / load.done;
+  return {
+    perSecond: load.done / load.seconds,
+    cpu: cpu * 1e6,
+    p50: percentile(load.latencies, 0.5),
+    p99: percentile(load.latencies, 0.99),
+  };
 }
 
 /** Rotations per second of the bare statement: a compare-and-swap of one row, 64 to a commit. */

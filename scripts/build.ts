@@ -49,7 +49,7 @@ function configOf(name: string, source: string, output: string): string {
       customConditions: [],
     },
     include: [join(source, "**", "*.ts")],
-    exclude: [join(source, "**", "*.test.ts"), join(source, "**", "*.test-support.ts")],
+    exclude: ["*.test.ts", "*.test-support.ts", "contract/*.ts"].map((tests) => join(source, "**", tests)),
   };
   writeFileSync(path, JSON.stringify(config, null, 2));
   return path;

@@ -3,6 +3,9 @@
  *
  *   any Node >= 20  ──►  install what the lockfile names, if it changed  ──►  hand over to the pinned Node
  *
+ * `start` and `example` are called with `exec`: npm sends a signal to its shell, which would end and leave the server
+ * behind. Windows' shell knows no exec and takes what stands after the `||`.
+ *
  * It lives inside the scripts, not in `pre` scripts, because those can be switched off (`ignore-scripts`). It speaks on
  * stderr only, so that what a command prints on stdout can be piped. Plain JavaScript: it must run before anything is there.
  */
@@ -23,6 +26,7 @@ const TASKS = {
   mapae: [["packages/server/src/bin.ts"]],
   bench: [["bench/run.ts"]],
   example: [["examples/two-servers/api.ts"]],
+  docs: [["scripts/reference.ts"]],
   build: [["scripts/build.ts"]],
   check: [
     ["node_modules/typescript/bin/tsc", "--noEmit"],

@@ -23,6 +23,8 @@ export interface Running {
   told(): string;
   /** Sends SIGTERM and waits for the end. @returns the exit code, `null` where it had to be killed */
   stop(): Promise<number | null>;
+  /** Ends it as a power cut would: SIGKILL, no clean-up. */
+  kill(): Promise<void>;
 }
 
 /** A folder that is removed when the test is over. */
@@ -64,7 +66,7 @@ export function start(
       if (ready || url === undefined) return;
       ready = true;
       clearTimeout(late);
-      resolve({ url, told: () => told, stop: () => stop(child) });
+      resolve({ url, told: () => told, stop: () => stop(child), kill: () => kill(child) });
     });
   });
 }
@@ -81,6 +83,13 @@ function stop(child: ChildProcess): Promise<number | null> {
       resolve(code);
     });
     child.kill("SIGTERM");
+  });
+}
+
+function kill(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    child.once("exit", () => resolve());
+    child.kill("SIGKILL");
   });
 }
 

@@ -133,7 +133,6 @@ export function joinTabs(
   return {
     post,
     exclusively: async (work) => {
-      if (locks === null) return inTurn(name, work);
       const patience = new AbortController();
       const granted = new AbortController();
       clock.sleep(LOCK_MS, granted.signal).then(
@@ -141,12 +140,14 @@ export function joinTabs(
         () => {},
       );
       let started = false;
+      const begin = () => {
+        started = true;
+        granted.abort();
+        return work();
+      };
       try {
-        return await locks.request(name, { signal: patience.signal }, () => {
-          started = true;
-          granted.abort();
-          return work();
-        });
+        if (locks === null) return await inTurn(name, begin, patience.signal);
+        return await locks.request(name, { signal: patience.signal }, begin);
       } catch (error) {
         if (started || !patience.signal.aborted) throw error;
         return work();

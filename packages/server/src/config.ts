@@ -4,12 +4,17 @@
  * the server: a typo in a security setting must not pass in silence.
  */
 import { readFileSync } from "node:fs";
-import { ALGORITHMS, type AlgorithmName } from "@mapae/verifier/jose";
+import { ALGORITHMS, type AlgorithmName, decodeBase64url } from "@mapae/verifier/jose";
+import { isNetwork } from "./http/address.ts";
 import { LIMIT_ACTIONS, LIMIT_SCOPES } from "./sessions/limit.ts";
-import { choice, duration, integer, list, origin, type Setting, secrets, text } from "./setting.ts";
+import { choice, duration, integer, isWebOrigin, list, origin, type Setting, secrets, text } from "./setting.ts";
 
 const ALGS = Object.keys(ALGORITHMS) as AlgorithmName[];
-const BASE64URL_SECRET = /^[A-Za-z0-9_-]{43,}$/;
+
+/** Length in bits of a canonical base64url text; 0 for any other. */
+function bitsOf(base64url: string): number {
+  return (decodeBase64url(base64url)?.length ?? 0) * 8;
+}
 
 export const SETTINGS = {
   host: text("MAPAE_HOST", "127.0.0.1", "The address to listen on."),
@@ -41,7 +46,7 @@ export const SETTINGS = {
     "MAPAE_SHARED_SECRET",
     "For HS256, HS384 and HS512: the secret that every verifier shares, newest first. Whoever holds it can impersonate anyone.",
     "base64url of 32 bytes or more (HS384: 48, HS512: 64)",
-    (value) => BASE64URL_SECRET.test(value),
+    (value) => bitsOf(value) >= 256,
   ),
   accessTtl: duration("MAPAE_ACCESS_TTL", "5m", "5s", "1d", "How long an access token lives."),
   refreshIdle: duration(
@@ -103,7 +108,7 @@ export const SETTINGS = {
     "MAPAE_PASSWORD_WORDS",
     "Words that no password may contain: your product, company, team. The issuer's host name counts too.",
     "words separated by commas",
-    /^.{3,64}$/u,
+    (word) => /^.{3,64}$/u.test(word),
   ),
   passwordDenylist: text(
     "MAPAE_PASSWORD_DENYLIST",
@@ -132,15 +137,15 @@ export const SETTINGS = {
   ),
   trustedProxies: list(
     "MAPAE_TRUSTED_PROXIES",
-    "Whose X-Forwarded-For and X-Forwarded-Proto count: addresses or networks.",
+    "Whose X-Forwarded-For counts: addresses or networks.",
     "addresses or networks separated by commas (10.0.0.0/8, ::1)",
-    /^[0-9a-fA-F.:]+(\/\d{1,3})?$/,
+    isNetwork,
   ),
   corsOrigins: list(
     "MAPAE_CORS_ORIGINS",
     "Origins whose pages may call the API.",
     "origins separated by commas (https://app.example.com)",
-    /^https?:\/\/[^/?#\s]+$/,
+    isWebOrigin,
   ),
   auditRetention: duration(
     "MAPAE_AUDIT_RETENTION",
@@ -214,6 +219,15 @@ function contradictions(config: Config, label: (name: SettingName) => string): C
   if (shared && config.sharedSecret === null) faults.push(`${config.signingAlg} needs ${label("sharedSecret")}.`);
   if (!shared && config.sharedSecret !== null) {
     faults.push(`${label("sharedSecret")} is set, but ${config.signingAlg} does not use it.`);
+  }
+  // RFC 7518 §3.2: at least as long as the hash.
+  const bits = ALGORITHMS[config.signingAlg].minimumKeyBits ?? 0;
+  if (shared && config.sharedSecret?.some((secret) => bitsOf(secret.reveal()) < bits)) {
+    faults.push(`${label("sharedSecret")} is too short for ${config.signingAlg}, which needs ${bits / 8} bytes.`);
+  }
+  // Ordinary tokens go to resource servers, which could use them on the admin API.
+  if (config.issuer !== null && config.audience === `${config.issuer}/admin`) {
+    faults.push(`${label("audience")} is the admin API's own audience.`);
   }
   if (config.refreshIdle > config.sessionTtl) {
     faults.push(`${label("refreshIdle")} is longer than ${label("sessionTtl")}: a session would never go idle.`);

@@ -35,9 +35,10 @@ const LISTEN_FAULTS: Record<string, (host: string, port: number) => string> = {
 /** Binds the port. Throws `StartRefused` where it cannot be had. */
 export async function listen(host: string, port: number): Promise<Listening> {
   let app: App = async () => problem("unavailable", { detail: "The server is starting.", retryAfter: 1 });
+  let closing = false;
   const server = createServer(BOUNDS, (message, response) => {
     app(fromMessage(message), message.socket).then(
-      (reply) => write(reply, response),
+      (reply) => write(reply, response, closing),
       () => response.destroy(),
     );
   });
@@ -49,6 +50,7 @@ export async function listen(host: string, port: number): Promise<Listening> {
     },
     close: (graceMs) =>
       new Promise((resolve) => {
+        closing = true;
         const cut = setTimeout(() => server.closeAllConnections(), graceMs);
         server.close(() => {
           clearTimeout(cut);
@@ -59,12 +61,13 @@ export async function listen(host: string, port: number): Promise<Listening> {
   };
 }
 
-function write({ status, headers, cookies, body }: Reply, response: ServerResponse): void {
+/** @param last whether the connection ends with this answer: one kept alive would hold up the end of the server */
+function write({ status, headers, cookies, body }: Reply, response: ServerResponse, last: boolean): void {
   const all: Record<string, string | number | string[]> = headers;
   if (cookies.length > 0) all["set-cookie"] = cookies;
   if (body !== null) all["content-length"] = Buffer.byteLength(body);
   // What was not read of a refused body is cut off with the connection rather than read to its end.
-  if (status === 413 && !response.req.complete) all.connection = "close";
+  if (last || (status === 413 && !response.req.complete)) all.connection = "close";
   response.writeHead(status, all);
   response.end(body);
 }

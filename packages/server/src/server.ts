@@ -26,9 +26,10 @@ import { createPasswords, type Passwords } from "./passwords/passwords.ts";
 import { checkPassword } from "./passwords/rules.ts";
 import { contextWords } from "./passwords/words.ts";
 import { placesIn } from "./places.ts";
+import { StartRefused } from "./prelude/fault.ts";
 import type { Secret } from "./prelude/secret.ts";
 import { Secret as SecretValue } from "./prelude/secret.ts";
-import { systemSleep, systemWorld, type World } from "./prelude/world.ts";
+import { type Sleep, systemSleep, systemWorld, type World } from "./prelude/world.ts";
 import { LiveSet } from "./revocation/live-set.ts";
 import { createIssuer } from "./signin/issue.ts";
 import { createLogIn } from "./signin/log-in.ts";
@@ -85,6 +86,7 @@ export interface ServerParts {
   readonly issuer: string;
   readonly logger: Logger;
   readonly world?: World;
+  readonly sleep?: Sleep;
   /** The configured storage, where the caller began to open it already. */
   readonly storage?: Promise<Storage>;
 }
@@ -97,7 +99,7 @@ function secretsOf(config: Config, world: World): readonly Secret[] {
 }
 
 export async function openServer(parts: ServerParts): Promise<MapaeServer> {
-  const { config, logger, world = systemWorld } = parts;
+  const { config, logger, world = systemWorld, sleep = systemSleep } = parts;
   const issuer = config.issuer ?? parts.issuer;
   const audience = config.audience ?? issuer;
   const adminAudience = `${issuer}/admin`;
@@ -105,6 +107,8 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
   const base = path === "/" ? "" : path;
   const storage = await (parts.storage ?? openStorage(config, world));
   try {
+    // Ordinary tokens go to resource servers, which could use them on the admin API.
+    if (audience === adminAudience) throw new StartRefused("MAPAE_AUDIENCE is the admin API's own audience.");
     const secrets = secretsOf(config, world);
     const vault = await openVault(storage.vault, secrets, world);
     const live = await LiveSet.load(storage.revocation);
@@ -141,12 +145,13 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
     const check: CheckPassword = (password, about) =>
       checkPassword(password, { minimum: config.passwordMinLength, words, about, lists });
     const throttle = createThrottle(openMemoryThrottle(world.clock), config.rateLimit === "on");
-    const tokens = createIssuer(createAccessTokens(keyring, { issuer, ttlMs: config.accessTtl }, world), vault);
+    const mark = isShared(config.signingAlg) ? vault : null;
+    const tokens = createIssuer(createAccessTokens(keyring, { issuer, ttlMs: config.accessTtl, mark }, world), vault);
     const signUp = createSignUp(storage.users, passwords, check, world);
     const passwordAction = createPasswordAction({ users: storage.users, passwords, check, throttle });
     const clientAction = createClientAction(storage.clients, adminAudience, world);
     const logIn = createLogIn(
-      { ...storage, passwords, throttle, issuer: tokens, vault, world, sleep: systemSleep },
+      { ...storage, passwords, throttle, issuer: tokens, vault, world, sleep },
       {
         audience,
         limit: { max: config.sessionLimit, action: config.sessionLimitAction, per: config.sessionLimitPer },
@@ -182,7 +187,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       routes,
       base,
       authenticator: createAuthenticator(
-        { keyring, live, sessions: storage.sessions, clock: world.clock },
+        { keyring, vault, live, sessions: storage.sessions, clock: world.clock },
         { issuer, audience, adminAudience, sharedSecret: isShared(config.signingAlg) },
       ),
       origins: createOriginPolicy(issuer, config.corsOrigins),
@@ -192,8 +197,8 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       world,
       observe: metrics.observe,
     });
-    const upkeep = { storage, keyring, live, clock: world.clock };
-    const maintenance = startMaintenance(() => maintain(upkeep, config), logger);
+    const upkeep = { storage, vault, keyring, live, clock: world.clock };
+    const maintenance = startMaintenance(() => maintain(upkeep, config), world.clock, logger);
     return {
       app,
       handler: handlerOf(app),

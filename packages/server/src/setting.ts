@@ -70,10 +70,15 @@ export function choice<const T extends string>(
   return setting(env, preset, sentence, values.join(" | "), (value) => values.find((known) => known === value));
 }
 
-export function list(env: string, sentence: string, form: string, item: RegExp): Setting<readonly string[]> {
+export function list(
+  env: string,
+  sentence: string,
+  form: string,
+  accept: (item: string) => boolean,
+): Setting<readonly string[]> {
   return setting(env, "", sentence, form, (value) => {
     const items = value.split(",").flatMap((part) => (part.trim() === "" ? [] : [part.trim()]));
-    return items.every((part) => item.test(part)) ? items : undefined;
+    return items.every(accept) ? items : undefined;
   });
 }
 
@@ -91,16 +96,29 @@ export function secrets(
   return setting(env, null, sentence, form, read, true);
 }
 
-/** An absolute https: address without query or fragment; http: on loopback only (RFC 8414 §2, RFC 8252 §8.3). */
+/**
+ * An absolute https: address without query or fragment; http: on loopback only (RFC 8414 §2, RFC 8252 §8.3). It is
+ * compared as text, in tokens and by verifiers, so only the one spelling is taken that reading it gives back.
+ */
 export function origin(env: string, preset: string | null, sentence: string): Setting<string> {
-  const form = "an https: address without query or fragment (http: on loopback only)";
+  const form =
+    "an https: address in lower case, without a slash at its end, query or fragment (http: on loopback only)";
   return setting(env, preset, sentence, form, (value) => (isIssuer(value) ? value : undefined));
 }
 
+/** Whether a text is the origin of web pages exactly as browsers send it (RFC 6454 §6.2). */
+export function isWebOrigin(value: string): boolean {
+  return /^https?:[^*]*$/.test(value) && URL.canParse(value) && new URL(value).origin === value;
+}
+
+/** Letters that mean themselves in a path, and nothing to a router. */
+const ISSUER_PATH = /^(\/[A-Za-z0-9._~-]+)*$/;
+
 function isIssuer(value: string): boolean {
-  if (!URL.canParse(value) || value.endsWith("/") || /[?#\s]/.test(value)) return false;
+  if (!URL.canParse(value)) return false;
   const url = new URL(value);
-  if (url.username !== "" || url.password !== "") return false;
+  const path = url.pathname === "/" ? "" : url.pathname;
+  if (value !== url.origin + path || !ISSUER_PATH.test(path)) return false;
   return url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname));
 }
 

@@ -5,7 +5,7 @@
 import { readFile } from "node:fs/promises";
 import { createServer, type IncomingMessage } from "node:http";
 import { join, normalize } from "node:path";
-import { modelServer } from "../../../packages/client/testing/model-server.ts";
+import { modelServer } from "../../../packages/client/src/model-server.test-support.ts";
 import { createFixture } from "./fixture.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..", "..");

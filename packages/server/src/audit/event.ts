@@ -25,6 +25,7 @@ export const AUDIT_EVENTS = {
   "refresh.fast_forwarded": "A refresh token newer than the store was accepted: the store had lost its tail",
   "client.created": "A client was made",
   "client.deleted": "A client was deleted; its grants ended",
+  "pepper.rotated": "Password hashes were encrypted under a new pepper key",
   "key.activated": "A signing key began to sign",
   "key.retired": "A signing key stopped signing",
   "key.revoked": "A signing key was revoked; every token it signed is refused",

@@ -177,6 +177,11 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import("./commands/keys.ts")).revokeKey,
   },
   {
+    name: "keys rotate-pepper",
+    says: "encrypt every password hash under a new pepper key; needs nobody's password and ends nothing",
+    load: async () => (await import("./commands/keys.ts")).rotatePepper,
+  },
+  {
     name: "clients create",
     args: ["[id]"],
     says: "make a client; the secret of a resource server is printed once",
@@ -238,6 +243,20 @@ export const COMMANDS: readonly CommandRow[] = [
       { flags: "--ttl <duration>", says: "how long it lives (30s, 2m); MAPAE_ACCESS_TTL at most, and by default" },
     ],
     load: async () => (await import("./commands/token-sign.ts")).signToken,
+  },
+  {
+    name: "backup",
+    args: ["<file>"],
+    says: "write a consistent copy of the database, also while the server serves",
+    load: async () => (await import("./commands/backup.ts")).backup,
+  },
+  {
+    name: "restore",
+    args: ["<file>"],
+    says: "put a backup in the place of the database; no server may run",
+    options: [{ flags: "--keep-sessions", says: "do not end the sessions that the backup holds" }, YES],
+    makes: true,
+    load: async () => (await import("./commands/restore.ts")).restore,
   },
   {
     name: "doctor",

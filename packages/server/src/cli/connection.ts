@@ -11,11 +11,10 @@ import { z } from "zod";
 import { type Config, readEnvironment } from "../config.ts";
 import { EXAMPLE_API } from "../first-start.ts";
 import { fromRequest } from "../http/incoming.ts";
-import { createLogger } from "../log.ts";
 import { askSocket, presenceAt } from "../operator/socket.ts";
 import { type Places, placesIn } from "../places.ts";
 import { StartRefused } from "../prelude/fault.ts";
-import { systemSleep } from "../prelude/world.ts";
+import { systemSleep, systemWorld } from "../prelude/world.ts";
 import { CommandFailed, type ExitName } from "./exit.ts";
 
 export interface Operator {
@@ -77,7 +76,7 @@ export function requireFile(config: Config): string {
 export async function connect(config: Config, makes: boolean, say: (line: string) => void): Promise<Operator> {
   const file = requireFile(config);
   const { socket } = placesIn(config.data);
-  const until = Date.now() + STARTING_MS;
+  const until = systemWorld.clock.monotonic() + STARTING_MS;
   for (;;) {
     const presence = await presenceAt(socket);
     if (presence === "live") return overSocket(socket);
@@ -92,7 +91,7 @@ export async function connect(config: Config, makes: boolean, say: (line: string
     } catch (error) {
       const { heldLine } = await import("../storage/sqlite/faults.ts");
       if (!(error instanceof StartRefused) || error.message !== heldLine(file)) throw error;
-      if (Date.now() >= until) throw new CommandFailed("tryAgain", error.message);
+      if (systemWorld.clock.monotonic() >= until) throw new CommandFailed("tryAgain", error.message);
       await systemSleep(AGAIN_MS);
     }
   }
@@ -114,6 +113,7 @@ function overSocket(socket: string): Operator {
 async function overStorage(config: Config, say: (line: string) => void): Promise<Operator> {
   const { openServer } = await import("../server.ts");
   const { createOperator } = await import("../operator/operator.ts");
+  const { createLogger } = await import("../log.ts");
   const logger = createLogger("silent");
   const issuer = config.issuer ?? `http://localhost:${config.port}`;
   const server = await openServer({ config, issuer, logger });

@@ -1,6 +1,7 @@
 /** From the table of commands to a parser (commander), its help, and one clear line for every mistake. */
 import { CommanderError, Option, Command as Parser } from "commander";
 import { VERSION } from "../version.ts";
+import { settingsTable } from "./commands/settings.ts";
 import { COMMANDS, type CommandRow, DATA_OPTION, EVERYWHERE, GROUPS, type OptionRow } from "./commands.ts";
 import { EXIT_CODES } from "./exit.ts";
 import { Given } from "./given.ts";
@@ -13,9 +14,9 @@ export class UsageFault extends Error {
 
 export type Run = (row: CommandRow, given: Given) => Promise<number>;
 
-const TOPICS: Readonly<Record<string, () => string | Promise<string>>> = {
+const TOPICS: Readonly<Record<string, () => string>> = {
   "exit-codes": exitCodeTable,
-  settings: async () => (await import("./commands/settings.ts")).settingsTable(process.stdout.columns ?? 100),
+  settings: () => settingsTable(process.stdout.columns ?? 100),
 };
 
 export function parserOf(run: Run): { parse(args: readonly string[]): Promise<number> } {
@@ -47,14 +48,14 @@ export function parserOf(run: Run): { parse(args: readonly string[]): Promise<nu
   }
   configured(program.command("help [topic...]"))
     .description("print the help of a command, or a topic: settings, exit-codes")
-    .action(async (words: readonly string[]) => {
-      process.stdout.write(await helpOn(program, words));
+    .action((words: readonly string[]) => {
+      process.stdout.write(helpOn(program, words));
     });
 
   return {
     parse: async (args) => {
       try {
-        await program.parseAsync([...args], { from: "user" });
+        await program.parseAsync(kidsLast(args), { from: "user" });
         return code;
       } catch (error) {
         if (!(error instanceof CommanderError)) throw error;
@@ -64,6 +65,15 @@ export function parserOf(run: Run): { parse(args: readonly string[]): Promise<nu
       }
     },
   };
+}
+
+/** An RFC 7638 thumbprint (SHA-256 in base64url). */
+const KID = /^-[\w-]{42}$/;
+
+/** One key id in 64 begins with a hyphen, and is no option: behind `--` nothing is one. */
+function kidsLast(args: readonly string[]): string[] {
+  const kids = args.includes("keys") && !args.includes("--") ? args.filter((text) => KID.test(text)) : [];
+  return kids.length === 0 ? [...args] : [...args.filter((text) => !kids.includes(text)), "--", ...kids];
 }
 
 function configured(parser: Parser): Parser {
@@ -85,8 +95,15 @@ function addCommand(parent: Parser, name: string, row: CommandRow, act: (given: 
   const common = row.apart === true ? EVERYWHERE : [DATA_OPTION, ...EVERYWHERE];
   for (const option of [...(row.options ?? []), ...common]) addOption(parser, option);
   if (row.notes !== undefined) parser.addHelpText("after", `\n${row.notes}`);
-  if (row.name === "serve")
-    parser.addHelpText("after", "\nSettings are read from the environment: mapae help settings");
+  if (row.name === "serve") {
+    parser.addHelpText(
+      "after",
+      () => `
+Settings, from the environment:
+
+${settingsTable(process.stdout.columns ?? 100)}`,
+    );
+  }
   parser.action(async () => {
     const names = parser.registeredArguments.map((argument) => argument.name());
     const values = Object.fromEntries(names.map((argument, index) => [argument, parser.processedArgs[index]]));
@@ -94,17 +111,24 @@ function addCommand(parent: Parser, name: string, row: CommandRow, act: (given: 
   });
 }
 
-/** commander's two lines as one sentence, without what somebody may have typed behind a `=`. */
+/** commander's two lines as one sentence, without the values that somebody typed: one may be a password. */
 function sentence(message: string): string {
+  const secret = /unknown option '--(password|secret|token)\b(?!-)/.exec(message)?.[1];
+  if (secret !== undefined) {
+    return `a ${secret} in an argument can be read by every user of the machine (ps): it is asked for, or read from stdin.`;
+  }
   const [fault = "", hint] = message.replace(/^error: /, "").split("\n");
-  const told = fault.replace(/'(--?[^'=]+)=[^']*'/, "'$1'").replace(/\.?$/, ".");
+  const told = fault
+    .replace(/'(--?[^'=]+)=[^']*'/, "'$1'")
+    .replace(/( but got \d+): .*$/, "$1")
+    .replace(/\.?$/, ".");
   const meant = /Did you mean (.+)\?/.exec(hint ?? "")?.[1];
   return meant === undefined ? `${told} See mapae --help.` : `${told} Did you mean ${meant}?`;
 }
 
-async function helpOn(program: Parser, words: readonly string[]): Promise<string> {
+function helpOn(program: Parser, words: readonly string[]): string {
   const topic = TOPICS[words[0] ?? ""];
-  if (topic !== undefined && words.length === 1) return `${await topic()}\n`;
+  if (topic !== undefined && words.length === 1) return `${topic()}\n`;
   let parser = program;
   for (const word of words) {
     const next = parser.commands.find((command) => command.name() === word);

@@ -59,10 +59,9 @@ async function openDoor(config: Config, server: MapaeServer, logger: Logger): Pr
     );
     return operator;
   });
-  if (opened === null) {
-    say(`Note: the path of ${config.data} is too long for a local socket: the command line cannot reach this server.`);
-  }
-  return opened;
+  if ("socket" in opened) return opened.socket;
+  say(`Note: the command line cannot reach this server while it runs: ${opened.unavailable}.`);
+  return null;
 }
 
 /** Runs until SIGTERM or SIGINT; resolves to the exit code. A second signal ends it at once. */
@@ -92,7 +91,7 @@ export async function serve(env: Readonly<Record<string, string | undefined>>): 
     const signal = await stopSignal();
     say(`mapae: ${signal}: finishing what is under way`);
     server.drain();
-    await door?.close();
+    await door?.close(config.shutdownGrace);
     await listening.close(config.shutdownGrace);
     await server.close();
     logger.flush();

@@ -15,9 +15,17 @@ export type OpenDecision =
   | { readonly kind: "session_limit"; readonly sessions: readonly Session[]; readonly effects: readonly Effect[] }
   | { readonly kind: "stale_credential"; readonly effects: readonly [] };
 
-/** @param live the user's live sessions at this moment */
-export function decideOpen(user: User | undefined, live: readonly Session[], logIn: LogIn): OpenDecision {
-  if (user?.state !== "active" || user.credentialVersion !== logIn.credentialVersion) {
+/**
+ * @param client whether the client still is: one that was deleted in between takes its grants along, this one too
+ * @param live the user's live sessions at this moment
+ */
+export function decideOpen(
+  user: User | undefined,
+  client: boolean,
+  live: readonly Session[],
+  logIn: LogIn,
+): OpenDecision {
+  if (user?.state !== "active" || user.credentialVersion !== logIn.credentialVersion || !client) {
     return { kind: "stale_credential", effects: [] };
   }
   const { session, cause } = logIn;

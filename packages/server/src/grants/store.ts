@@ -20,7 +20,7 @@ export interface LogIn {
 export type LogInOutcome =
   | { readonly kind: "opened"; readonly standing: Standing; readonly evicted: readonly SessionId[] }
   | { readonly kind: "session_limit"; readonly sessions: readonly Session[] }
-  /** The password changed, or the user was disabled or deleted, between the check and now. */
+  /** The password changed, the user was disabled or deleted, or the client is gone, between the check and now. */
   | { readonly kind: "stale_credential" };
 
 export type UseOutcome =

@@ -11,13 +11,20 @@ export interface AddressReader {
   clientOf(peer: string | null, headers: HeaderReader): string | null;
 }
 
-/** Throws TypeError for a text that is no network. */
+/** Whether a text is an address or a network in CIDR notation. */
+export function isNetwork(text: string): boolean {
+  const [address = "", bits, more] = text.split("/");
+  const longest = isIP(address) === 6 ? 128 : 32;
+  if (isIP(address) === 0 || address.includes("%") || more !== undefined) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= longest);
+}
+
+/** @param trusted proxies, each an `isNetwork` */
 export function createAddressReader(trusted: readonly string[]): AddressReader {
   const proxies = new BlockList();
   for (const network of trusted) {
     const [address = "", bits] = network.split("/");
     const family = isIP(address) === 6 ? "ipv6" : "ipv4";
-    if (isIP(address) === 0) throw new TypeError(`${network} is neither an address nor a network`);
     if (bits === undefined) proxies.addAddress(address, family);
     else proxies.addSubnet(address, Number(bits), family);
   }

@@ -50,7 +50,10 @@ export type Handler = (request: Request, connection?: Connection) => Promise<Res
 
 /** The same application as a `fetch` handler. */
 export function handlerOf(app: App): Handler {
-  return async (request, connection = {}) => toResponse(await app(fromRequest(request), connection));
+  return async (request, connection = {}) => {
+    const reply = await app(fromRequest(request), connection);
+    return toResponse(request.method === "HEAD" ? { ...reply, body: null } : reply);
+  };
 }
 
 /** What a request carries through its steps. */
@@ -86,7 +89,8 @@ export function createApp(options: AppOptions): App {
       const given = /^Bearer (\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
       const known = given !== undefined && options.metricsTokens.some((token) => sameBytes(token.reveal(), given));
       // A proxy on this machine forwards for the whole world: then only the credential counts.
-      const local = isLoopbackAddress(visit.address) && headers.get("x-forwarded-for") === null;
+      const forwarded = FORWARDING.some((name) => headers.get(name) !== null);
+      const local = isLoopbackAddress(visit.address) && !forwarded;
       return known || local ? ANYONE : forbidden();
     },
     // A row that strayed into the public table stays shut.
@@ -98,8 +102,10 @@ export function createApp(options: AppOptions): App {
     if (match.found === "nothing") return problem("not_found");
     if (match.found === "path") {
       visit.route = match.path;
-      if (incoming.method === "OPTIONS") return origins.preflight(incoming);
-      return problem("method_not_allowed", { headers: { allow: match.allow } });
+      const headers = { allow: match.allow };
+      if (incoming.method !== "OPTIONS") return problem("method_not_allowed", { headers });
+      const preflight = origins.preflight(incoming);
+      return { ...preflight, headers: { ...preflight.headers, ...headers } };
     }
     const { route, params } = match;
     visit.route = route.path;
@@ -135,6 +141,9 @@ export function createApp(options: AppOptions): App {
     return reply;
   };
 }
+
+/** What proxies add to a request that they pass on. */
+const FORWARDING = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "forwarded", "via"];
 
 const ANYONE: Allowed = { ok: true, caller: null };
 

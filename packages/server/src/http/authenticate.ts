@@ -2,7 +2,8 @@
  * Who is calling: the server's own API believes an access token by the rules every verifier applies, and then asks what
  * an offline verifier cannot know at once: is it revoked.
  *
- *   Authorization ──► signature and claims ──► revocation, in memory ──► (shared secret: the session's row) ──► caller
+ *   Authorization ──► signature and claims ──► revocation, in memory ──► caller
+ *                                    └─ with a shared secret: the mark of issue, and the session's row ─┘
  */
 import { type AccessTokenClaims, bindClaimRules, type ClaimRules, checkClaims, readBearer } from "@mapae/verifier";
 import { checkSignature, parseJws } from "@mapae/verifier/jose";
@@ -13,6 +14,8 @@ import type { EndReason } from "../revocation/entry.ts";
 import type { LiveSet } from "../revocation/live-set.ts";
 import { isLive } from "../sessions/session.ts";
 import type { SessionStore } from "../sessions/store.ts";
+import { bearsMark } from "../tokens/issue-mark.ts";
+import type { Vault } from "../vault/vault.ts";
 import type { HeaderReader } from "./incoming.ts";
 import { problem } from "./problem.ts";
 import type { Reply } from "./reply.ts";
@@ -41,7 +44,7 @@ export interface AuthenticatorOptions {
   readonly issuer: string;
   readonly audience: string;
   readonly adminAudience: string;
-  /** With HS* every verifier can sign: no token is believed without its row. */
+  /** With HS* every verifier can sign: no token is believed without its mark of issue and its row. */
   readonly sharedSecret: boolean;
 }
 
@@ -52,10 +55,10 @@ function refuse(reason: EndReason | null): Authenticated {
 }
 
 export function createAuthenticator(
-  services: { keyring: Keyring; live: LiveSet; sessions: SessionStore; clock: Clock },
+  services: { keyring: Keyring; vault: Vault; live: LiveSet; sessions: SessionStore; clock: Clock },
   options: AuthenticatorOptions,
 ): Authenticator {
-  const { keyring, live, sessions, clock } = services;
+  const { keyring, vault, live, sessions, clock } = services;
   const account = bindClaimRules({ issuer: options.issuer, audience: options.audience });
   const admin = bindClaimRules({ issuer: options.issuer, audience: options.adminAudience });
 
@@ -83,6 +86,7 @@ export function createAuthenticator(
     if (reason !== null) return refuse(reason);
     const session = asId("session", claims.sid);
     if (options.sharedSecret) {
+      if (!bearsMark(claims, vault)) return refuse(null);
       const row = await sessions.find(session);
       if (row === undefined || row.user !== claims.sub || !isLive(row, clock.now())) return refuse(null);
     }

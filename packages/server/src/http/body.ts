@@ -16,7 +16,9 @@ export async function readJson(request: Incoming): Promise<ReadBody> {
   if (!/^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(request.headers.get("content-type") ?? "")) {
     return { ok: false, code: "unsupported_media_type" };
   }
-  const bytes = await request.read(BODY_LIMIT);
+  // A client that left in the middle is no fault of ours; the answer is for the log.
+  const bytes = await request.read(BODY_LIMIT).catch(() => undefined);
+  if (bytes === undefined) return { ok: false, code: "malformed_request" };
   if (bytes === null) return { ok: false, code: "payload_too_large" };
   try {
     const value: unknown = JSON.parse(utf8.decode(bytes));

@@ -16,7 +16,7 @@ export interface Incoming {
   readonly path: string;
   readonly query: URLSearchParams;
   readonly headers: HeaderReader;
-  /** The whole body, or `null` where it is longer than `limit` bytes. */
+  /** The whole body, or `null` where it is longer than `limit` bytes. Rejects where the client left before its end. */
   read(limit: number): Promise<Uint8Array | null>;
 }
 

@@ -6,6 +6,7 @@ import type { Access, Route } from "./route.ts";
 const ALWAYS: readonly ProblemCode[] = ["internal_error", "unavailable"];
 const WITH_BODY: readonly ProblemCode[] = [
   "malformed_json",
+  "malformed_request",
   "payload_too_large",
   "unsupported_media_type",
   "validation_failed",

@@ -15,20 +15,25 @@ export type Match =
 
 export type Router = (method: string, path: string) => Match;
 
+const NO_ROWS: [[Route, Record<string, string>][]] = [[]];
+
 /** @param base the path under which everything is mounted; empty at the root */
 export function createRouter(routes: readonly Route[], base: string): Router {
   const make = <T>() => new SmartRouter<T>({ routers: [new RegExpRouter(), new TrieRouter()] });
   const router = make<Route>();
+  const methods = new Set<string>(routes.map((route) => route.method));
   const paths = make<{ readonly path: string; readonly allow: string }>();
   for (const [path, rows] of Map.groupBy(routes, (route) => route.path)) {
     const pattern = base + path.replace(/\{(\w+)\}/g, ":$1");
-    const methods = rows.map(({ method }) => method);
-    const allow = [...methods, ...(methods.includes("GET") ? ["HEAD"] : []), "OPTIONS"].join(", ");
+    const own = rows.map((row) => row.method);
+    const allow = [...own, ...(own.includes("GET") ? ["HEAD"] : []), "OPTIONS"].join(", ");
     for (const route of rows) router.add(route.method, pattern, route);
     paths.add("ALL", pattern, { path, allow });
   }
-  return (method, path) => {
-    const [rows, stash] = router.match(method === "HEAD" ? "GET" : method, path);
+  return (asked, path) => {
+    const method = asked === "HEAD" ? "GET" : asked;
+    // A method can be any token (RFC 9110 §9.1): "constructor" must not reach a look-up by name.
+    const [rows, stash] = methods.has(method) ? router.match(method, path) : NO_ROWS;
     const first = rows[0];
     if (first === undefined) {
       const other = paths.match("ALL", path)[0][0]?.[0];

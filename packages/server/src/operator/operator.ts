@@ -24,7 +24,9 @@ import { problem } from "../http/problem.ts";
 import type { Route } from "../http/route.ts";
 import type { Operations } from "../server.ts";
 import { aboutRoute } from "./about.ts";
+import { backupRoutes } from "./backups.ts";
 import { importRoute } from "./imports.ts";
+import { pepperRoute } from "./pepper.ts";
 import { tokenRoute } from "./tokens.ts";
 import { operatorUserRoutes } from "./users.ts";
 
@@ -50,6 +52,8 @@ export function createOperator(operations: Operations, config: Config, logger: L
     ...operatorUserRoutes(operations),
     importRoute(importUser),
     tokenRoute(operations, config.accessTtl),
+    pepperRoute(operations),
+    ...backupRoutes(operations),
     aboutRoute(operations, config),
   ];
   return createApp({
@@ -59,7 +63,7 @@ export function createOperator(operations: Operations, config: Config, logger: L
     origins: createOriginPolicy(issuer, []),
     addresses: createAddressReader([]),
     metricsTokens: [],
-    logger,
+    logger: logger.child({ door: "operator" }),
     world,
     observe: () => {},
     operatorDoor: true,

@@ -20,8 +20,12 @@ const ADDRESS_BYTES = 103;
 const PROBE_MS = 2_000;
 
 export interface OperatorSocket {
-  close(): Promise<void>;
+  /** Takes no new requests, waits for those under way (at most `graceMs`), then cuts what is left. */
+  close(graceMs: number): Promise<void>;
 }
+
+/** `unavailable`: why there can be none here, as the end of a sentence. The server serves all the same. */
+export type OpenedSocket = { readonly socket: OperatorSocket } | { readonly unavailable: string };
 
 /** The address to give to the system, or `null` where the data folder's path is too long for one. */
 export function addressOf(path: string): string | null {
@@ -56,11 +60,10 @@ export function presenceAt(path: string): Promise<Presence> {
 /**
  * Listens, and answers with the handler. Throws `StartRefused` where another server has the data folder.
  * @param handler loaded with the first request: most servers never see one
- * @returns `null` where the path of the data folder is too long for a socket
  */
-export async function openSocket(path: string, handler: () => Promise<App>): Promise<OperatorSocket | null> {
+export async function openSocket(path: string, handler: () => Promise<App>): Promise<OpenedSocket> {
   const address = addressOf(path);
-  if (address === null) return null;
+  if (address === null) return { unavailable: `the path ${path} is too long for a local socket` };
   const server = createServer((message, response) => {
     void handler()
       .then((app) => app(fromMessage(message), {}))
@@ -68,17 +71,27 @@ export async function openSocket(path: string, handler: () => Promise<App>): Pro
       .catch(() => response.destroy());
   });
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  if (!(await bind(server, address))) {
+  let fault = await bind(server, address);
+  if (fault === "EADDRINUSE") {
     await clear(path);
-    if (!(await bind(server, address))) throw new StartRefused(taken(path));
+    fault = await bind(server, address);
   }
+  if (fault === "EADDRINUSE") throw new StartRefused(taken(path));
+  // A file system without sockets, as some mounted volumes are.
+  if (fault !== null) return { unavailable: `no local socket can be made at ${path} (${fault})` };
   server.on("error", () => {}); // a failed accept is that client's, and the next one is served
   return {
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeIdleConnections();
-      }),
+    socket: {
+      close: (graceMs) =>
+        new Promise((resolve) => {
+          const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+          server.close(() => {
+            clearTimeout(cut);
+            resolve();
+          });
+          server.closeIdleConnections();
+        }),
+    },
   };
 }
 
@@ -86,20 +99,17 @@ function taken(path: string): string {
   return `Another Mapae runs on the data folder ${dirname(path)}: stop it first, or set MAPAE_DATA to another folder.`;
 }
 
-/** `false` where the address is in use. */
-function bind(server: Server, address: string): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const failed = (error: NodeJS.ErrnoException): void => {
-      if (error.code === "EADDRINUSE") resolve(false);
-      else reject(new StartRefused(`The local socket ${address} cannot be made: ${error.message}.`));
-    };
+/** The system's code of what went wrong; `null` where it listens. */
+function bind(server: Server, address: string): Promise<string | null> {
+  return new Promise((resolve) => {
+    const failed = (error: NodeJS.ErrnoException): void => resolve(error.code ?? error.message);
     server.once("error", failed);
     // The socket's file is made during this call: with this mask its mode is 0600 from the first moment.
     const mask = process.platform === "win32" ? null : process.umask(0o177);
     try {
       server.listen(address, () => {
         server.off("error", failed);
-        resolve(true);
+        resolve(null);
       });
     } finally {
       if (mask !== null) process.umask(mask);

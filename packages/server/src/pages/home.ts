@@ -54,11 +54,14 @@ export interface HomeFacts {
 export function homePage(language: Language, facts: HomeFacts): Promise<Page> {
   const text = TEXT[language];
   const { issuer } = facts;
+  const json = "-H 'content-type: application/json'";
+  const who = `'{"identifier":"kdw","password":"a long passphrase"}'`;
+  const bearer = '-H "authorization: Bearer $ACCESS_TOKEN"';
   const commands = [
-    `curl ${issuer}/v1/users -H 'content-type: application/json' -d '{"identifier":"kdw","password":"a long passphrase"}'`,
-    `curl ${issuer}/v1/sessions -H 'content-type: application/json' -d '{"identifier":"kdw","password":"a long passphrase"}'`,
-    `curl ${issuer}/v1/me -H "authorization: Bearer $ACCESS_TOKEN"`,
-    `curl ${issuer}/v1/sessions -H "authorization: Bearer $ACCESS_TOKEN"\ncurl -X DELETE ${issuer}/v1/sessions/$SESSION_ID -H "authorization: Bearer $ACCESS_TOKEN"`,
+    `curl ${issuer}/v1/users ${json} \\\n  -d ${who}`,
+    `curl ${issuer}/v1/sessions ${json} \\\n  -d ${who}`,
+    `curl ${issuer}/v1/me ${bearer}`,
+    `curl ${issuer}/v1/sessions ${bearer}\ncurl -X DELETE ${issuer}/v1/sessions/$SESSION_ID ${bearer}`,
   ];
   const other = language === "en" ? "?lang=ko" : "?lang=en";
   return page(

@@ -13,6 +13,8 @@ export interface Entry {
   readonly body: string | null;
   readonly status: number;
   readonly says: string;
+  /** JSON Schema of what a success answers. */
+  readonly answer: string | null;
   readonly refusals: readonly { readonly status: number; readonly code: string; readonly detail: string }[];
 }
 
@@ -28,6 +30,7 @@ const TEXT = {
       operator: "the local socket only",
     },
     body: "Body",
+    answer: "Answer",
     refusals: "Refusals",
     back: "Back",
   },
@@ -42,6 +45,7 @@ const TEXT = {
       operator: "로컬 소켓으로만",
     },
     body: "본문",
+    answer: "응답",
     refusals: "거절",
     back: "처음으로",
   },
@@ -67,9 +71,13 @@ function entry(row: Entry, text: (typeof TEXT)[Language]) {
 <h3><span class="method">${row.method}</span> <code>${row.path}</code></h3>
 <p>${row.summary}. <span class="quiet">${text.access[row.access]}</span></p>
 <p><strong>${row.status}</strong> ${row.says}</p>
-${row.body === null ? "" : html`<details><summary>${text.body}</summary><pre><code>${row.body}</code></pre></details>`}
+${schema(text.body, row.body)}${schema(text.answer, row.answer)}
 <details><summary>${text.refusals}</summary><table>
 ${row.refusals.map(({ status, code, detail }) => html`<tr><td>${status}</td><td><code>${code}</code></td><td>${detail}</td></tr>`)}
 </table></details>
 </section>`;
+}
+
+function schema(title: string, text: string | null) {
+  return text === null ? "" : html`<details><summary>${title}</summary><pre><code>${text}</code></pre></details>`;
 }

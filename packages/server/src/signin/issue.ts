@@ -16,12 +16,15 @@ export interface IssuedTokens {
 }
 
 export interface Issuer {
+  /** Before the step that the tokens come from: see `AccessTokens.reserve`. */
+  reserve(): Promise<void>;
   tokens(standing: Standing, audience: string): Promise<IssuedTokens>;
   deviceToken(standing: Standing): string;
 }
 
 export function createIssuer(accessTokens: AccessTokens, vault: Vault): Issuer {
   return {
+    reserve: accessTokens.reserve,
     tokens: async ({ grant, session, user, position }, audience) => {
       const access = await accessTokens.issue({
         sub: user.id,
@@ -34,7 +37,8 @@ export function createIssuer(accessTokens: AccessTokens, vault: Vault): Issuer {
         authenticatedAt: session.createdAt,
         amr: session.amr,
         position,
-        notAfter: session.expiresAt,
+        // Nor does it outlive an idle time that is shorter than its own life.
+        notAfter: Math.min(session.expiresAt, grant.idleExpiresAt),
       });
       return {
         accessToken: access.token,

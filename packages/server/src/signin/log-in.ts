@@ -15,7 +15,7 @@ import { newId, type SessionId } from "../prelude/ids.ts";
 import type { Sleep, World } from "../prelude/world.ts";
 import type { SessionLimit } from "../sessions/limit.ts";
 import type { Session } from "../sessions/session.ts";
-import type { Admission, Permit, Throttle } from "../throttle/throttle.ts";
+import type { Permit, Throttle } from "../throttle/throttle.ts";
 import { readDeviceToken } from "../tokens/device-token.ts";
 import { parseIdentifier } from "../users/identifier.ts";
 import type { UserStore } from "../users/store.ts";
@@ -34,6 +34,8 @@ export interface LogInRequest {
   /** Proof of an earlier log-in on this device. */
   readonly deviceToken: string | null;
   readonly userAgent: string | null;
+  /** The network that limits count by: an address, or the /64 of IPv6. */
+  readonly network: string;
   readonly endSession: SessionId | null;
 }
 
@@ -89,9 +91,14 @@ export function createLogIn(services: LogInServices, settings: LogInSettings): L
     const proof = readDeviceToken(request.deviceToken, vault);
     const device = user !== undefined && proof?.isOf(user.id) ? proof.device : null;
 
-    const admission = await admit(throttle, cause.address, account, device);
+    const admission = await admit(throttle, request.network, account, device);
     if (!admission.allowed) {
-      await audit.append([draft("login.throttled", cause, { user: user?.id ?? null })]);
+      // Told once a minute, not once a try: else whoever is refused could fill the disk with the telling.
+      const telling = await throttle.admit("throttled_log_ins_told", admission.by);
+      if (telling.allowed) {
+        telling.permit.keep();
+        await audit.append([draft("login.throttled", cause, { user: user?.id ?? null })]);
+      }
       return { ok: false, code: "rate_limited", retryAfter: admission.retryAfter };
     }
     const { permit } = admission;
@@ -112,6 +119,7 @@ export function createLogIn(services: LogInServices, settings: LogInSettings): L
         const upgrade = { kind: "upgrade_hash", password: check.upgraded, credentialVersion: user.credentialVersion };
         await users.change(user.id, { ...upgrade, kind: "upgrade_hash" }, cause);
       }
+      await issuer.reserve();
       return finish(await grants.open(opening(request, user, scope, device ?? newId("device", world.random), cause)));
     } finally {
       permit.keep();
@@ -186,22 +194,31 @@ function grantedScope(client: Client, asked: readonly string[] | null): readonly
   return asked.every((scope) => client.scope.includes(scope)) ? asked : null;
 }
 
+type LogInAdmission =
+  | { readonly allowed: true; readonly permit: Permit }
+  /** `by`: what was counted too often. */
+  | { readonly allowed: false; readonly retryAfter: number; readonly by: string };
+
 /** Takes a unit for the address and one for the account, or for the device where one is known: both or neither. */
 async function admit(
   throttle: Throttle,
-  address: string | null,
+  network: string,
   account: string,
   device: string | null,
-): Promise<Admission> {
-  const ofAddress = await throttle.admit("login_failures_of_address", address ?? "none");
-  if (!ofAddress.allowed) return ofAddress;
-  const ofAccount =
-    device === null
-      ? await throttle.admit("login_failures_of_account", account)
-      : await throttle.admit("login_failures_of_device", `${device} ${account}`);
-  if (ofAccount.allowed) return { allowed: true, permit: both(ofAddress.permit, ofAccount.permit) };
-  await ofAddress.permit.giveBack();
-  return ofAccount;
+): Promise<LogInAdmission> {
+  const ofAddress = await throttle.admit("login_failures_of_address", network);
+  if (!ofAddress.allowed) return { ...ofAddress, by: network };
+  try {
+    const by = device === null ? account : `${device} ${account}`;
+    const limit = device === null ? "login_failures_of_account" : "login_failures_of_device";
+    const second = await throttle.admit(limit, by);
+    if (second.allowed) return { allowed: true, permit: both(ofAddress.permit, second.permit) };
+    await ofAddress.permit.giveBack();
+    return { ...second, by };
+  } catch (error) {
+    ofAddress.permit.keep(); // nobody may wait for an attempt that is over
+    throw error;
+  }
 }
 
 function both(left: Permit, right: Permit): Permit {

@@ -49,6 +49,7 @@ export function createRefresh(
     const audience = request.audience ?? settings.audience;
     // ASVS 9.2.4: an audience that nobody registered would name whoever claims it later. Refused before anything moves.
     if (!(await known(audience))) return { ok: false, code: "invalid_audience" };
+    await issuer.reserve();
     const used = await grants.use(
       {
         secretId: parts.secretId,

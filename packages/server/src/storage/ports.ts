@@ -62,6 +62,9 @@ export function portsOver(engine: Engine): Storage {
       rewrap: async (keys) => {
         if (keys.length > 0) await write("rewrapDataKeys", keys);
       },
+      remove: async (ids) => {
+        if (ids.length > 0) await write("removeDataKeys", ids);
+      },
     },
     keys: {
       all: () => read((reads) => reads.keySet()),

@@ -96,6 +96,7 @@ export interface Rows extends Reads {
 
   hasDataKey(id: number): boolean;
   putDataKey(key: WrappedKey): void;
+  removeDataKey(id: number): void;
   putKey(key: SigningKeyRecord): void;
   /** Moves the version of the key set on by one. */
   bumpKeySet(): void;

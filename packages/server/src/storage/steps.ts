@@ -36,6 +36,10 @@ export const STEPS = {
     for (const key of keys) if (rows.hasDataKey(key.id)) rows.putDataKey(key);
   },
 
+  removeDataKeys(rows: Rows, _now: number, ids: readonly number[]): void {
+    for (const id of ids) rows.removeDataKey(id);
+  },
+
   replaceKeys(
     rows: Rows,
     now: number,
@@ -146,7 +150,7 @@ export const STEPS = {
     const user = rows.user(session.user);
     // Without a limit nobody asks who is there, and a user may have thousands of sessions.
     const live = limit.max === 0 ? [] : rows.unended(session.user).filter((other) => isLive(other, now));
-    const decision = decideOpen(user, live, logIn);
+    const decision = decideOpen(user, rows.client(session.client) !== undefined, live, logIn);
     if (decision.kind !== "open" || user === undefined) {
       apply(rows, decision.effects, now);
       return decision.kind === "session_limit"

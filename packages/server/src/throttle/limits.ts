@@ -52,11 +52,11 @@ export const LIMITS = {
     capacity: 120,
     refillMs: 1 * SECOND,
   },
-  client_failures_of_address: {
-    by: "address",
-    counts: "failed client authentications from one address",
-    capacity: 30,
-    refillMs: 10 * SECOND,
+  throttled_log_ins_told: {
+    by: "account",
+    counts: "entries of the audit log about throttled log-ins to one account, device or address",
+    capacity: 1,
+    refillMs: 1 * MINUTE,
   },
 } as const satisfies Record<string, Limit>;
 export type LimitName = keyof typeof LIMITS;

@@ -7,6 +7,8 @@ import { signJws } from "@mapae/verifier/jose";
 import type { Keyring } from "../keys/keyring.ts";
 import type { World } from "../prelude/world.ts";
 import type { Position } from "../revocation/entry.ts";
+import type { Vault } from "../vault/vault.ts";
+import { markedId } from "./issue-mark.ts";
 
 export interface AccessTokenSubject {
   readonly sub: string;
@@ -34,6 +36,11 @@ export interface IssuedToken {
 }
 
 export interface AccessTokens {
+  /**
+   * Makes room under the signing key's stored mark for tokens issued now. To be called before the step that a token comes
+   * from: what revokes the token may be written before it is signed, and is kept only as long as the mark says.
+   */
+  reserve(): Promise<void>;
   issue(subject: AccessTokenSubject): Promise<IssuedToken>;
 }
 
@@ -42,34 +49,45 @@ export const ACCESS_TOKEN_TYPE = "at+jwt";
 
 export function createAccessTokens(
   keyring: Keyring,
-  settings: { readonly issuer: string; readonly ttlMs: number },
+  settings: {
+    readonly issuer: string;
+    readonly ttlMs: number;
+    /** Marks tokens as ours beyond their signature (issue-mark.ts); `null` where only we can sign. */
+    readonly mark: Vault | null;
+  },
   world: World,
 ): AccessTokens {
   return {
+    reserve: async () => {
+      const signer = keyring.signer(Math.ceil((world.clock.now() + settings.ttlMs) / 1000));
+      if (signer instanceof Promise) await signer;
+    },
     issue: async (subject) => {
       const now = Math.floor(world.clock.now() / 1000);
       // A token does not outlive its session: the last ones are short.
-      const lasts = Math.min(settings.ttlMs / 1000, Math.ceil(subject.notAfter / 1000) - now);
+      const lasts = Math.min(settings.ttlMs / 1000, Math.floor(subject.notAfter / 1000) - now);
       const exp = now + Math.max(1, Math.floor(lasts));
-      const claims: AccessTokenClaims = {
+      const unnamed = {
         iss: settings.issuer,
         sub: subject.sub,
         aud: subject.audience,
         exp,
         iat: now,
-        jti: world.random.bytes(16).toString("base64url"),
         client_id: subject.client,
         sid: subject.session,
         gid: subject.grant,
-        rsq: [subject.position.epoch, subject.position.seq],
+        rsq: [subject.position.epoch, subject.position.seq] as const,
         auth_time: Math.floor(subject.authenticatedAt / 1000),
         amr: [...subject.amr],
         ...(subject.scope.length > 0 ? { scope: subject.scope.join(" ") } : {}),
         ...(subject.roles.length > 0 ? { roles: [...subject.roles] } : {}),
       };
+      const { mark } = settings;
+      const jti = mark === null ? world.random.bytes(16).toString("base64url") : markedId(unnamed, mark, world.random);
+      const claims: AccessTokenClaims = { ...unnamed, jti };
       const signer = keyring.signer(exp);
       const key = signer instanceof Promise ? await signer : signer;
-      return { token: signJws({ typ: ACCESS_TOKEN_TYPE }, claims, key), jti: claims.jti, expiresIn: exp - now };
+      return { token: signJws({ typ: ACCESS_TOKEN_TYPE }, claims, key), jti, expiresIn: exp - now };
     },
   };
 }

@@ -16,6 +16,7 @@ function vaultOf(...ids: readonly number[]): Vault {
     rotate: async () => {
       throw new Error("not here");
     },
+    tick: async () => {},
   };
 }
 

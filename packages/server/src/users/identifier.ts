@@ -71,7 +71,7 @@ export function parseIdentifier(text: string): ParsedIdentifier {
 }
 
 /** The spelling that stands for all that look alike; folding it again changes nothing. */
-function fold(text: string): string {
+export function fold(text: string): string {
   return text.normalize("NFKC").toLowerCase().normalize("NFKC").replace(HIDDEN_DOT, "").normalize("NFKC");
 }
 

@@ -48,7 +48,9 @@ export type UserChange =
       readonly keep: SessionId | null;
       readonly keepOthers: boolean;
     }
-  /** The same password under a stronger hash or a newer pepper: ends nothing, and yields to any change in between. */
+  /** The same hash under a newer pepper: nobody's password, so nothing ends and nothing is told. Yields to any change in between. */
+  | { readonly kind: "rewrap_hash"; readonly password: Buffer; readonly from: Buffer }
+  /** The same password under a stronger hash: ends nothing, and yields to any change in between. */
   | { readonly kind: "upgrade_hash"; readonly password: Buffer; readonly credentialVersion: number };
 
 export type ChangeRefusal = "not_found" | "conflict";
@@ -106,6 +108,9 @@ export function change(user: User, wish: UserChange, cause: Cause, now: number):
         told,
       );
     }
+    case "rewrap_hash":
+      if (user.password === null || !wish.from.equals(user.password)) return { ok: false, refusal: "conflict" };
+      return done({ password: wish.password });
     case "upgrade_hash":
       if (wish.credentialVersion !== user.credentialVersion) return { ok: false, refusal: "conflict" };
       return done({ password: wish.password }, audit(draft("password.upgraded", cause, about)));

@@ -22,4 +22,6 @@ export interface VaultStore {
   add(keys: readonly WrappedKey[]): Promise<boolean>;
   /** Replaces the wrapping of keys that exist. */
   rewrap(keys: readonly WrappedKey[]): Promise<void>;
+  /** Forgets keys: what they protected can be opened no more. */
+  remove(ids: readonly number[]): Promise<void>;
 }

@@ -10,6 +10,7 @@ import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from "node:cry
 import { StartRefused } from "../prelude/fault.ts";
 import type { Secret } from "../prelude/secret.ts";
 import type { World } from "../prelude/world.ts";
+import { planDataKeys } from "./schedule.ts";
 import { DATA_KEY_PURPOSES, type DataKeyPurpose, type VaultStore, type WrappedKey } from "./store.ts";
 
 const NONCE = 12;
@@ -28,6 +29,8 @@ export interface Vault {
   find(purpose: DataKeyPurpose, id: number): DataKey | undefined;
   /** Makes a new current key of a purpose; earlier ones stay readable. */
   rotate(purpose: DataKeyPurpose): Promise<DataKey>;
+  /** Does what the schedule (schedule.ts) says is due, and reads what other processes did. */
+  tick(): Promise<void>;
 }
 
 interface WrappingKey {
@@ -75,6 +78,7 @@ export async function openVault(store: VaultStore, secrets: readonly Secret[], w
   if (newest === undefined) throw new StartRefused("MAPAE_SECRET is empty: at least one secret is needed.");
   const keys = new Map<number, DataKey>();
   const newestOfPurpose = new Map<DataKeyPurpose, DataKey>();
+  let held: readonly WrappedKey[] = [];
 
   const unwrap = (row: WrappedKey): DataKey => {
     const wrapper = wrappers.find(({ fingerprint }) => fingerprint === row.wrappedBy);
@@ -89,6 +93,8 @@ export async function openVault(store: VaultStore, secrets: readonly Secret[], w
 
   const load = async (): Promise<void> => {
     const rows = await store.all();
+    held = rows;
+    for (const id of keys.keys()) if (!rows.some((row) => row.id === id)) keys.delete(id);
     for (const key of rows.map(unwrap)) {
       keys.set(key.id, key);
       if (key.id > (newestOfPurpose.get(key.purpose)?.id ?? 0)) newestOfPurpose.set(key.purpose, key);
@@ -127,6 +133,13 @@ export async function openVault(store: VaultStore, secrets: readonly Secret[], w
       const before = newestOf(purpose).id;
       while (newestOf(purpose).id === before) await make([purpose]);
       return newestOf(purpose);
+    },
+    tick: async () => {
+      await load();
+      const { rotate, forget } = planDataKeys(held, world.clock.now());
+      if (rotate.length > 0) await make(rotate);
+      await store.remove(forget);
+      if (forget.length > 0) await load();
     },
   };
 }

@@ -4,18 +4,18 @@
  * others out. `--dry-run` tells beforehand; names that are taken already make a second run harmless.
  */
 import { createReadStream } from "node:fs";
-import { createInterface } from "node:readline";
 import type { z } from "zod";
 import { importAnswerSchema, type importResultSchema } from "../../operator/imports.ts";
 import type { Operator } from "../connection.ts";
 import type { Command, Context } from "../context.ts";
 import { CommandFailed, exitCode } from "../exit.ts";
+import { type JsonLine, readJsonLines } from "../json-lines.ts";
 import { plural, printable } from "../text.ts";
 
 type Result = z.infer<typeof importResultSchema>;
 
 /** A request holds at most 64 KiB and 200 lines. */
-const BATCH = { lines: 100, bytes: 48 * 1024 };
+const BATCH = { lines: 100, bytes: 48_000 };
 
 interface Batch {
   readonly users: { readonly line: number; readonly user: unknown }[];
@@ -32,34 +32,26 @@ function refusal(line: number, code: string, message: string): Result {
   return { line, user_id: null, key: null, refusal: { code, message }, slow_hash: null };
 }
 
-async function* batches(lines: AsyncIterable<string>): AsyncGenerator<Batch> {
+async function* batches(lines: AsyncIterable<JsonLine>): AsyncGenerator<Batch> {
   let batch: Batch = { users: [], refused: [] };
   let bytes = 0;
-  let line = 0;
-  for await (const text of lines) {
-    line += 1;
-    if (text.trim() === "") continue;
-    const size = Buffer.byteLength(text) + 32;
-    if (batch.users.length >= BATCH.lines || bytes + size > BATCH.bytes) {
+  for await (const { line, size, value, fault } of lines) {
+    if (batch.users.length + batch.refused.length >= BATCH.lines || bytes + size > BATCH.bytes) {
       yield batch;
       batch = { users: [], refused: [] };
       bytes = 0;
     }
-    if (size > BATCH.bytes) {
-      batch.refused.push(refusal(line, "too_long", "The line is longer than 48 KiB."));
-      continue;
-    }
-    try {
-      batch.users.push({ line, user: JSON.parse(text) });
-      bytes += size;
-    } catch {
-      batch.refused.push(refusal(line, "malformed_json", "The line is not JSON."));
+    if (fault !== null) batch.refused.push(refusal(line, "malformed_json", fault));
+    else if (size > BATCH.bytes) batch.refused.push(refusal(line, "too_long", "The line is longer than 48 kB."));
+    else {
+      batch.users.push({ line, user: value });
+      bytes += size + 32; // what stands around it in the request
     }
   }
   yield batch;
 }
 
-function source(file: string, { keyboard }: Context): NodeJS.ReadableStream {
+function source(file: string, { keyboard }: Context): AsyncIterable<Uint8Array | string> {
   return file === "-" ? keyboard.stdin : createReadStream(file);
 }
 
@@ -88,10 +80,7 @@ async function run(context: Context, operator: Operator, dryRun: boolean): Promi
   const { given, output } = context;
   const tally: Tally = { taken: 0, refused: 0, slow: new Map() };
   const seen = new Set<string>();
-  const lines = createInterface({
-    input: source(given.required("file"), context),
-    crlfDelay: Number.POSITIVE_INFINITY,
-  });
+  const lines = readJsonLines(source(given.required("file"), context));
   for await (const { users, refused } of batches(lines)) {
     const request = { method: "POST", path: "/v1/operator/imports", body: { dry_run: dryRun, users } } as const;
     const answered = users.length === 0 ? [] : (await operator.ask(importAnswerSchema, request)).results;

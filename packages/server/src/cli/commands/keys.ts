@@ -1,9 +1,11 @@
 /** `mapae keys …`: the signing keys. Rotating and retiring harm nobody; revoking refuses every token of the key. */
 import { z } from "zod";
 import { keySchema } from "../../http/api/admin-keys.ts";
+import { pepperAnswerSchema } from "../../operator/pepper.ts";
 import type { Command } from "../context.ts";
 import { exitCode } from "../exit.ts";
 import { confirm } from "../prompt.ts";
+import { plural } from "../text.ts";
 import { when } from "./when.ts";
 
 const PATH = "/v1/admin/keys";
@@ -51,5 +53,15 @@ export const revokeKey: Command = async ({ given, output, keyboard, operate }) =
   const path = `${PATH}/${encodeURIComponent(kid)}/revoke`;
   await operate((operator) => operator.tell({ method: "POST", path, body: { confirm: kid } }));
   output.result({ revoked: kid }, `${kid} is revoked; every token that it signed is refused`);
+  return exitCode("ok");
+};
+
+export const rotatePepper: Command = async ({ output, operate }) => {
+  const request = { method: "POST", path: "/v1/operator/pepper", body: {} } as const;
+  const { pepper } = await operate((operator) => operator.ask(pepperAnswerSchema, request));
+  output.result(
+    { pepper },
+    `${plural(pepper.moved, "password hash", "password hashes")} moved to pepper key ${pepper.key}`,
+  );
   return exitCode("ok");
 };

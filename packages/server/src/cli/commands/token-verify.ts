@@ -14,6 +14,7 @@ import {
 } from "@mapae/verifier";
 import { decodeBase64url } from "@mapae/verifier/jose";
 import { z } from "zod";
+import { systemWorld } from "../../prelude/world.ts";
 import type { Command } from "../context.ts";
 import { CommandFailed, exitCode } from "../exit.ts";
 import type { Given } from "../given.ts";
@@ -68,9 +69,13 @@ function detail(verdict: Exclude<Verdict, { ok: true }>, token: string, given: G
   const text = (value: unknown): string => printable(JSON.stringify(value ?? null));
   switch (verdict.code) {
     case "token_expired":
-      return typeof claims.exp === "number" ? `It expired ${relative(claims.exp * 1000, Date.now())}.` : null;
+      return typeof claims.exp === "number"
+        ? `It expired ${relative(claims.exp * 1000, systemWorld.clock.now())}.`
+        : null;
     case "token_not_yet_valid":
-      return typeof claims.nbf === "number" ? `It is valid ${relative(claims.nbf * 1000, Date.now())}.` : null;
+      return typeof claims.nbf === "number"
+        ? `It is valid ${relative(claims.nbf * 1000, systemWorld.clock.now())}.`
+        : null;
     case "invalid_audience":
       return `It is meant for ${text(claims.aud)}, not for ${text(given.text("audience"))}.`;
     case "invalid_issuer":
@@ -127,7 +132,7 @@ export const verifyToken: Command = async (context) => {
     );
     const verdict = await verifier.check(token);
     if (verdict.ok) {
-      const exp = relative(verdict.claims.exp * 1000, Date.now());
+      const exp = relative(verdict.claims.exp * 1000, systemWorld.clock.now());
       const text = `${output.tone("good", "VALID")}  of ${printable(verdict.claims.sub)} for ${printable(names(verdict.claims.aud).join(", "))}; expires ${exp}. Not checked: ${unchecked.join(", ")}.`;
       output.result({ valid: true, claims: verdict.claims, not_checked: unchecked }, text);
       return exitCode("ok");

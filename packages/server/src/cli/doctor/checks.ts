@@ -3,13 +3,11 @@
  * `fail`: the server does not start or is not safe so. `warn`: it works, and somebody should know.
  */
 import { isShared } from "../../keys/keyring.ts";
-import { Secret } from "../../prelude/secret.ts";
-import { systemWorld } from "../../prelude/world.ts";
-import { openVault } from "../../vault/vault.ts";
 import { VERSION } from "../../version.ts";
 import { plural, relative, size, span } from "../text.ts";
 import type { Facts } from "./facts.ts";
-import { freeBytes, modeOf, portFault, readSecretFile } from "./machine.ts";
+import { freeBytes, modeOf, portFault } from "./machine.ts";
+import { openingFault, secretsAtHand } from "./opening.ts";
 
 export type Status = "ok" | "warn" | "fail";
 export interface Finding {
@@ -103,27 +101,15 @@ function database({ file, database: found }: Facts): Finding {
   return schema < known ? warn(`${told} of ${known}`, "The next start migrates it: make a backup before.") : ok(told);
 }
 
-async function secretOpens({ config, places, database: found, about }: Facts): Promise<Finding> {
+async function secretOpens({ config, database: found, about }: Facts): Promise<Finding> {
   if (about !== null) return ok("the running server has opened the database with it");
   if (found === null || typeof found === "string" || found.rows === null) return ok("there is nothing to open yet");
-  const { dataKeys } = found.rows;
-  const secrets = config?.secret ?? readSecretFile(places.secret)?.map((text) => new Secret(text));
-  if (secrets === undefined || dataKeys.length === 0)
-    return warn("not checked: no secret, or no keys", "Start the server once.");
-  try {
-    // Looks only: nothing is wrapped anew.
-    await openVault(
-      { all: async () => dataKeys, add: async () => false, rewrap: async () => {} },
-      secrets,
-      systemWorld,
-    );
-    return ok("it opens the keys in the database");
-  } catch (error) {
-    return fail(
-      error instanceof Error ? error.message : String(error),
-      "Set MAPAE_SECRET to the one that the database was made with.",
-    );
-  }
+  const secrets = config === null ? undefined : secretsAtHand(config);
+  if (secrets === undefined)
+    return warn("not checked: there is no secret at hand", "Set MAPAE_SECRET as the server has it.");
+  const fault = await openingFault(found.rows.dataKeys, secrets);
+  if (fault === null) return ok("it opens the keys in the database");
+  return fail(fault, "Set MAPAE_SECRET to the one that the database was made with.");
 }
 
 function keys({ config, database: found, now, about }: Facts): Finding {

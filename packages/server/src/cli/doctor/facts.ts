@@ -5,6 +5,7 @@ import { type About, aboutSchema } from "../../operator/about.ts";
 import { askSocket, type Presence, presenceAt } from "../../operator/socket.ts";
 import { type Places, placesIn } from "../../places.ts";
 import { StartRefused } from "../../prelude/fault.ts";
+import { systemWorld } from "../../prelude/world.ts";
 import { type Examination, examineSqlite } from "../../storage/sqlite/examine.ts";
 import { databaseFile } from "../connection.ts";
 
@@ -33,7 +34,7 @@ export async function gather(env: NodeJS.ProcessEnv, data: string | undefined): 
   const file = config === null ? places.database : databaseFile(config, places);
   const presence = await presenceAt(places.socket);
   return {
-    now: Date.now(),
+    now: systemWorld.clock.now(),
     config,
     settingFaults: read.ok ? [] : read.faults,
     places,

@@ -4,7 +4,7 @@ import { AUDIT_EVENTS, type AuditEvent, type AuditEventName } from "../../audit/
 import type { AuditStore } from "../../audit/store.ts";
 import { json } from "../reply.ts";
 import { administrative, type Route } from "../route.ts";
-import { id, page } from "./fields.ts";
+import { id, numberedPage } from "./fields.ts";
 import { time } from "./views.ts";
 
 const names = Object.keys(AUDIT_EVENTS) as [AuditEventName, ...AuditEventName[]];
@@ -46,7 +46,7 @@ export function adminAuditRoute(audit: AuditStore): Route {
       path: "/v1/admin/audit",
       group: "Administration",
       summary: "The audit log, newest first",
-      query: z.strictObject({ ...page, user: id.optional(), name: z.enum(names).optional() }),
+      query: z.strictObject({ ...numberedPage, user: id.optional(), name: z.enum(names).optional() }),
       answer: {
         status: 200,
         schema: z.object({ events: z.array(eventSchema), next: z.string().nullable() }),

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import type { Cause } from "../../audit/event.ts";
 import { asId, type UserId } from "../../prelude/ids.ts";
+import { fold } from "../../users/identifier.ts";
 import type { UserStore } from "../../users/store.ts";
 import { USER_STATES, type User, type UserChange } from "../../users/user.ts";
 import { problem } from "../problem.ts";
@@ -48,7 +49,7 @@ export function adminUserRoutes(users: UserStore): readonly Route[] {
       async ({ query }) => {
         const filter = {
           ...(query.state === undefined ? {} : { state: query.state }),
-          ...(query.identifier === undefined ? {} : { startsWith: query.identifier.normalize("NFKC").toLowerCase() }),
+          ...(query.identifier === undefined ? {} : { startsWith: fold(query.identifier) }),
         };
         const { items, next } = await users.list(filter, { limit: query.limit, after: query.after ?? null });
         return json(200, { users: items.map(userView), next });

@@ -1,5 +1,6 @@
 /** The kinds of text that requests carry, each with its bounds. A NUL or half a surrogate pair is in none of them. */
 import { z } from "zod";
+import { decodeCursor } from "../../prelude/page.ts";
 
 function line(min: number, max: number) {
   return z
@@ -12,7 +13,10 @@ function line(min: number, max: number) {
 export const identifier = line(1, 320).describe("an email address or a username");
 /** As it comes. What may be *set* is the password rules' business: a long one is answered by them, with a reason. */
 export const password = z.string().min(1);
-export const name = line(1, 200).nullable();
+/** One line: what breaks a line or rings a bell in a terminal has no place in a name. */
+export const name = line(1, 200)
+  .refine((text) => !/[\p{Cc}\u2028\u2029]/u.test(text), "must be one line without control characters")
+  .nullable();
 export const id = line(1, 200);
 export const token = z.string().min(1).max(8192);
 export const scope = z
@@ -22,13 +26,20 @@ export const scope = z
 export const role = z.string().regex(/^[a-z][a-z0-9_:.-]{0,63}$/, "must be lower-case letters, digits and _ : . -");
 export const url = line(1, 500);
 
-/** Keyset paging, as every list takes it. */
-export const page = {
-  limit: z.coerce.number().int().min(1).max(200).default(50),
-  after: z
+/** The `next` of the page before. What was made up is refused here, and never reaches the store. */
+function cursor(names: (id: string) => boolean) {
+  return z
     .string()
     .max(400)
     .regex(/^[A-Za-z0-9_-]+$/)
+    .refine((text) => names(decodeCursor(text)?.id ?? ""), "must be the `next` of the page before")
     .optional()
-    .describe("`next` of the page before"),
-};
+    .describe("`next` of the page before");
+}
+
+const limit = z.coerce.number().int().min(1).max(200).default(50);
+
+/** Keyset paging, as every list takes it. */
+export const page = { limit, after: cursor((id) => id !== "") };
+/** The same for lists whose rows are numbered. */
+export const numberedPage = { limit, after: cursor((id) => /^\d{1,15}$/.test(id)) };

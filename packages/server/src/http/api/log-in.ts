@@ -73,7 +73,7 @@ export function logInRoute(
       },
       problems: ["invalid_credentials", "session_limit", "rate_limited", "overloaded"],
     },
-    async ({ body, query, headers, cause }) => {
+    async ({ body, query, headers, cause, network }) => {
       const client = await services.clients.find(asId("client", body.client_id ?? DEFAULT_CLIENT));
       if (client === undefined || !CLIENT_KINDS[client.kind].signsIn) {
         return invalid("/client_id", "is no client that users sign in with");
@@ -87,6 +87,7 @@ export function logInRoute(
           deviceName: body.device?.name ?? null,
           deviceToken: body.device?.token ?? readCookie(headers, "device"),
           userAgent: headers.get("user-agent"),
+          network,
           endSession: body.end_session === undefined ? null : asId("session", body.end_session),
         },
         cause,

@@ -13,18 +13,24 @@ function answerWith({ html, headers }: Page): Reply {
   return text(html, headers);
 }
 
+function schemaText(schema: z.ZodType | null): string | null {
+  if (schema === null) return null;
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
+  return JSON.stringify(rest, null, 2);
+}
+
 function entryOf(route: Route): Entry {
   const { group, method, path, summary, access, answer } = route;
-  const schema = route.body === null ? null : z.toJSONSchema(route.body, { io: "input" });
   return {
     group,
     method,
     path,
     summary,
     access,
-    body: schema === null ? null : JSON.stringify({ ...schema, $schema: undefined }, null, 2),
+    body: schemaText(route.body),
     status: answer.status,
     says: answer.says,
+    answer: schemaText(answer.schema),
     refusals: problemsOf(route).map((code) => ({ code, status: PROBLEMS[code].status, detail: PROBLEMS[code].detail })),
   };
 }

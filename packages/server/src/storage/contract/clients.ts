@@ -68,6 +68,8 @@ export function describeClientStore(open: Open): void {
         refusal: { code: "session_ended", reason: "client_deleted" },
       });
       assert((await stage.refresh(mine.standing.grant)).allow);
+      const late = stage.newLogIn(user.id, { session: { client: gone.id } });
+      assert.deepEqual(await stage.store.grants.open(late), { kind: "stale_credential" });
       assert.equal(await stage.store.clients.find(gone.id), undefined);
       await stage.store.close();
     });

@@ -50,6 +50,9 @@ export function describeKeyStores(open: Open): void {
       await stage.store.vault.add([dataKey(1)]);
       await stage.store.vault.rewrap([dataKey(1, "newly wrapped"), dataKey(2)]);
       assert.deepEqual(await stage.store.vault.all(), [dataKey(1, "newly wrapped")]);
+      await stage.store.vault.add([dataKey(3)]);
+      await stage.store.vault.remove([1, 2]);
+      assert.deepEqual(await stage.store.vault.all(), [dataKey(3)]);
       await stage.store.close();
     });
   });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { UserChange } from "../../users/user.ts";
-import { CAUSE, type Open, Stage } from "./stage.ts";
+import { CAUSE, type Open, OWN_CLIENT, Stage } from "./stage.ts";
 
 export function describeRaces(open: Open): void {
   describe("races", () => {
@@ -121,6 +121,7 @@ export function describeRaces(open: Open): void {
   describe("what a caller holds", () => {
     test("changing what was given to the store or got from it changes nothing in it", async () => {
       const stage = await Stage.open(open);
+      await stage.store.clients.create(OWN_CLIENT, []);
       const given = stage.newUser({ password: Buffer.from("hash"), roles: ["admin"] });
       const pending = stage.store.users.create(given, []);
       given.password?.fill(0);

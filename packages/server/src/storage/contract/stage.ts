@@ -1,6 +1,6 @@
 /** What every contract test stands on: a clock that only moves when told, and the rows that people and apps make. */
 import type { Cause } from "../../audit/event.ts";
-import { DEFAULT_CLIENT } from "../../clients/client.ts";
+import { type Client, DEFAULT_CLIENT } from "../../clients/client.ts";
 import type { Grant } from "../../grants/grant.ts";
 import type { PresentedRefresh, RefreshSettings } from "../../grants/refresh-rule.ts";
 import type { LogIn, LogInOutcome } from "../../grants/store.ts";
@@ -22,6 +22,16 @@ export const SESSION_MS = 90 * DAY;
 export const NO_LIMIT: SessionLimit = { max: 0, action: "evict", per: "user" };
 export const CAUSE: Cause = { actor: { kind: "anyone" }, address: "192.0.2.1", requestId: "req_test" };
 export const FIRST_PAGE = { limit: 200, after: null };
+
+export const OWN_CLIENT: Client = {
+  id: DEFAULT_CLIENT,
+  kind: "first_party",
+  name: "Mapae",
+  secretHash: null,
+  scope: ["account"],
+  audience: null,
+  createdAt: 0,
+};
 
 export class TestClock {
   #now = Date.UTC(2026, 0, 1);
@@ -131,7 +141,9 @@ export class Stage extends Cast {
     return new Stage(await open({ clock, random: systemWorld.random }), clock);
   }
 
+  /** A user, and the client that users log in with. */
   async user(fields: Partial<User> = {}): Promise<User> {
+    await this.store.clients.create(OWN_CLIENT, []);
     const user = this.newUser(fields);
     const outcome = await this.store.users.create(user, []);
     if (outcome !== "created") throw new Error(outcome);

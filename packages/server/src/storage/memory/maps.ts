@@ -218,6 +218,10 @@ export class MapRows implements EpochRows {
     this.#dataKeys.set(key.id, key);
   }
 
+  removeDataKey(id: number): void {
+    this.#dataKeys.delete(id);
+  }
+
   keySet(): { version: number; keys: readonly SigningKeyRecord[] } {
     const keys = [...this.#keys.values()].filter(({ state }) => state !== "gone");
     keys.sort((a, b) => a.createdAt - b.createdAt || byText(a.kid, b.kid));

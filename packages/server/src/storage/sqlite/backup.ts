@@ -1,13 +1,13 @@
 /**
  * A consistent copy of the database while it serves.
  *
- *   VACUUM INTO, in a thread of its own ──► <file>.partial ──fsync, rename──► <file>
+ *   VACUUM INTO, in a thread of its own ──► <file>.<pid>.partial ──fsync, link──► <file>
  *
  * One snapshot, so the writer never waits for it and it never waits for the writer. (SQLite's page-by-page backup starts
  * over whenever another connection has written, which under load is always.) It also leaves behind what deleted rows
  * held. The secrets are not in the database, so they are not in the copy.
  */
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { Backup, BackupProgress } from "../storage.ts";
@@ -23,35 +23,34 @@ export interface CopyOrder {
 /** The backup of a database file that this process serves. */
 export function backupOf(file: string): Backup {
   return async (to, progress) => {
-    // Taking the name is what refuses to overwrite. Only this user may read it: it holds what users are told apart by.
-    const taken = take(to);
-    if (taken !== null) return taken;
-    const partial = `${to}.partial`;
+    // Said before the work is done, and once more by the system when it is.
+    if (existsSync(to)) return refusalOf("EEXIST", to);
+    const partial = `${to}.${process.pid}.partial`;
     try {
-      closeSync(openSync(partial, "w", 0o600));
+      // Only this user may read it: what it holds is what the database holds.
+      closeSync(openSync(partial, "wx", 0o600));
+    } catch (error) {
+      return refusalOf(error, to);
+    }
+    try {
       await copyInThread({ from: file, to: partial }, progress);
-      renameSync(partial, to);
+      // Unlike a rename, a link never replaces what is there.
+      linkSync(partial, to);
       syncFolderOf(to);
       return { ok: true, bytes: statSync(to).size };
     } catch (error) {
+      return refusalOf(error, to);
+    } finally {
       rmSync(partial, { force: true });
-      rmSync(to, { force: true });
-      const reason = error instanceof Error ? error.message : String(error);
-      return { ok: false, refusal: "failed", message: `The backup ${to} could not be written: ${reason}.` };
     }
   };
 }
 
-function take(to: string): Awaited<ReturnType<Backup>> | null {
-  try {
-    closeSync(openSync(to, "wx", 0o600));
-    return null;
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
-    return code === "EEXIST"
-      ? { ok: false, refusal: "exists", message: `${to} exists: a backup overwrites nothing.` }
-      : { ok: false, refusal: "failed", message: `The backup ${to} could not be written (${code}).` };
-  }
+function refusalOf(error: unknown, to: string): Awaited<ReturnType<Backup>> {
+  const code = error instanceof Error && "code" in error ? error.code : error;
+  if (code === "EEXIST") return { ok: false, refusal: "exists", message: `${to} exists: a backup overwrites nothing.` };
+  const reason = error instanceof Error ? error.message : String(error);
+  return { ok: false, refusal: "failed", message: `The backup ${to} could not be written: ${reason}.` };
 }
 
 function copyInThread(order: CopyOrder, progress: BackupProgress | undefined): Promise<void> {

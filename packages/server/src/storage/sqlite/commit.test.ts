@@ -7,7 +7,7 @@ import { after, describe, test } from "node:test";
 import { draft } from "../../audit/event.ts";
 import { systemWorld } from "../../prelude/world.ts";
 import { audit } from "../../revocation/effects.ts";
-import { CAUSE, Cast } from "../contract/stage.ts";
+import { CAUSE, Cast, OWN_CLIENT } from "../contract/stage.ts";
 import type { StepArguments, StepName } from "../steps.ts";
 import { GroupCommit } from "./commit.ts";
 import { openReader, openWriter } from "./connection.ts";
@@ -68,7 +68,7 @@ describe("group commit", () => {
     const { db, commit, reads, cast } = open();
     const user = cast.newUser();
     const logIn = cast.newLogIn(user.id);
-    commit.run([sent("createUser", user, []), sent("open", logIn)]);
+    commit.run([sent("createClient", OWN_CLIENT, []), sent("createUser", user, []), sent("open", logIn)]);
     const pages = Number((db.prepare("PRAGMA page_count").get() as unknown as number[])[0]);
     db.exec(`PRAGMA max_page_count = ${pages}`);
     const settings = { graceMs: 10_000, idleMs: 1e9 };

@@ -8,12 +8,13 @@ import type { RevocationEntry } from "../../revocation/entry.ts";
 import { TestClock } from "../contract/stage.ts";
 import { prepare } from "./prepare.ts";
 import { WriteQueue } from "./queue.ts";
+import { moduleBeside } from "./threads.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "mapae-queue-"));
 after(() => rmSync(folder, { recursive: true }));
 let made = 0;
 
-function openQueue(writer?: URL) {
+function openQueue(writer = moduleBeside("writer")) {
   made += 1;
   const file = join(folder, `${made}.db`);
   prepare(file, 1000);
@@ -23,7 +24,7 @@ function openQueue(writer?: URL) {
   const queue = new WriteQueue({
     file,
     clock,
-    ...(writer && { writer }),
+    writer,
     onEntries: (entries) => heard.push(...entries),
     onRestart: () => {
       restarts += 1;
@@ -38,7 +39,7 @@ describe("the write queue", () => {
   test("a writer that dies fails what it had not answered as unavailable; the next write starts another", async () => {
     const dying = new URL("./dying-writer.test-support.ts", import.meta.url);
     const { queue, clock, heard, revoke, restarts } = openQueue(dying);
-    await queue.start();
+    queue.start();
     await revoke("kept");
     const lost = await Promise.allSettled([revoke("lost 1"), revoke("lost 2")]);
     for (const each of lost) {
@@ -59,7 +60,7 @@ describe("the write queue", () => {
 
   test("when far more writes wait than the disk takes, the next is told so at once and the others are done", async () => {
     const { queue, revoke } = openQueue();
-    await queue.start();
+    queue.start();
     const waiting = Array.from({ length: 10_000 }, (_, index) => revoke(`${index}`));
     await assert.rejects(revoke("one too many"), { name: "Unavailable" });
     const positions = await Promise.all(waiting);

@@ -16,7 +16,6 @@ import type { RevocationEntry } from "../../revocation/entry.ts";
 import type { StepArguments, StepName, StepResult } from "../steps.ts";
 import type { Reply } from "./commit.ts";
 import { faultOf } from "./faults.ts";
-import { moduleBeside } from "./threads.ts";
 import { codecOf, type Sent } from "./wire.ts";
 import type { ToWriter } from "./writer.ts";
 
@@ -34,8 +33,8 @@ interface Pending {
 export interface QueueOptions {
   readonly file: string;
   readonly clock: Clock;
-  /** The module that runs as the writer; writer.ts where none is named. */
-  readonly writer?: URL;
+  /** The module that runs as the writer: writer.ts. */
+  readonly writer: URL;
   /** Told of each commit's entries before the writes that made them are answered. */
   readonly onEntries: (entries: readonly RevocationEntry[]) => void;
   /** Called when a writer has started again: entries may have been committed and not told. */
@@ -51,15 +50,17 @@ export class WriteQueue {
   #underWay: Pending[] | null = null;
   #scheduled = false;
   #closing: (() => void) | null = null;
+  /** What took the last writer down, where it was an error. */
+  #cause: Error | null = null;
   #diedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: QueueOptions) {
     this.#options = options;
   }
 
-  /** Starts the writer; resolves when it can write. */
-  start(): Promise<void> {
-    return new Promise((resolve, reject) => this.#spawn(resolve, reject));
+  /** Starts the writer. Writes may be asked for at once: they wait for it. */
+  start(): void {
+    this.#spawn(() => {});
   }
 
   write<Name extends StepName>(name: Name, args: StepArguments<Name>): Promise<StepResult<Name>> {
@@ -125,8 +126,8 @@ export class WriteQueue {
     if (this.#closing !== null) this.#schedule();
   }
 
-  #spawn(started: () => void, failed: (error: Error) => void): void {
-    const worker = new Worker(this.#options.writer ?? moduleBeside("writer"), { workerData: this.#options.file });
+  #spawn(started: () => void): void {
+    const worker = new Worker(this.#options.writer, { workerData: this.#options.file });
     this.#worker = worker;
     worker.on("message", (reply: Reply | null) => {
       if (reply !== null) return this.#answer(reply);
@@ -134,13 +135,15 @@ export class WriteQueue {
       started();
       if (this.#waiting.length > 0 || this.#closing !== null) this.#schedule();
     });
-    worker.once("error", (error) => failed(error instanceof Error ? error : new Error(String(error))));
+    worker.once("error", (error) => {
+      this.#cause = error instanceof Error ? error : new Error(String(error));
+    });
     worker.once("exit", () => this.#died());
   }
 
   #revive(): boolean {
     if (this.#options.clock.monotonic() - this.#diedAt < REST_MS) return false;
-    this.#spawn(this.#options.onRestart, () => {});
+    this.#spawn(this.#options.onRestart);
     return true;
   }
 
@@ -152,7 +155,8 @@ export class WriteQueue {
     this.#underWay = null;
     this.#waiting = [];
     this.#group = [];
-    for (const { reject } of unanswered) reject(new Unavailable("the database's writer stopped"));
+    const options = this.#cause === null ? {} : { cause: this.#cause };
+    for (const { reject } of unanswered) reject(new Unavailable("the database's writer stopped", options));
     this.#closing?.();
   }
 }

@@ -158,6 +158,10 @@ export class SqliteRows extends SqliteReads implements Rows {
     );
   }
 
+  removeDataKey(id: number): void {
+    this.#run("DELETE FROM data_keys WHERE id = ?", id);
+  }
+
   putKey(key: SigningKeyRecord): void {
     // A mark that was raised since the caller read the key stays raised.
     this.#run(

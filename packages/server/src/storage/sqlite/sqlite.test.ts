@@ -77,11 +77,12 @@ describe("a SQLite file", () => {
 
   test("finishes the writes that were asked for before it was closed, and takes none after", async () => {
     const stage = await openStage(newFile());
-    const users = Array.from({ length: 50 }, () => stage.user());
+    const create = () => stage.store.users.create(stage.newUser(), []);
+    const users = Array.from({ length: 50 }, create);
     const closed = stage.store.close();
-    await Promise.all(users);
+    assert.deepEqual(new Set(await Promise.all(users)), new Set(["created"]));
     await closed;
-    await assert.rejects(stage.user(), { name: "Unavailable" });
+    await assert.rejects(create(), { name: "Unavailable" });
   });
 
   test("is written by one process: a second server is refused, and let in when the first has ended", async () => {
@@ -90,6 +91,30 @@ describe("a SQLite file", () => {
     assert.match(await refusal(file), /^Another process uses the database/);
     await stage.store.close();
     assert.equal(await refusal(file), "opened");
+  });
+});
+
+describe("a writer that dies between its commit and its answer", () => {
+  test("leaves nothing that listeners do not hear of before the next write is answered", async () => {
+    const clock = new TestClock();
+    const silent = new URL("./silent-writer.test-support.ts", import.meta.url);
+    const stage = new Stage(await openSqlite(newFile(), { clock, random: systemWorld.random }, silent), clock);
+    const revoke = (value: string) =>
+      stage.store.revocation.apply([{ effect: "revoke", kind: "token", value, reason: "admin" }]);
+    await revoke("first");
+    await assert.rejects(revoke("committed and never answered"), { name: "Unavailable" });
+    clock.advance(1000);
+    await revoke("third");
+    assert.deepEqual(
+      stage.heard.map(({ seq, value }) => [seq, value]),
+      [
+        [1, "first"],
+        [2, "committed and never answered"],
+        [3, "third"],
+      ],
+    );
+    assert.equal(stage.store.revocation.head().seq, 3);
+    await stage.store.close();
   });
 });
 

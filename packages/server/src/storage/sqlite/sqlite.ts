@@ -16,8 +16,13 @@ import { lockWriter } from "./lock.ts";
 import { prepare } from "./prepare.ts";
 import { WriteQueue } from "./queue.ts";
 import { SqliteReads } from "./reads.ts";
+import { moduleBeside } from "./threads.ts";
 
-export async function openSqlite(file: string, world: World): Promise<Storage> {
+/**
+ * Opens a database file, made where there is none. Throws `StartRefused`.
+ * @param writer the module that runs as the writer's thread
+ */
+export async function openSqlite(file: string, world: World, writer = moduleBeside("writer")): Promise<Storage> {
   const lock = lockWriter(file);
   try {
     prepare(file, world.clock.now());
@@ -27,21 +32,32 @@ export async function openSqlite(file: string, world: World): Promise<Storage> {
     let head: Position = reads.head();
 
     const tell = (entries: readonly RevocationEntry[]): void => {
-      const news = entries.filter((entry) => isBefore(head, entry));
+      const first = entries[0];
+      // A writer that died may have committed what it never told: then the log itself says what is new.
+      const gap = first !== undefined && first.seq !== head.seq + 1;
+      const news = gap ? reads.entries(head, Number.MAX_SAFE_INTEGER) : entries;
       const last = news.at(-1);
       if (last === undefined) return;
       head = { epoch: last.epoch, seq: last.seq };
       listeners.tell(news);
     };
-    /** Asks the file itself, and tells what has been committed and not told: the writer may have died between the two. */
+    /** Asks the file itself, and tells what has been committed and not told yet. */
     const catchUp = (): Position => {
       const committed = reads.head();
       if (isBefore(head, committed)) tell(reads.entries(head, Number.MAX_SAFE_INTEGER));
       if (isBefore(head, committed)) head = committed; // the last entries were forgotten already
       return committed;
     };
-    const queue = new WriteQueue({ file, clock: world.clock, onEntries: tell, onRestart: catchUp });
-    await queue.start();
+    const restarted = (): void => {
+      try {
+        catchUp();
+      } catch {
+        // The next commit finds the gap.
+      }
+    };
+    const queue = new WriteQueue({ file, writer, clock: world.clock, onEntries: tell, onRestart: restarted });
+    // Not waited for: a start that writes nothing need not have a writer yet.
+    queue.start();
 
     const read = <T>(query: (reads: SqliteReads) => T): T => {
       try {

@@ -1,0 +1,56 @@
+/** `createMapae`: the server as a handler inside another app. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createMapae, StartRefused } from "mapae";
+import { object, PASSWORD, text } from "../stage.ts";
+
+const MEMORY = { databaseUrl: "memory:", logLevel: "silent" } as const;
+
+test("mounted under a path, everything lies under the path of the issuer", async () => {
+  const mapae = createMapae({ ...MEMORY, issuer: "https://app.example/auth" });
+  const post = (path: string, body: object) =>
+    mapae.fetch(
+      new Request(`https://app.example${path}`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body),
+      }),
+    );
+  const credentials = { identifier: "kim", password: PASSWORD };
+  assert.equal((await post("/v1/users", credentials)).status, 404);
+  assert.equal((await post("/auth/v1/users", credentials)).status, 201);
+  const logIn = await post("/auth/v1/sessions?mode=cookie", credentials);
+  assert.equal(logIn.status, 201);
+  for (const cookie of logIn.headers.getSetCookie()) assert.match(cookie, /; Path=\/auth\/v1\/sessions;/);
+  const token = text(object(await logIn.json()).access_token);
+  const headers = { authorization: `Bearer ${token}` };
+  assert.equal((await mapae.fetch(new Request("https://app.example/auth/v1/me", { headers }))).status, 200);
+  const home = await mapae.fetch(new Request("https://app.example/auth/"));
+  assert.equal(home.status, 200);
+  assert.match(await home.text(), /https:\/\/app\.example\/auth\/docs/);
+  await mapae.close();
+});
+
+test("an option that there is not, or out of its bounds, is told at once", () => {
+  assert.throws(() => createMapae({ ...MEMORY, port: 99_999 }), TypeError);
+  assert.throws(() => createMapae({ ...MEMORY, issuer: "http://app.example" }), TypeError);
+  const misspelt: Record<string, string> = { ...MEMORY, isuer: "https://app.example" };
+  assert.throws(() => createMapae(misspelt), TypeError);
+  const inherited: Record<string, string> = { ...MEMORY, toString: "x" };
+  assert.throws(() => createMapae(inherited), TypeError);
+});
+
+test("a start that fails is told by ready and by every request; closing is quiet", async () => {
+  const mapae = createMapae({ ...MEMORY, databaseUrl: "oracle:x" });
+  await assert.rejects(mapae.ready(), StartRefused);
+  await assert.rejects(mapae.fetch(new Request("http://localhost:4000/healthz")), StartRefused);
+  await mapae.close();
+});
+
+test("after closing, requests are answered with an error, and closing again is nothing", async () => {
+  const mapae = createMapae(MEMORY);
+  await mapae.ready();
+  await mapae.close();
+  await mapae.close();
+  await assert.rejects(mapae.fetch(new Request("http://localhost:4000/healthz")));
+});

@@ -1,0 +1,107 @@
+/**
+ * Plays a scene: a login server of its own in a folder of its own, and one shell through which its commands go.
+ *
+ *   blocks ──► one script, a mark after every block ──► bash ──► what each block printed ──► compared
+ *
+ * Documents speak of the ports that a reader will see (4000, 4001); the shell is given the real ones.
+ */
+import { spawnSync } from "node:child_process";
+import { symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import {
+  environment,
+  FLAGS,
+  LOGIN_SERVER,
+  ROOT,
+  type Running,
+  startLoginServer,
+  startOrdersApi,
+} from "../processes.ts";
+import type { Block, Scene } from "./document.ts";
+import { jsonDifference, textDifference } from "./match.ts";
+
+const TIMEOUT_MS = 30_000;
+/** After each block: a record separator (U+001E) and the block's line. */
+const MARK = "\u001e";
+
+/**
+ * `npm run mapae -- …` without npm's own second of start-up: the same program with the same arguments, and without `-s`
+ * the lines that npm puts before it on stdout.
+ */
+const PRELUDE = `set -euo pipefail
+npm() {
+  local silent=
+  if [ "\${2-}" = -s ]; then silent=1; set -- "$1" "\${@:3}"; fi
+  if [ "\${1-} \${2-} \${3-}" != "run mapae --" ]; then echo "a document may not run: npm $*" >&2; return 1; fi
+  shift 3
+  [ -n "$silent" ] || printf '\\n> mapae-repository mapae\\n> node scripts/launch.mjs mapae %s\\n\\n' "$*"
+  node "${LOGIN_SERVER}" "$@"
+}
+`;
+
+const outputOf = (blocks: readonly Block[], run: number) =>
+  blocks.slice(run + 1).find(({ does }) => does === "run" || does === "output");
+
+function difference(output: Block, printed: string): string | null {
+  if (output.language !== "json") return textDifference(output.text, printed);
+  try {
+    return jsonDifference(JSON.parse(output.text), JSON.parse(printed));
+  } catch {
+    return `is no JSON, or the document's is none: ${printed}`;
+  }
+}
+
+/** Runs the script; what each block printed, by the block's line. */
+function shell(script: string, folder: string, env: Record<string, string>): Map<number, string> {
+  const options = { cwd: folder, env, encoding: "utf8", timeout: TIMEOUT_MS } as const;
+  const done = spawnSync("bash", ["-c", `exec 2>&1\n${PRELUDE}${script}`], options);
+  const printed = new Map<number, string>();
+  let rest = done.stdout;
+  for (;;) {
+    const found = new RegExp(`${MARK}(\\d+)\n`).exec(rest);
+    if (found === null) break;
+    printed.set(Number(found[1]), rest.slice(0, found.index));
+    rest = rest.slice(found.index + found[0].length);
+  }
+  if (done.status !== 0) throw new Error(`a command failed (${done.status ?? done.signal}) after:\n${rest}`);
+  return printed;
+}
+
+/** @returns the differences, one text each, with the lines where they stand */
+export async function play(scene: Scene, folder: string): Promise<readonly string[]> {
+  symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"), "dir");
+  const login = await startLoginServer(folder, scene.settings);
+  let api: Running | undefined;
+  try {
+    if (scene.api) api = await startOrdersApi(folder, { ISSUER: login.url });
+    const ports = [
+      ["localhost:4000", new URL(login.url).host],
+      ["localhost:4001", api === undefined ? "localhost:4001" : new URL(api.url).host],
+    ] as const;
+    const real = (text: string) => ports.reduce((before, [shown, is]) => before.replaceAll(shown, is), text);
+    const shown = (text: string) => ports.reduce((before, [name, is]) => before.replaceAll(is, name), text);
+
+    for (const { does, text } of scene.blocks) {
+      const name = /^file=([\w.-]+)$/.exec(does)?.[1];
+      if (name !== undefined) writeFileSync(join(folder, name), real(text));
+    }
+    const runs = scene.blocks.filter(({ does }) => does === "run");
+    const script = runs.map(({ text, line }) => `${real(text)}\nprintf '${MARK}${line}\\n'\n`).join("");
+    const { PATH = "" } = process.env;
+    const printed = shell(script, folder, {
+      ...environment({}),
+      PATH: `${dirname(process.execPath)}:${join(ROOT, "node_modules/.bin")}:${PATH}`,
+      NODE_OPTIONS: FLAGS.join(" "),
+    });
+    return scene.blocks.flatMap((block, index) => {
+      if (block.does !== "run") return [];
+      const output = outputOf(scene.blocks, index);
+      if (output?.does !== "output") return [];
+      const found = difference(output, shown(printed.get(block.line) ?? ""));
+      return found === null ? [] : [`line ${output.line}: the output ${found}`];
+    });
+  } finally {
+    await api?.stop();
+    await login.stop();
+  }
+}
