@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { answerDenial, type Denial, readBearer } from "./bearer.ts";
 import { requireFreshLogin, requireScope } from "./guards.ts";
-import { REFUSALS, type RefusalCode, refuse } from "./refusals.ts";
+import { type PlainRefusalCode, REFUSALS, refuse, revoked } from "./refusals.ts";
 import { KEYS_UNAVAILABLE, VERIFICATION_FAULT, VERIFIER_CLOSED } from "./verdict.ts";
 
 const CLAIMS = { iss: "i", sub: "u", aud: "a", exp: 1, iat: 0, jti: "j", client_id: "c" };
@@ -119,7 +119,8 @@ describe("answering a denial", () => {
     assert.equal(parseChallenge(answer.headers["www-authenticate"] ?? "").get("error"), "invalid_request");
   });
 
-  for (const code of Object.keys(REFUSALS) as RefusalCode[]) {
+  const plain = Object.keys(REFUSALS).filter((code) => code !== "token_revoked") as PlainRefusalCode[];
+  for (const code of plain) {
     test(`a token refused as ${code} is 401 invalid_token, and the client is not told which check failed`, () => {
       const answer = answerDenial(refuse(code), "api");
       assert.equal(answer.status, 401);
@@ -129,6 +130,16 @@ describe("answering a denial", () => {
       if (code !== "token_expired") assert.equal(JSON.stringify(answer).includes(code), false);
     });
   }
+
+  test("a token that was revoked is 401 with the reason, so that the client can tell its user, and with nothing else", () => {
+    const revocation = { kind: "user", reason: "evicted", position: { epoch: 1_800_000_000, seq: 4 } } as const;
+    const answer = answerDenial(revoked(revocation), "api");
+    assert.equal(answer.status, 401);
+    assert.equal(answer.problem.code, "token_revoked");
+    assert.equal(answer.problem.reason, "evicted");
+    assert.equal(parseChallenge(answer.headers["www-authenticate"] ?? "").get("error"), "invalid_token");
+    assert.equal(JSON.stringify(answer).includes("1800000000"), false);
+  });
 
   test("a missing scope is 403 and names the scope that would do", () => {
     const answer = answerDenial(denialOf(requireScope("a:b", "c")(CLAIMS, 0)), "api");

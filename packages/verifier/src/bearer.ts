@@ -6,11 +6,11 @@
  *                         │                       │            │
  *                         └───────── Denial ◄─────┴────────────┘ ──► answerDenial ──► status, headers, problem+json
  *
- * The client learns little (that the token is of no use, that it expired, what more is needed); which check failed is in
- * the denial's own `code`, for the log.
+ * The client learns little (that the token is of no use, that it expired or was revoked and why, what more is needed);
+ * which check failed is in the denial's own `code`, for the log.
  */
 import type { GuardRefusal } from "./guards.ts";
-import type { Refusal } from "./refusals.ts";
+import type { Refusal, Revoked } from "./refusals.ts";
 import type { Undecided } from "./verdict.ts";
 
 /** The request brought no token, or brought it in a way that cannot be read. */
@@ -21,7 +21,7 @@ export interface NoToken {
 }
 
 /** Every reason for which a request does not reach its handler. */
-export type Denial = NoToken | Refusal | Undecided | GuardRefusal;
+export type Denial = NoToken | Refusal | Revoked | Undecided | GuardRefusal;
 
 export type Credentials = { readonly ok: true; readonly token: string } | NoToken;
 
@@ -112,6 +112,7 @@ const WIRE = {
   token_expired: EXPIRED,
   token_not_yet_valid: INVALID,
   token_lifetime_exceeded: INVALID,
+  token_revoked: { ...INVALID, code: "token_revoked", says: "The access token was revoked." },
   insufficient_scope: {
     status: 403,
     error: "insufficient_scope",
@@ -131,6 +132,7 @@ const WIRE = {
     says: "This needs a more recent login.",
   },
   keys_unavailable: UNAVAILABLE,
+  revocation_unknown: UNAVAILABLE,
   verifier_closed: UNAVAILABLE,
   check_required: FAULT,
   verification_fault: FAULT,
@@ -154,6 +156,8 @@ export interface Problem {
   readonly status: number;
   readonly code: string;
   readonly detail: string;
+  /** Of a token that was revoked: why, so that the client can tell its user. */
+  readonly reason?: string;
 }
 
 export interface Answer {
@@ -193,6 +197,7 @@ export function answerDenial(denial: Denial, realm: string): Answer {
     status: wire.status,
     code: wire.code,
     detail: wire.says,
+    ...(denial.code === "token_revoked" ? { reason: denial.reason } : {}),
   };
   return { status: wire.status, headers, problem };
 }

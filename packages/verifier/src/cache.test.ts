@@ -7,7 +7,7 @@ const YES = () => true;
 const NO = () => false;
 
 function entry(verdict: string, until = 1_000, from = 0): Remembered<string, string> {
-  return { verdict, key: "k1", from, until };
+  return { verdict, basis: "k1", from, until };
 }
 
 describe("the cache of verified tokens", () => {

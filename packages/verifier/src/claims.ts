@@ -9,7 +9,7 @@
 import { borrowBase64url } from "./jose/base64url.ts";
 import { type JsonObject, parseJsonObject } from "./jose/json.ts";
 import type { ParsedJws } from "./jose/jws.ts";
-import { type Refusal, type RefusalCode, refuse } from "./refusals.ts";
+import { type PlainRefusalCode, type Refusal, refuse } from "./refusals.ts";
 
 /** The claims of an access token (RFC 9068 §2.2). Times are seconds since 1970, and may have a fraction. */
 export interface AccessTokenClaims {
@@ -154,7 +154,7 @@ function isCount(value: unknown): boolean {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
 
-function refuseContent({ iss, aud }: AccessTokenClaims, rules: ClaimRules): RefusalCode | null {
+function refuseContent({ iss, aud }: AccessTokenClaims, rules: ClaimRules): PlainRefusalCode | null {
   // RFC 9068 §4: the issuer exactly, and at least one audience that is ours.
   if (iss !== rules.issuer) return "invalid_issuer";
   const meant =
@@ -162,7 +162,7 @@ function refuseContent({ iss, aud }: AccessTokenClaims, rules: ClaimRules): Refu
   return meant ? null : "invalid_audience";
 }
 
-function refuseTime({ exp, iat, nbf }: AccessTokenClaims, rules: ClaimRules, now: number): RefusalCode | null {
+function refuseTime({ exp, iat, nbf }: AccessTokenClaims, rules: ClaimRules, now: number): PlainRefusalCode | null {
   const { clockTolerance, maxTokenLifetime } = rules;
   // RFC 7519 §4.1.4: on or after exp, the token is over.
   if (now - clockTolerance >= exp) return "token_expired";

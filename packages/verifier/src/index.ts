@@ -30,7 +30,14 @@ export {
 export type { AlgorithmName } from "./jose/algorithms.ts";
 export { type Jwk, type KeyRefusalCode, KeyRefused } from "./jose/keys.ts";
 export type { KeysOption, VerifierOptions } from "./options.ts";
-export { REFUSALS, type Refusal, type RefusalCode } from "./refusals.ts";
+export { REFUSALS, type Refusal, type RefusalCode, type Revoked } from "./refusals.ts";
+export type { Revocation } from "./revocation/copy.ts";
+export type { RevocationKind, RevocationReason } from "./revocation/entry.ts";
+export type { SnapshotKeeper } from "./revocation/feed.ts";
+export type { KeptSnapshot } from "./revocation/load.ts";
+export type { RevocationStatus } from "./revocation/revocations.ts";
+export type { FeedCredentials, RevocationOptions, StalePolicy } from "./revocation/stale-policy.ts";
+export type { FeedSocket, WebSocketMaker } from "./revocation/world.ts";
 export {
   type Accepted,
   TokenNotAccepted,
@@ -39,4 +46,4 @@ export {
   type UndecidedCode,
   type Verdict,
 } from "./verdict.ts";
-export { createVerifier, type Verifier } from "./verifier.ts";
+export { createVerifier, type Verifier, type VerifyOptions } from "./verifier.ts";

@@ -8,6 +8,13 @@ import { bindClaimRules, type ClaimRules } from "./claims.ts";
 import { type AlgorithmName, isAlgorithmName } from "./jose/algorithms.ts";
 import type { Jwk } from "./jose/keys.ts";
 import type { KeyPlace, RemoteLimits } from "./jwks.ts";
+import { record, refuseOthers, seconds } from "./option-checks.ts";
+import {
+  type FeedCredentials,
+  type ResolvedRevocation,
+  type RevocationOptions,
+  resolveRevocation,
+} from "./revocation/stale-policy.ts";
 
 /** Where the keys come from: one of four ways. Left out, they are discovered from the issuer's metadata. */
 export type KeysOption =
@@ -40,8 +47,12 @@ export interface VerifierOptions {
   readonly clock?: () => number;
   /** Verified tokens to remember (5,000), or false for none. */
   readonly cache?: false | { readonly entries: number };
+  /** This resource server at the issuer, for the feed. */
+  readonly credentials?: FeedCredentials;
   /** How revocations are learnt. `"none"`: a token lives until it expires or its key is gone. */
-  readonly revocation?: "none";
+  readonly revocation?: "none" | RevocationOptions;
+  /** Takes what an operator should know, once each (a warning of the process, or the console). */
+  readonly warn?: (message: string) => void;
 }
 
 export type ResolvedKeys =
@@ -60,6 +71,8 @@ export interface ResolvedOptions {
   readonly clock: () => number;
   /** 0 for none. */
   readonly cacheEntries: number;
+  readonly revocation: ResolvedRevocation | null;
+  readonly warn: ((message: string) => void) | null;
 }
 
 export const OPTION_NAMES = [
@@ -71,7 +84,9 @@ export const OPTION_NAMES = [
   "maxTokenLifetime",
   "clock",
   "cache",
+  "credentials",
   "revocation",
+  "warn",
 ] as const satisfies (keyof VerifierOptions)[];
 
 /** The member that tells the ways apart, and the members that may stand beside it. */
@@ -85,21 +100,34 @@ const KEY_WAYS = {
 const CACHE_ENTRIES = 5_000;
 const CACHE_ENTRIES_MAX = 1_000_000;
 const SHORTEST_AGE = 30;
+/** The issuer forgets an entry this much, in seconds, after the last token that it names: no tolerance may be wider. */
+const TOLERANCE_MAX = 60;
+/** Longest life of a token that is accepted with a feed, in seconds, where the owner says nothing: what the server allows at most. */
+const LIFETIME_USUAL = 86_400;
 
 /** @throws TypeError naming the option and what is wrong with it */
 export function resolveOptions(options: VerifierOptions): ResolvedOptions {
-  if (!isRecord(options)) throw new TypeError("createVerifier needs an object of options.");
+  if (!record(options)) throw new TypeError("createVerifier needs an object of options.");
   refuseOthers(options, OPTION_NAMES, "createVerifier");
-  const { issuer, audience, clock = Date.now, cache, revocation = "none", algorithms = [] } = options;
+  const { issuer, audience, clock = Date.now, cache, algorithms = [], warn = null } = options;
   if (typeof audience !== "string" && !Array.isArray(audience)) {
     throw new TypeError("audience must be a string or a list of strings.");
   }
   const { clockTolerance, maxTokenLifetime } = options;
-  const rules = bindClaimRules({ issuer, audience, clockTolerance, maxTokenLifetime });
+  const follows = options.revocation !== undefined && options.revocation !== "none";
+  // Whoever stole a key writes any `exp` into its tokens, and an entry is not kept for ever.
+  const lifetime = maxTokenLifetime ?? (follows ? LIFETIME_USUAL : undefined);
+  const rules = bindClaimRules({ issuer, audience, clockTolerance, maxTokenLifetime: lifetime });
+  if (follows && !Number.isFinite(rules.maxTokenLifetime)) {
+    throw new TypeError("maxTokenLifetime must have an end where revocations are followed.");
+  }
+  if (follows && rules.clockTolerance > TOLERANCE_MAX) {
+    throw new TypeError(`clockTolerance must be at most ${TOLERANCE_MAX} seconds where revocations are followed.`);
+  }
   if (issuer.startsWith("http:")) requireAddress(issuer, "issuer");
   if (typeof clock !== "function")
     throw new TypeError("clock must be a function that returns milliseconds since 1970.");
-  if (revocation !== "none") throw new TypeError('revocation must be "none".');
+  if (warn !== null && typeof warn !== "function") throw new TypeError("warn must be a function that takes a message.");
   if (!Array.isArray(algorithms) || !algorithms.every(isAlgorithmName)) {
     throw new TypeError("algorithms must be a list of names of algorithms.");
   }
@@ -107,7 +135,11 @@ export function resolveOptions(options: VerifierOptions): ResolvedOptions {
     throw new TypeError("algorithms must name at least one algorithm, or be left out.");
   }
   const keys = resolveKeys(options.keys, issuer);
-  return { rules, keys, algorithms, clock, cacheEntries: cacheEntries(cache) };
+  const revocation = resolveRevocation(options.revocation, options.credentials, issuer);
+  if (revocation !== null && keys.from === "key" && keys.bind.kid === undefined && !hasKid(keys.key)) {
+    throw new TypeError("keys.kid is needed where revocations are followed: a key without a name cannot be revoked.");
+  }
+  return { rules, keys, algorithms, clock, cacheEntries: cacheEntries(cache), revocation, warn };
 }
 
 function resolveKeys(keys: KeysOption | undefined, issuer: string): ResolvedKeys {
@@ -117,7 +149,7 @@ function resolveKeys(keys: KeysOption | undefined, issuer: string): ResolvedKeys
     if (new URL(issuer).search !== "") throw new TypeError("issuer must not have a query.");
     return { from: "place", place: { issuer }, limits: limitsOf({}) };
   }
-  if (!isRecord(keys)) throw new TypeError("keys must be an object.");
+  if (!record(keys)) throw new TypeError("keys must be an object.");
   const ways = Object.keys(KEY_WAYS).filter((way) => Object.hasOwn(keys, way));
   if (ways.length !== 1) throw new TypeError("keys must have exactly one of jwksUri, jwks, secret and publicKey.");
   if ("jwksUri" in keys) {
@@ -128,7 +160,7 @@ function resolveKeys(keys: KeysOption | undefined, issuer: string): ResolvedKeys
   }
   if ("jwks" in keys) {
     refuseOthers(keys, ["jwks", ...KEY_WAYS.jwks], "keys");
-    if (!isRecord(keys.jwks)) throw new TypeError("keys.jwks must be an object with a list of keys.");
+    if (!record(keys.jwks)) throw new TypeError("keys.jwks must be an object with a list of keys.");
     return { from: "jwks", jwks: keys.jwks };
   }
   if ("secret" in keys) {
@@ -143,12 +175,16 @@ function resolveKeys(keys: KeysOption | undefined, issuer: string): ResolvedKeys
   return { from: "key", key: publicKeyOf(keys.publicKey), bind: { alg: keys.alg, kid: keys.kid } };
 }
 
+function hasKid(key: KeyObject | Jwk | string | Uint8Array): boolean {
+  return record(key) && "kid" in key && typeof key.kid === "string";
+}
+
 /** A secret given as a public key would be compared with tokens that anyone can make from it (RFC 8725 §2.1). */
 function publicKeyOf(key: KeyObject | Jwk | string): KeyObject | Jwk | string {
   const isPublic =
     typeof key === "string"
       ? key.includes("-----BEGIN ")
-      : isRecord(key) && ("type" in key ? key.type === "public" : key.kty !== "oct");
+      : record(key) && ("type" in key ? key.type === "public" : key.kty !== "oct");
   if (!isPublic) throw new TypeError("keys.publicKey must be a public key: a KeyObject, PEM or a JWK.");
   return key;
 }
@@ -166,22 +202,10 @@ function limitsOf(keys: {
   };
 }
 
-/** Longest that is still sensible for any of these: a day. */
-const SECONDS_MAX = 86_400;
-
-/** @returns milliseconds */
-function seconds(value: number | undefined, usual: number, least: number, name: string): number {
-  if (value === undefined) return usual * 1000;
-  if (typeof value !== "number" || !(value >= least && value <= SECONDS_MAX)) {
-    throw new TypeError(`${name} must be a number of seconds from ${least} to ${SECONDS_MAX}.`);
-  }
-  return value * 1000;
-}
-
 function cacheEntries(cache: VerifierOptions["cache"]): number {
   if (cache === false) return 0;
   if (cache === undefined) return CACHE_ENTRIES;
-  if (!isRecord(cache)) throw new TypeError("cache must be false or { entries }.");
+  if (!record(cache)) throw new TypeError("cache must be false or { entries }.");
   refuseOthers(cache, ["entries"], "cache");
   const { entries } = cache;
   if (!Number.isSafeInteger(entries) || entries < 1 || entries > CACHE_ENTRIES_MAX) {
@@ -193,15 +217,4 @@ function cacheEntries(cache: VerifierOptions["cache"]): number {
 function requireAddress(text: string, name: string): void {
   const fault = addressFault(text);
   if (fault !== null) throw new TypeError(`${name} ${fault}`);
-}
-
-function refuseOthers(given: object, names: readonly string[], what: string): void {
-  for (const name of Object.keys(given)) {
-    if (!names.includes(name))
-      throw new TypeError(`${what} has no option ${JSON.stringify(name)}; it has ${names.join(", ")}.`);
-  }
-}
-
-function isRecord(value: unknown): value is object {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -4,6 +4,8 @@
  * A refusal is a value, not an exception: an invalid token is an ordinary event on the open internet. No sentence carries
  * any part of the token, so a refusal may be logged and shown. The codes are the package's contract; the sentences are not.
  */
+import type { Revocation } from "./revocation/copy.ts";
+import type { RevocationReason } from "./revocation/entry.ts";
 
 export const REFUSALS = {
   malformed_token: "The token is not a JWS in compact serialisation with canonical base64url parts.",
@@ -23,21 +25,41 @@ export const REFUSALS = {
   token_expired: "The token has expired.",
   token_not_yet_valid: "The token is not valid yet.",
   token_lifetime_exceeded: "The token lives longer than is accepted here.",
+  token_revoked: "The token was revoked.",
 } as const;
 
 export type RefusalCode = keyof typeof REFUSALS;
 
+/** The codes that say everything; `token_revoked` comes with its reason. */
+export type PlainRefusalCode = Exclude<RefusalCode, "token_revoked">;
+
 /** A definite "no". `code` is stable, `message` is English for people; neither says anything about the token's content. */
 export interface Refusal {
   readonly ok: false;
-  readonly code: RefusalCode;
+  readonly code: PlainRefusalCode;
   readonly message: string;
 }
 
-const refusals = new Map<RefusalCode, Refusal>();
+/** The definite "no" to a token that was good: it was taken back, and why. */
+export interface Revoked {
+  readonly ok: false;
+  readonly code: "token_revoked";
+  readonly message: string;
+  /** For the API's user: "evicted" is "you signed in on another device". */
+  readonly reason: RevocationReason;
+  /** What was revoked, and where in the log that stands; null where the issuer only said that the token is not active. */
+  readonly revocation: Revocation | null;
+}
+
+export function revoked(revocation: Revocation | null): Revoked {
+  const reason = revocation?.reason ?? "unknown";
+  return Object.freeze({ ok: false, code: "token_revoked", message: REFUSALS.token_revoked, reason, revocation });
+}
+
+const refusals = new Map<PlainRefusalCode, Refusal>();
 
 /** The refusal of a code: one frozen object each, so that refusing allocates nothing. */
-export function refuse(code: RefusalCode): Refusal {
+export function refuse(code: PlainRefusalCode): Refusal {
   let refusal = refusals.get(code);
   if (refusal === undefined) {
     refusal = Object.freeze({ ok: false, code, message: REFUSALS[code] } as const);

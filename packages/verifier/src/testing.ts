@@ -5,6 +5,7 @@
  *   createTestIssuer() ──► token(), tokenWith("token_expired")        no network: verifierOptions carries the keys
  *          │
  *          └─ listen() ──► JWKS and metadata over HTTP on loopback     for rotation, outages, and discovery
+ *                     └──► the revocation feed and introspection       feedOptions, revoke("session", sid)
  *
  * Needs Node. The keys are new in every run and worth nothing.
  */
@@ -18,7 +19,10 @@ import { signJws } from "./jose/jws.ts";
 import type { Jwk, SigningKey } from "./jose/keys.ts";
 import { nodeCrypto } from "./jose/runtime.ts";
 import type { VerifierOptions } from "./options.ts";
-import type { RefusalCode } from "./refusals.ts";
+import type { PlainRefusalCode } from "./refusals.ts";
+import type { RevocationKind, RevocationReason } from "./revocation/entry.ts";
+import { CHECKPOINT_TYP } from "./revocation/snapshot.ts";
+import { createTestFeed } from "./testing-feed.ts";
 
 export interface TestIssuerOptions {
   /** Left out: "https://issuer.test", and the server's own address once it listens. */
@@ -29,6 +33,8 @@ export interface TestIssuerOptions {
   readonly alg?: AlgorithmName;
   /** Milliseconds since 1970; also goes into `verifierOptions`. */
   readonly clock?: () => number;
+  /** How long after its last answer a verifier trusts what it knows of revocations; seconds (5). */
+  readonly lease?: number;
 }
 
 /** What a test wants to see in a token beside, or in place of, the usual claims; `undefined` leaves a claim out. */
@@ -45,7 +51,7 @@ export const TOKEN_FAULTS = [
   "invalid_signature",
   "unknown_key",
   "unsupported_algorithm",
-] as const satisfies readonly RefusalCode[];
+] as const satisfies readonly PlainRefusalCode[];
 
 export type TokenFault = (typeof TOKEN_FAULTS)[number];
 
@@ -56,6 +62,8 @@ export interface TestIssuer {
   readonly jwks: { readonly keys: readonly Jwk[] };
   /** For `createVerifier`: the keys themselves, or their address once the issuer listens. */
   readonly verifierOptions: VerifierOptions;
+  /** To be spread beside `verifierOptions`, once the issuer listens: the verifier then follows the revocations. */
+  readonly feedOptions: Pick<VerifierOptions, "credentials" | "revocation">;
   /** HTTP requests answered so far. */
   readonly requests: number;
   /** An access token that lives for 5 minutes. */
@@ -64,9 +72,15 @@ export interface TestIssuer {
   tokenWith(fault: TokenFault, claims?: ClaimChanges): string;
   /** Signs with a new key from now on. The earlier keys stay published, unless they are dropped. */
   rotate(options?: { readonly drop: boolean }): void;
-  /** Serves JWKS and metadata on a free port of loopback, after `close` on the same one again. @returns the address, without a slash at the end */
+  /**
+   * Takes back what a value names: a token's `jti`, a session's `sid`, a grant's `gid`, a key's `kid`, a user's `sub`, a
+   * client's `client_id`, or with "all" and "" everything. Resolves when every verifier that follows by stream has
+   * acknowledged: it refuses such tokens from then on.
+   */
+  revoke(kind: RevocationKind, value: string, reason?: RevocationReason): Promise<void>;
+  /** Serves JWKS, metadata and the feed on a free port of loopback, after `close` on the same one again. @returns the address, without a slash at the end */
   listen(): Promise<string>;
-  /** While on, every request is answered with 503. */
+  /** While on, every request is answered with 503, and no stream stands. */
   outage(on: boolean): void;
   close(): Promise<void>;
 }
@@ -83,7 +97,7 @@ const METADATA_PATHS = ["/.well-known/oauth-authorization-server", "/.well-known
 
 /** @throws TypeError for an algorithm that is not known, or on a runtime without node:crypto */
 export function createTestIssuer(options: TestIssuerOptions = {}): TestIssuer {
-  const { audience = "https://api.test", alg = "ES256", clock = Date.now } = options;
+  const { audience = "https://api.test", alg = "ES256", clock = Date.now, lease = 5 } = options;
   if (!isAlgorithmName(alg)) throw new TypeError("alg must be the name of an algorithm.");
   const stranger = newKey(alg);
   let keys: readonly [TestKey, ...TestKey[]] = [newKey(alg)];
@@ -96,7 +110,25 @@ export function createTestIssuer(options: TestIssuerOptions = {}): TestIssuer {
   const issuer = () => options.issuer ?? address ?? "https://issuer.test";
   const jwks = () => ({ keys: keys.flatMap(({ publicJwk }) => publicJwk ?? []) });
 
-  function usual(): Record<string, unknown> {
+  /** Tokens by their text, for introspection. */
+  const issued = new Map<string, { readonly claims: AccessTokenClaims; readonly kid: string }>();
+  const credentials = { clientId: "test-api", clientSecret: crypto.randomUUID() };
+  const feed = createTestFeed({
+    ...credentials,
+    issuer,
+    clock,
+    leaseMs: lease * 1000,
+    sign: (claims) => sign({ ...claims }, CHECKPOINT_TYP),
+    read: (token) => issued.get(token) ?? null,
+  });
+
+  function issue(claims: Record<string, unknown> & AccessTokenClaims): string {
+    const token = sign(claims);
+    issued.set(token, { claims, kid: keys[0].signing.kid ?? "" });
+    return token;
+  }
+
+  function usual(): Record<string, unknown> & AccessTokenClaims {
     const iat = Math.floor(clock() / 1000);
     return {
       iss: issuer(),
@@ -107,6 +139,8 @@ export function createTestIssuer(options: TestIssuerOptions = {}): TestIssuer {
       jti: crypto.randomUUID(),
       client_id: "test-client",
       sid: "test-session",
+      gid: "test-grant",
+      rsq: [feed.head.epoch, feed.head.seq],
     };
   }
 
@@ -156,7 +190,10 @@ export function createTestIssuer(options: TestIssuerOptions = {}): TestIssuer {
       }
       return { ...base, keys: address === null ? { jwks: jwks() } : { jwksUri: `${address}${JWKS_PATH}` } };
     },
-    token: (claims) => sign({ ...usual(), ...claims }),
+    get feedOptions() {
+      return { credentials, revocation: { onStale: "reject" } as const };
+    },
+    token: (claims) => issue(withChanges(usual(), claims)),
     tokenWith: (fault, claims) => faulty[fault]({ ...usual(), ...claims }),
     rotate({ drop } = { drop: false }) {
       keys = drop ? [newKey(alg)] : [newKey(alg), ...keys];
@@ -165,10 +202,22 @@ export function createTestIssuer(options: TestIssuerOptions = {}): TestIssuer {
       if (server !== null && address !== null) return address;
       const { createServer } = await import("node:http");
       const listening = createServer((request, response) => {
-        requests += 1;
-        const body = failing ? null : reply(request.url ?? "");
-        response.writeHead(failing ? 503 : body === null ? 404 : 200, { "content-type": "application/json" });
-        response.end(JSON.stringify(body ?? {}));
+        const pieces: Uint8Array[] = [];
+        request.on("data", (piece: Uint8Array) => pieces.push(piece));
+        request.on("end", () => {
+          requests += 1;
+          const body = failing ? null : reply(request.url ?? "");
+          const url = new URL(request.url ?? "/", "http://127.0.0.1");
+          const asked = Buffer.concat(pieces).toString("utf8");
+          const other = failing || body !== null ? null : feed.reply(url, request.headers.authorization, asked);
+          const status = failing ? 503 : (other?.status ?? (body === null ? 404 : 200));
+          response.writeHead(status, other?.headers ?? { "content-type": "application/json" });
+          response.end(other?.body ?? JSON.stringify(body ?? {}));
+        });
+      });
+      listening.on("upgrade", (request, socket) => {
+        if (failing) socket.destroy();
+        else feed.upgrade(request, socket);
       });
       await new Promise<void>((resolve, reject) => {
         listening.once("error", reject);
@@ -182,17 +231,28 @@ export function createTestIssuer(options: TestIssuerOptions = {}): TestIssuer {
       address = `http://127.0.0.1:${port}`;
       return address;
     },
+    revoke: (kind, value, reason = "admin") => feed.revoke(kind, value, reason),
     outage(on) {
       failing = on;
+      if (on) feed.drop();
     },
     async close() {
       const closing = server;
       if (closing === null) return;
       server = null;
+      feed.drop();
       closing.closeAllConnections();
       await new Promise<void>((resolve) => closing.close(() => resolve()));
     },
   };
+}
+
+/** `undefined` stands for a claim that is to be left out, which JSON does. */
+function withChanges(
+  claims: Record<string, unknown> & AccessTokenClaims,
+  changes: ClaimChanges | undefined,
+): Record<string, unknown> & AccessTokenClaims {
+  return Object.assign(claims, changes);
 }
 
 function newKey(alg: AlgorithmName): TestKey {

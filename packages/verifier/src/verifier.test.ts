@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { webEngine } from "./engine.ts";
 import type { AlgorithmName } from "./jose/algorithms.ts";
 import { resolveOptions, type VerifierOptions } from "./options.ts";
+import { platformWorld } from "./revocation/world.ts";
 import { createTestIssuer, TOKEN_FAULTS } from "./testing.ts";
 import { TokenNotAccepted, type Verdict } from "./verdict.ts";
 import { createVerifier, type Verifier, verifierOn } from "./verifier.ts";
@@ -27,7 +28,8 @@ function codeOf(verdict: Verdict): string {
 /** A verifier as a runtime without node:crypto has it. */
 function webVerifier(options: VerifierOptions): Verifier {
   const resolved = resolveOptions(options);
-  return verifierOn(webEngine, resolved, { fetch, now: resolved.clock, after: () => () => undefined });
+  const net = { fetch, now: resolved.clock, after: () => () => undefined };
+  return verifierOn(webEngine, resolved, platformWorld(net));
 }
 
 describe("verify()", () => {

@@ -1,33 +1,38 @@
 /**
- * The verifier: puts key supply, signature check, claims and cache together, and does nothing else itself.
+ * The verifier: puts key supply, signature check, claims, revocations and cache together, and does nothing else itself.
  *
- *   token ──► cache ──hit──────────────────────────────────────────────► Accepted
- *               │miss
- *               └──► parse ──► key ──► signature ──► claims ──► remember ──► Accepted
- *                      │        │          │           │
- *                      ▼        ▼          ▼           ▼
- *                   Refusal  unknown?   Refusal     Refusal
+ *   token ──► cache ──hit──────────────────────────────────────────────────────────────► settle ──► Accepted
+ *               │miss                                                                      ▲  │ stale
+ *               └──► parse ──► key ──► signature ──► claims ──► revoked? ──► remember ─────┘  ▼
+ *                      │        │          │           │           │                        by the owner's policy
+ *                      ▼        ▼          ▼           ▼           ▼
+ *                   Refusal  unknown?   Refusal     Refusal     Revoked
  *                            `verify` says so and asks in the background; `check` waits for the issuer's answer once
  *
- * `mark` is the number of the present state of what verdicts rest on besides the token and the time. It moves when the
- * key set becomes another; whatever else a verdict may come to rest on moves the same mark, and `stands` judges it.
+ * `mark` is the number of the present state of what verdicts rest on besides the token and the time: the key set, and what
+ * is known to be revoked. When it has moved, `stands` judges a remembered verdict again. Without a feed, the last two steps
+ * are not there.
  */
 import { createTokenCache, type Remembered } from "./cache.ts";
 import { type AccessTokenClaims, type ClaimRules, checkClaims, freezeClaims } from "./claims.ts";
 import { type Engine, nodeEngine, webEngine } from "./engine.ts";
-import type { Net } from "./exchange.ts";
 import { type ParsedJws, parseJws } from "./jose/jws.ts";
 import { nodeCrypto } from "./jose/runtime.ts";
 import { fixedSupply, type KeySupply, remoteSupply } from "./jwks.ts";
 import { type KeyFacts, planKeys } from "./keyset.ts";
 import { type ResolvedOptions, resolveOptions, type VerifierOptions } from "./options.ts";
-import { type Refusal, refuse } from "./refusals.ts";
+import { type Refusal, type Revoked, refuse } from "./refusals.ts";
+import type { TokenPrints } from "./revocation/copy.ts";
+import { followRevocations, type RevocationStatus, type Revocations } from "./revocation/revocations.ts";
+import { CHECKPOINT_TYP } from "./revocation/snapshot.ts";
+import { STALE_POLICIES, type StalePolicy } from "./revocation/stale-policy.ts";
+import { type FeedWorld, platformWorld } from "./revocation/world.ts";
+import { readSigned } from "./signed.ts";
 import {
   type Accepted,
   CHECK_REQUIRED,
   KEYS_UNAVAILABLE,
   TokenNotAccepted,
-  type Undecided,
   VERIFICATION_FAULT,
   VERIFIER_CLOSED,
   type Verdict,
@@ -38,27 +43,52 @@ export interface Verifier {
   readonly audience: readonly string[];
   /** Milliseconds since 1970, as the verifier sees it. */
   readonly clock: () => number;
+  /** What may be chosen for the time in which revocations are not known; empty without a feed. */
+  readonly stalePolicies: readonly StalePolicy[];
   /**
-   * Resolves when keys are at hand.
+   * Resolves when keys are at hand, and with a feed when its first lease is.
    * @throws Error with the reason when they cannot be had now; the verifier goes on trying
    */
   ready(): Promise<void>;
   /** Judges a token with what is at hand. Takes anything, never throws, does no I/O. */
-  verify(token: unknown): Verdict;
-  /** Judges a token, and asks the issuer first where that may help: a key that is not known. Takes anything, never rejects. */
-  check(token: unknown): Promise<Verdict>;
+  verify(token: unknown, options?: VerifyOptions): Verdict;
+  /**
+   * Judges a token, and asks the issuer first where that may help: for a key that is not known, and under `introspect` for
+   * the token itself. Takes anything, never rejects.
+   */
+  check(token: unknown, options?: VerifyOptions): Promise<Verdict>;
   /** The claims of a token. @throws TokenNotAccepted */
-  verifyOrThrow(token: unknown): AccessTokenClaims;
+  verifyOrThrow(token: unknown, options?: VerifyOptions): AccessTokenClaims;
+  /**
+   * Calls once when the token with these claims is revoked: to close a connection that outlives its request.
+   * @param claims as this verifier gave them
+   * @returns ends it
+   * @throws TypeError for other claims, and without a feed
+   */
+  onRevoked(claims: AccessTokenClaims, call: (revoked: Revoked) => void): () => void;
+  /** How the feed fares, for metrics; null without one. */
+  status(): RevocationStatus | null;
   /** Ends background work. From then on every token is answered `verifier_closed`. */
   close(): void;
+}
+
+export interface VerifyOptions {
+  /** For this token, in place of the verifier's own `onStale`. `accept` counts where `acceptFor` is set, else as `reject`. */
+  readonly onStale?: StalePolicy | undefined;
 }
 
 /** @throws TypeError for options that make no sense, KeyRefused for a key that must not be used */
 export function createVerifier(options: VerifierOptions): Verifier {
   const resolved = resolveOptions(options);
-  const net: Net = { fetch: (url, init) => fetch(url, init), now: resolved.clock, after: unheldTimer };
-  return nodeCrypto === null ? verifierOn(webEngine, resolved, net) : verifierOn(nodeEngine, resolved, net);
+  const { clock: now, revocation, warn } = resolved;
+  if (revocation === null) (warn ?? warnOnce)(NOT_FOLLOWED);
+  const net = { fetch: (url: string, init: RequestInit) => fetch(url, init), now, after: unheldTimer };
+  const world = platformWorld(net, revocation?.webSocket);
+  return nodeCrypto === null ? verifierOn(webEngine, resolved, world) : verifierOn(nodeEngine, resolved, world);
 }
+
+const NOT_FOLLOWED =
+  "Revocations are not followed: an access token that was taken back is accepted until it expires. See the option revocation of @mapae/verifier.";
 
 /** Longest delay that setTimeout knows. */
 const TIMER_MAX = 2 ** 31 - 1;
@@ -71,21 +101,57 @@ function unheldTimer(ms: number, run: () => void): () => void {
   return () => clearTimeout(timer as Parameters<typeof clearTimeout>[0]);
 }
 
+const warned = new Set<string>();
+
+function warnOnce(message: string): void {
+  if (warned.has(message)) return;
+  warned.add(message);
+  const { process }: { readonly process?: { readonly emitWarning?: (text: string, name: string) => void } } =
+    globalThis;
+  if (process?.emitWarning === undefined) console.error(message);
+  else process.emitWarning(message, "MapaeWarning");
+}
+
 /** Either the last step's verdict, or the signature check that an asynchronous engine still has to do. */
 type Step<Key> = { readonly verdict: Verdict } | { readonly jws: ParsedJws; readonly key: Key };
 
-/** A verifier on a given engine and a given world. */
-export function verifierOn<Key extends KeyFacts>(engine: Engine<Key>, options: ResolvedOptions, net: Net): Verifier {
-  const { rules, clock } = options;
-  const cache = options.cacheEntries === 0 ? null : createTokenCache<Accepted, Key>(options.cacheEntries);
-  let mark = 0;
-  let closed = false;
-  const supply = supplyOf(engine, options, net, () => {
-    mark += 1;
-  });
+/** What a remembered verdict rests on. */
+interface Basis<Key> {
+  readonly key: Key;
+  readonly prints: TokenPrints | null;
+}
 
-  function stands(entry: Remembered<Accepted, Key>): boolean {
-    return supply.current()?.holds(entry.key) ?? false;
+/** A verifier on a given engine and a given world. */
+export function verifierOn<Key extends KeyFacts>(
+  engine: Engine<Key>,
+  options: ResolvedOptions,
+  world: FeedWorld,
+): Verifier {
+  const { rules, clock } = options;
+  const cache = options.cacheEntries === 0 ? null : createTokenCache<Accepted, Basis<Key>>(options.cacheEntries);
+  /** By claims, for those who want to hear of it later. */
+  const printsOf = new WeakMap<AccessTokenClaims, TokenPrints>();
+  let keysMark = 0;
+  let closed = false;
+  const supply = supplyOf(engine, options, world, () => {
+    keysMark += 1;
+  });
+  const revocations: Revocations | null =
+    options.revocation &&
+    followRevocations(
+      options.revocation,
+      rules.issuer,
+      (text) => readSigned(text, CHECKPOINT_TYP, engine, supply),
+      world,
+    );
+
+  function mark(): number {
+    return revocations === null ? keysMark : keysMark + revocations.version;
+  }
+
+  function stands({ basis: { key, prints } }: Remembered<Accepted, Basis<Key>>): boolean {
+    if (!(supply.current()?.holds(key) ?? false)) return false;
+    return prints === null || revocations === null || revocations.judge(prints) === null;
   }
 
   /** Everything before the signature check. */
@@ -99,52 +165,77 @@ export function verifierOn<Key extends KeyFacts>(engine: Engine<Key>, options: R
     const keys = supply.current();
     if (keys === null) return { verdict: KEYS_UNAVAILABLE };
     const key = keys.select(jws.header);
-    if (key !== undefined) return { jws, key };
+    // A key without a name cannot be revoked by one; a token does not choose its key's name.
+    if (key !== undefined && (revocations === null || key.kid !== undefined)) return { jws, key };
     return { verdict: supply.reachable() ? refuse("unknown_key") : KEYS_UNAVAILABLE };
   }
 
-  /** Everything after a signature that held. */
-  function finish(token: unknown, jws: ParsedJws, key: Key, now: number): Verdict {
+  /** Everything after a signature that held, but whether it was revoked. */
+  function read(jws: ParsedJws, key: Key, now: number): { verdict: Accepted; prints: TokenPrints | null } | Refusal {
     const verdict = checkClaims(jws, rules, now / 1000);
-    if (verdict.ok && cache !== null && typeof token === "string") {
-      freezeClaims(verdict.claims);
-      cache.put(token, mark, { verdict: Object.freeze(verdict), key, ...lifeOf(verdict.claims, rules) });
-    }
-    return verdict;
+    if (!verdict.ok) return verdict;
+    if (cache === null && revocations === null) return { verdict, prints: null };
+    const claims = freezeClaims(verdict.claims);
+    const prints = revocations?.prints(claims, key.kid ?? "") ?? null;
+    if (prints !== null) printsOf.set(claims, prints);
+    return { verdict: Object.freeze(verdict), prints };
   }
 
-  function judge(token: unknown): Verdict {
-    const now = clock();
+  function remember(token: unknown, verdict: Accepted, basis: Basis<Key>): void {
+    if (cache === null || typeof token !== "string") return;
+    cache.put(token, mark(), { verdict, basis, ...lifeOf(verdict.claims, rules) });
+  }
+
+  function judge(token: unknown, now: number): Verdict {
     const known = remembered(token, now);
     if (known !== undefined) return known;
     const step = begin(token, now);
     if ("verdict" in step) return step.verdict;
     if (engine.checkNow === null) return CHECK_REQUIRED;
-    return engine.checkNow(step.jws, step.key) ?? finish(token, step.jws, step.key, now);
+    const { jws, key } = step;
+    const refusal = engine.checkNow(jws, key);
+    if (refusal !== null) return refusal;
+    const good = read(jws, key, now);
+    if ("code" in good) return good;
+    const { verdict, prints } = good;
+    const taken = prints === null ? null : revocations?.judge(prints);
+    if (taken === undefined) return CHECK_REQUIRED;
+    if (taken !== null) return taken;
+    remember(token, verdict, { key, prints });
+    return verdict;
   }
 
   async function judgeLater(token: unknown): Promise<Verdict> {
-    const now = clock();
-    const known = remembered(token, now);
+    const known = remembered(token, clock());
     if (known !== undefined) return known;
-    const step = begin(token, now);
+    const step = begin(token, clock());
     if ("verdict" in step) return step.verdict;
-    const refusal = await engine.check(step.jws, step.key);
-    // The key may have gone while the check was under way.
-    if (refusal === null && !supply.current()?.holds(step.key)) return refuse("unknown_key");
-    return refusal ?? finish(token, step.jws, step.key, clock());
+    const { jws, key } = step;
+    const refusal = await engine.check(jws, key);
+    if (refusal !== null) return refusal;
+    const good = read(jws, key, clock());
+    if ("code" in good) return good;
+    const { verdict, prints } = good;
+    const taken = prints === null ? null : await revocations?.judgeLater(prints);
+    if (taken) return taken;
+    // The key may have gone while the checks were under way.
+    if (!supply.current()?.holds(key)) return refuse("unknown_key");
+    remember(token, verdict, { key, prints });
+    return verdict;
   }
 
   function remembered(token: unknown, now: number): Accepted | undefined {
     if (cache === null || closed || typeof token !== "string") return undefined;
-    const verdict = cache.get(token, now, mark, stands);
+    const verdict = cache.get(token, now, mark(), stands);
     if (verdict !== undefined) supply.tend(now);
     return verdict;
   }
 
-  function verify(token: unknown): Verdict {
+  function verify(token: unknown, { onStale }: VerifyOptions = {}): Verdict {
     try {
-      const verdict = judge(token);
+      const now = clock();
+      const verdict = judge(token, now);
+      if (verdict.ok) return revocations === null ? verdict : revocations.settle(verdict, onStale, now);
       if (mayBeLearnt(verdict)) supply.seek();
       return verdict;
     } catch {
@@ -152,15 +243,18 @@ export function verifierOn<Key extends KeyFacts>(engine: Engine<Key>, options: R
     }
   }
 
-  async function check(token: unknown): Promise<Verdict> {
+  async function check(token: unknown, { onStale }: VerifyOptions = {}): Promise<Verdict> {
     try {
-      const once = engine.checkNow === null ? judgeLater : judge;
-      const verdict = await once(token);
-      if (!mayBeLearnt(verdict)) return verdict;
-      const learning = supply.seek();
-      if (learning === null) return verdict;
-      await learning;
-      return await once(token);
+      const once = engine.checkNow === null ? judgeLater : (text: unknown) => judge(text, clock());
+      let verdict = await once(token);
+      if (mayBeLearnt(verdict)) {
+        const learning = supply.seek();
+        if (learning === null) return verdict;
+        await learning;
+        verdict = await once(token);
+      }
+      if (!verdict.ok || revocations === null || typeof token !== "string") return verdict;
+      return await revocations.settleLater(token, verdict, onStale, clock());
     } catch {
       return VERIFICATION_FAULT;
     }
@@ -169,24 +263,39 @@ export function verifierOn<Key extends KeyFacts>(engine: Engine<Key>, options: R
   return {
     audience: rules.audience,
     clock,
-    ready: () => supply.ready(),
+    stalePolicies: STALE_POLICIES.filter((policy) => {
+      return options.revocation !== null && (policy !== "accept" || options.revocation.acceptMs > 0);
+    }),
+    async ready() {
+      await supply.ready();
+      await revocations?.ready();
+    },
     verify,
     check,
-    verifyOrThrow(token) {
-      const verdict = verify(token);
+    verifyOrThrow(token, how) {
+      const verdict = verify(token, how);
       if (verdict.ok) return verdict.claims;
       throw new TokenNotAccepted(verdict);
     },
+    onRevoked(claims, call) {
+      const prints = printsOf.get(claims);
+      if (prints === undefined || revocations === null) {
+        throw new TypeError("onRevoked takes the claims that this verifier gave, and needs the option revocation.");
+      }
+      return revocations.watch(prints, call);
+    },
+    status: () => revocations?.status() ?? null,
     close() {
       closed = true;
       cache?.clear();
+      revocations?.close();
       supply.close();
     },
   };
 }
 
 /** Could the issuer's answer change this verdict? */
-function mayBeLearnt(verdict: Verdict): verdict is Refusal | Undecided {
+function mayBeLearnt(verdict: Verdict): boolean {
   return !verdict.ok && (verdict.code === "unknown_key" || verdict.code === "keys_unavailable");
 }
 
@@ -200,7 +309,7 @@ function lifeOf({ exp, nbf = 0 }: AccessTokenClaims, rules: ClaimRules): { from:
 function supplyOf<Key extends KeyFacts>(
   engine: Engine<Key>,
   { keys, algorithms }: ResolvedOptions,
-  net: Net,
+  net: FeedWorld,
   changed: () => void,
 ): KeySupply<Key> {
   switch (keys.from) {

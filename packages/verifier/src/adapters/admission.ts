@@ -5,7 +5,9 @@
 import { type Answer, answerDenial, type Denial, readBearer } from "../bearer.ts";
 import type { AccessTokenClaims } from "../claims.ts";
 import { type Guard, passGuards } from "../guards.ts";
-import type { Verifier } from "../verifier.ts";
+import { refuseOthers } from "../option-checks.ts";
+import type { StalePolicy } from "../revocation/stale-policy.ts";
+import type { Verifier, VerifyOptions } from "../verifier.ts";
 
 export interface BearerOptions {
   /** `realm` of the challenge; left out, the verifier's first audience. */
@@ -15,6 +17,11 @@ export interface BearerOptions {
    * failed. Nothing in it carries the token.
    */
   readonly onDenied?: (denial: Denial) => void;
+  /**
+   * What the routes behind this `protect` do while revocations are not known; left out, what the verifier does. Make one
+   * `protect` for each choice: the transfer of money rejects, the list of news accepts.
+   */
+  readonly onStale?: StalePolicy;
 }
 
 export type Admission =
@@ -26,12 +33,14 @@ export type Admit = (authorization: readonly string[], guards: readonly Guard[])
 
 /** @throws TypeError for options that make no sense */
 export function createAdmission(verifier: Verifier, options: BearerOptions = {}): Admit {
-  const { realm = verifier.audience[0] ?? "", onDenied } = options;
-  for (const name of Object.keys(options)) {
-    if (name !== "realm" && name !== "onDenied") throw new TypeError("bearer has the options realm and onDenied only.");
+  const { realm = verifier.audience[0] ?? "", onDenied, onStale } = options;
+  refuseOthers(options, ["realm", "onDenied", "onStale"], "bearer");
+  if (onStale !== undefined && !verifier.stalePolicies.includes(onStale)) {
+    const needs = "accept needs the verifier's revocation.acceptFor, and each needs the option revocation";
+    throw new TypeError(`bearer's onStale ${JSON.stringify(onStale)} is none that this verifier has: ${needs}.`);
   }
   return async (authorization, guards) => {
-    const outcome = await decide(verifier, authorization, guards);
+    const outcome = await decide(verifier, { onStale }, authorization, guards);
     if ("claims" in outcome) return outcome;
     onDenied?.(outcome);
     return { ok: false, answer: answerDenial(outcome, realm) };
@@ -40,12 +49,13 @@ export function createAdmission(verifier: Verifier, options: BearerOptions = {})
 
 async function decide(
   verifier: Verifier,
+  how: VerifyOptions,
   authorization: readonly string[],
   guards: readonly Guard[],
 ): Promise<{ readonly ok: true; readonly claims: AccessTokenClaims } | Denial> {
   const credentials = readBearer(authorization);
   if (!credentials.ok) return credentials;
-  const verdict = await verifier.check(credentials.token);
+  const verdict = await verifier.check(credentials.token, how);
   if (!verdict.ok) return verdict;
   const guarded = passGuards(guards, verdict.claims, verifier.clock() / 1000);
   return guarded.ok ? verdict : guarded;
