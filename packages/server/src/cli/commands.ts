@@ -2,6 +2,7 @@
  * The table of commands: name, what it takes, one sentence, and where its code is. It parses, prints the help, and is
  * what docs/cli.md lists; a command's code is loaded when it is called.
  */
+import { GATE_OPTIONS } from "../gate/settings.ts";
 import type { Command } from "./context.ts";
 
 /** Flags as they are typed, and a sentence. `many`: may stand several times. */
@@ -257,6 +258,14 @@ export const COMMANDS: readonly CommandRow[] = [
     options: [{ flags: "--keep-sessions", says: "do not end the sessions that the backup holds" }, YES],
     makes: true,
     load: async () => (await import("./commands/restore.ts")).restore,
+  },
+  {
+    name: "gate",
+    says: "answer a proxy (nginx auth_request, HAProxy) whether a request's access token is good",
+    options: GATE_OPTIONS,
+    notes: "No data folder, no database: it needs the issuer's keys only. docs/gate.md has the proxies' side.",
+    apart: true,
+    load: async () => (await import("./commands/gate.ts")).gate,
   },
   {
     name: "doctor",

@@ -13,6 +13,7 @@ import { systemWorld } from "../prelude/world.ts";
 import type { MapaeServer } from "../server.ts";
 import { openStorage } from "../storage/open.ts";
 import { exitCode } from "./exit.ts";
+import { stopSignal } from "./stop-signal.ts";
 
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
@@ -102,15 +103,4 @@ export async function serve(env: Readonly<Record<string, string | undefined>>): 
     say(`mapae: ${error.message}`);
     return exitCode("failed");
   }
-}
-
-function stopSignal(): Promise<string> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) {
-      process.once(signal, () => {
-        process.once(signal, () => process.exit(exitCode("failed")));
-        resolve(signal);
-      });
-    }
-  });
 }
