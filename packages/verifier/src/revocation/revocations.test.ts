@@ -2,12 +2,14 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setTimeout as after } from "node:timers/promises";
-import type { VerifierOptions } from "../options.ts";
+import { nodeEngine } from "../engine.ts";
+import { resolveOptions, type VerifierOptions } from "../options.ts";
 import { createTestIssuer, type TestIssuer, type TestIssuerOptions } from "../testing.ts";
 import type { Verdict } from "../verdict.ts";
-import { createVerifier, type Verifier } from "../verifier.ts";
+import { createVerifier, type Verifier, verifierOn } from "../verifier.ts";
 import type { RevocationKind } from "./entry.ts";
 import type { RevocationOptions } from "./stale-policy.ts";
+import { platformWorld } from "./world.ts";
 
 function codeOf(verdict: Verdict): string {
   return verdict.ok ? "ok" : verdict.code;
@@ -58,11 +60,11 @@ const MEETS: Record<RevocationKind, string> = {
 };
 
 describe("a verifier that follows the revocations", { timeout: 60_000 }, () => {
-  for (const [via, webSocket] of [
-    ["a stream", undefined],
-    ["polling", false],
+  for (const [via, webSocket, kinds] of [
+    ["a stream", undefined, Object.keys(MEETS) as RevocationKind[]],
+    ["polling", false, ["session", "all"] as RevocationKind[]],
   ] as const) {
-    for (const kind of Object.keys(MEETS) as RevocationKind[]) {
+    for (const kind of kinds) {
       test(`refuses what an entry of kind ${kind} names, with the reason, by ${via}, remembered or not`, async () => {
         for (const cache of [false, { entries: 10 }] as const) {
           await following(
@@ -143,32 +145,62 @@ describe("a verifier that follows the revocations", { timeout: 60_000 }, () => {
   });
 
   test("asks about single tokens while it does not follow, and refuses what it knows to be revoked all the same", async () => {
-    await following(
-      async ({ issuer, verifier }) => {
-        const [good, gone, known] = ["s-1", "s-2", "s-3"].map((sid) => issuer.token({ sid })) as [
-          string,
-          string,
-          string,
-        ];
-        await issuer.revoke("session", "s-3");
-        // The stream alone fails: the verifier's own WebSocket does not come through any more.
-        blocked = true;
-        issuer.outage(true);
-        issuer.outage(false);
-        await until(() => verifier.status()?.trust === "stale");
-        await issuer.revoke("session", "s-2");
-        assert.equal(codeOf(verifier.verify(good)), "revocation_unknown");
-        assert.equal(codeOf(await verifier.check(good)), "ok");
-        assert.equal(codeOf(await verifier.check(gone)), "token_revoked");
-        assert.equal(codeOf(verifier.verify(known)), "token_revoked");
-        assert.equal(codeOf(await verifier.check(good, { onStale: "reject" })), "revocation_unknown");
-        const requests = issuer.requests;
-        for (let again = 0; again < 20; again++) assert.equal(codeOf(await verifier.check(gone)), "token_revoked");
-        assert.equal(issuer.requests, requests);
-        assert.ok((verifier.status()?.decisions.introspected ?? 0) > 0);
+    const issuer = createTestIssuer();
+    await issuer.listen();
+    const { credentials } = issuer.feedOptions;
+    const options = resolveOptions({
+      ...issuer.verifierOptions,
+      ...(credentials === undefined ? {} : { credentials }),
+      revocation: { onStale: "introspect", acceptFor: 3_600, maxStaleness: 1 },
+    });
+    let cut = false;
+    let asked = 0;
+    const platform = platformWorld({
+      now: options.clock,
+      after: (ms, run) => {
+        const timer = setTimeout(run, ms);
+        return () => clearTimeout(timer);
       },
-      { onStale: "introspect", maxStaleness: 1, webSocket: Blockable },
-    );
+      fetch: async (url, init) => {
+        if (cut && url.includes("/v1/revocations")) throw new TypeError("cut");
+        asked += url.endsWith("/introspect") ? 1 : 0;
+        return fetch(url, init);
+      },
+    });
+    const connect = (url: string, protocol: string) => {
+      if (cut || platform.connect === null) throw new TypeError("cut");
+      return platform.connect(url, protocol);
+    };
+    const verifier = verifierOn(nodeEngine, options, { ...platform, connect });
+    await verifier.ready();
+    const tokenOf = (sid: string) => issuer.token({ sid });
+    const [good, gone, known] = [tokenOf("s-1"), tokenOf("s-2"), tokenOf("s-3")];
+    await issuer.revoke("session", "s-3");
+    cut = true;
+    issuer.outage(true);
+    issuer.outage(false);
+    await until(() => verifier.status()?.trust !== "live");
+    await issuer.revoke("session", "s-2");
+    assert.equal(codeOf(verifier.verify(good)), "revocation_unknown");
+    assert.equal(codeOf(await verifier.check(good)), "ok");
+    assert.equal(codeOf(await verifier.check(gone)), "token_revoked");
+    assert.equal(codeOf(await verifier.check(good, { onStale: "reject" })), "revocation_unknown");
+    assert.equal(codeOf(verifier.verify(gone, { onStale: "accept" })), "ok");
+    assert.equal(codeOf(verifier.verify(known, { onStale: "accept" })), "token_revoked");
+    assert.equal(codeOf(verifier.verify(known)), "token_revoked");
+    const { decisions } = verifier.status() ?? assert.fail();
+    assert.deepEqual(decisions, {
+      revoked: 3,
+      stale_accepted: 1,
+      stale_rejected: 2,
+      introspected: 1,
+      introspection_failed: 0,
+    });
+    const before = asked;
+    for (let again = 0; again < 20; again++) assert.equal(codeOf(await verifier.check(gone)), "token_revoked");
+    assert.equal(asked, before);
+    verifier.close();
+    await issuer.close();
   });
 
   test("with wrong credentials is not ready, says why, and accepts nothing", async () => {
@@ -183,12 +215,3 @@ describe("a verifier that follows the revocations", { timeout: 60_000 }, () => {
     await issuer.close();
   });
 });
-
-let blocked = false;
-
-/** The platform's WebSocket, until it is blocked; then what tries to connect waits for ever. */
-class Blockable extends WebSocket {
-  constructor(url: string, protocol: string) {
-    super(blocked ? url.replace("/stream", "/nowhere") : url, protocol);
-  }
-}
