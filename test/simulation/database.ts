@@ -1,0 +1,264 @@
+/**
+ * The database: the memory driver as it is, on a machine of its own that outlives the nodes, and each node's view of it.
+ *
+ *   node ──call──► delay ──► commit (one after the other) ──► delay ──► news told, then the answer
+ *     ▲                         └──► a notification to every other node, now and then lost; a poll repairs it
+ *     └── cut off: the call fails with Unavailable, and whether it was committed nobody can say
+ *
+ * A view keeps to the storage ports: its head is what its listeners were told of, a write of its own is told before it is
+ * answered, and `readHead` asks the database. `serialCursor` is the planted fault of the same name: numbers are given when
+ * a transaction begins, and it is seen when it ends.
+ */
+import { Unavailable } from "../../packages/server/src/prelude/fault.ts";
+import { isBefore, type Position, type RevocationEntry } from "../../packages/server/src/revocation/entry.ts";
+import type { RevocationStore } from "../../packages/server/src/revocation/store.ts";
+import type { MapRows } from "../../packages/server/src/storage/memory/maps.ts";
+import type { Storage } from "../../packages/server/src/storage/storage.ts";
+import type { Machine } from "./machine.ts";
+import type { Network } from "./network.ts";
+import type { Dice } from "./random.ts";
+
+/** How long a node waits for the database, in its own milliseconds. */
+const CALL_TIMEOUT = 2_000;
+/** How often a node looks for news of which it was not notified. */
+const POLL = 1_000;
+
+export interface DatabaseTraits {
+  /** Notifications that are lost, from 0 to 1. */
+  readonly lostNotifications: number;
+  /** The planted fault: an entry is seen this much later than it got its number, at most. 0 for none. */
+  readonly serialCursor: number;
+}
+
+/** A commit that wrote entries, as it truly happened. */
+export interface Commit {
+  /** Counts every call in the order in which they were carried out. */
+  readonly turn: number;
+  readonly entries: readonly RevocationEntry[];
+}
+
+export class Database {
+  readonly machine: Machine;
+  readonly network: Network;
+  readonly traits: DatabaseTraits;
+  readonly #dice: Dice;
+  readonly #onCommit: (commit: Commit) => void;
+  readonly #views = new Set<View>();
+  readonly #turns = new WeakMap<object, number>();
+  readonly #seenFrom = new Map<string, number>();
+  #storage: Storage | null = null;
+  /** The number of the call that is being carried out, or was last. */
+  turn = 0;
+
+  constructor(
+    machine: Machine,
+    network: Network,
+    traits: DatabaseTraits,
+    dice: Dice,
+    onCommit: (commit: Commit) => void,
+  ) {
+    this.machine = machine;
+    this.network = network;
+    this.traits = traits;
+    this.#dice = dice;
+    this.#onCommit = onCommit;
+  }
+
+  /** What is stored; another after a restore. */
+  use(storage: Storage): void {
+    this.#storage = storage;
+    storage.revocation.onCommit((entries) => this.#committed(entries));
+  }
+
+  get storage(): Storage {
+    if (this.#storage === null) throw new Error("the database has no storage yet");
+    return this.#storage;
+  }
+
+  /** In which turn an outcome came about. */
+  turnOf(outcome: object): number {
+    const turn = this.#turns.get(outcome);
+    if (turn === undefined) throw new Error("that is no outcome of this database");
+    return turn;
+  }
+
+  /** Carries out one call, in a turn of its own. */
+  async perform(call: (storage: Storage) => unknown): Promise<unknown> {
+    this.turn += 1;
+    const { turn } = this;
+    const outcome = await call(this.storage);
+    if (typeof outcome === "object" && outcome !== null) this.#turns.set(outcome, turn);
+    return outcome;
+  }
+
+  /** The database without a way to it: for what is not about time. */
+  atOnce(): Storage {
+    return everyPort(this.storage, (call) => this.perform(call));
+  }
+
+  /** Changes rows beside the steps, as a restore does, in a turn of its own. */
+  apart(rows: MapRows, run: () => void): void {
+    this.turn += 1;
+    run();
+    this.#committed(rows.takeFresh());
+  }
+
+  #committed(entries: readonly RevocationEntry[]): void {
+    const hidden = this.traits.serialCursor;
+    for (const entry of entries) {
+      if (hidden > 0) this.#seenFrom.set(keyOf(entry), this.network.timeline.now + this.#dice.between(0, hidden));
+    }
+    this.#onCommit({ turn: this.turn, entries });
+    for (const view of this.#views) this.#notify(view);
+  }
+
+  /** What a reader sees after a position, and where the log stands for him. */
+  async news(after: Position): Promise<{ head: Position; entries: readonly RevocationEntry[] }> {
+    const { revocation } = this.storage;
+    const [head, entries] = [revocation.head(), await revocation.after(after, Number.MAX_SAFE_INTEGER)];
+    if (this.traits.serialCursor === 0) return { head, entries };
+    const { now } = this.network.timeline;
+    const seen = entries.filter((entry) => (this.#seenFrom.get(keyOf(entry)) ?? 0) <= now);
+    const last = seen.at(-1);
+    return { head: last === undefined ? after : { epoch: last.epoch, seq: last.seq }, entries: seen };
+  }
+
+  /** A node's view, for the life of its present process. */
+  connect(node: Machine): Storage {
+    const view = new View(this, node);
+    this.#views.add(view);
+    node.onCrash(() => this.#views.delete(view));
+    return view.storage();
+  }
+
+  #notify(view: View): void {
+    if (this.#dice.chance(this.traits.lostNotifications)) return;
+    if (this.network.isDark(this.machine, view.node)) return;
+    const { timeline } = this.network;
+    timeline.after(this.network.delay(this.machine, view.node), () => view.node.deliver(() => view.catchUp()));
+    if (this.traits.serialCursor === 0) return;
+    // What is seen later is notified later.
+    timeline.after(this.traits.serialCursor, () => view.node.deliver(() => view.catchUp()));
+  }
+}
+
+function keyOf({ epoch, seq }: Position): string {
+  return `${epoch}.${seq}`;
+}
+
+type Listener = (entries: readonly RevocationEntry[]) => void;
+
+class View {
+  readonly node: Machine;
+  readonly #database: Database;
+  readonly #listeners: Listener[] = [];
+  #head: Position;
+
+  constructor(database: Database, node: Machine) {
+    this.#database = database;
+    this.node = node;
+    // A process reads where the log stands before it does anything else.
+    this.#head = database.storage.revocation.head();
+    const look = (): void => {
+      this.catchUp();
+      node.timer(POLL, look);
+    };
+    node.timer(POLL, look);
+  }
+
+  catchUp(): void {
+    // What cannot be had now is had by the next poll.
+    this.#call(() => null).catch(() => {});
+  }
+
+  storage(): Storage {
+    const ports = everyPort(this.#database.storage, (call) => this.#call(call));
+    const { after, apply, compact, count } = ports.revocation;
+    const revocation: RevocationStore = {
+      after,
+      apply,
+      compact,
+      count,
+      head: () => this.#head,
+      readHead: () => this.#readHead(),
+      onCommit: (listener) => {
+        this.#listeners.push(listener);
+      },
+    };
+    return { ...ports, revocation };
+  }
+
+  async #readHead(): Promise<Position> {
+    let read: Position = this.#head;
+    await this.#call(async () => {
+      read = (await this.#database.news(this.#head)).head;
+    });
+    return read;
+  }
+
+  /** One call there and back. What is new in the log comes with the answer, and is told before it. */
+  #call<T>(run: (storage: Storage) => T): Promise<Awaited<T>> {
+    const { machine, network } = this.#database;
+    const { node } = this;
+    return new Promise((resolve, reject) => {
+      const giveUp = node.timer(CALL_TIMEOUT, () => reject(new Unavailable("the database does not answer")));
+      // Without a way there now, nothing is kept to be tried later: drivers refuse at once.
+      if (network.isDark(node, machine)) return;
+      const from = this.#head;
+      network.timeline.after(network.delay(node, machine), () => {
+        if (network.isDark(node, machine)) return;
+        const answer = (tell: () => void): void => {
+          if (network.isDark(machine, node)) return;
+          network.timeline.after(network.delay(machine, node), () =>
+            node.deliver(() => {
+              giveUp();
+              tell();
+            }),
+          );
+        };
+        this.#database.perform(run).then(
+          async (outcome) => {
+            const news = await this.#database.news(from);
+            answer(() => {
+              this.#tell(news);
+              resolve(outcome as Awaited<T>);
+            });
+          },
+          (error: unknown) => answer(() => reject(error)),
+        );
+      });
+    });
+  }
+
+  #tell({ head, entries }: { head: Position; entries: readonly RevocationEntry[] }): void {
+    const fresh = entries.filter((entry) => isBefore(this.#head, entry));
+    if (isBefore(this.#head, head)) this.#head = head;
+    if (fresh.length > 0) for (const listener of this.#listeners) listener(fresh);
+  }
+}
+
+/** The ports of a storage, each call of which is carried out by `run` on whatever is stored then. */
+function everyPort(like: Storage, run: (call: (storage: Storage) => unknown) => Promise<unknown>): Storage {
+  const portOf = (name: keyof Storage): object =>
+    new Proxy(
+      {},
+      {
+        get: (_, method) =>
+          typeof method === "string"
+            ? (...args: readonly unknown[]) => run((storage) => callOf(storage, name, method, args))
+            : undefined,
+      },
+    );
+  const ports = (Object.keys(like) as (keyof Storage)[])
+    .filter((name) => typeof like[name] === "object" && like[name] !== null)
+    .map((name) => [name, portOf(name)]);
+  const rest = { backup: null, check: async () => {}, close: async () => {} };
+  return { ...Object.fromEntries(ports), ...rest } as Storage;
+}
+
+function callOf(storage: Storage, port: keyof Storage, method: string, args: readonly unknown[]): unknown {
+  const methods = storage[port] as unknown as Record<string, (...args: readonly unknown[]) => unknown>;
+  const call = methods[method];
+  if (call === undefined) throw new TypeError(`storage has no ${port}.${method}`);
+  return call(...args);
+}

@@ -1,0 +1,119 @@
+/**
+ * What a seed stands for: how many of whom, on what machines and paths, and which troubles come how often. Drawn once, at
+ * the beginning, and printed with a failing seed.
+ */
+import type { Rates } from "./machine.ts";
+import type { Weather } from "./network.ts";
+import type { Dice } from "./random.ts";
+
+export const CLOCK_RATE_ERROR = 0.01;
+
+export const TROUBLES = [
+  /** A verifier's process stands still: the event loop, or SIGSTOP. */
+  "pause a verifier",
+  /** Its machine is suspended: the monotonic clock with it. */
+  "sleep",
+  "restart a verifier",
+  /** Its wall clock is set, by up to an hour. */
+  "set a clock",
+  /** Nothing gets through, in one direction or both, and nobody is told. */
+  "go dark",
+  /** A constant delay, of up to three leases. */
+  "lag",
+  /** Streams break, or nothing can be opened either. */
+  "break",
+  "pause a node",
+  "crash a node",
+  "drain a node",
+  /** A node cannot reach the database, in one direction or both. */
+  "cut the database",
+  /** Everything stops, and an older copy is put in place of the database. */
+  "restore",
+  /** Everything stops for half an hour: entries expire, and are compacted. */
+  "long night",
+] as const;
+export type Trouble = (typeof TROUBLES)[number];
+
+export interface VerifierPlan {
+  readonly audience: number;
+  readonly onStale: "reject" | "introspect" | "accept";
+  /** Milliseconds; 0 unless `accept`. */
+  readonly acceptMs: number;
+  /** Milliseconds; Infinity for what the server gives. */
+  readonly maxStaleness: number;
+  readonly streams: boolean;
+  /** Keeps the last snapshot on its disk. */
+  readonly keeps: boolean;
+  readonly rates: Rates;
+  readonly wallOffset: number;
+}
+
+export interface Plan {
+  readonly seed: number;
+  readonly nodes: readonly { readonly rates: Rates; readonly wallOffset: number }[];
+  readonly verifiers: readonly VerifierPlan[];
+  readonly users: number;
+  readonly weather: Weather;
+  readonly databaseWeather: Weather;
+  readonly lostNotifications: number;
+  readonly leaseMs: number;
+  /** How long the troubles last, before everything is healed. */
+  readonly durationMs: number;
+  /** Mean milliseconds between log-ins, and between revocations. */
+  readonly logInEvery: number;
+  readonly revokeEvery: number;
+  /** Mean milliseconds between troubles of a kind; those that are not named do not come. */
+  readonly troubles: Partial<Record<Trouble, number>>;
+}
+
+export function planOf(seed: number, dice: Dice): Plan {
+  const nodes = Number(dice.weighted({ 1: 5, 2: 3, 3: 1 }));
+  const leaseMs = dice.pick([1_000, 2_000, 2_000, 5_000]);
+  return {
+    seed,
+    nodes: Array.from({ length: nodes }, () => ({ rates: ratesOf(dice), wallOffset: dice.between(-5_000, 5_000) })),
+    verifiers: Array.from({ length: 2 + dice.below(3) }, () => verifierOf(dice, leaseMs)),
+    users: 3 + dice.below(4),
+    weather: { delay: dice.pick([0.2, 1, 20]), jitter: dice.pick([0.2, 2, 30]) },
+    databaseWeather: { delay: dice.pick([0.1, 1]), jitter: dice.pick([0.1, 1, 10]) },
+    lostNotifications: dice.pick([0, 0, 0.2, 1]),
+    leaseMs,
+    durationMs: dice.between(15, 30) * 1_000,
+    logInEvery: dice.between(600, 1_500),
+    revokeEvery: dice.between(500, 1_500),
+    troubles: troublesOf(dice),
+  };
+}
+
+/** Some seeds know one trouble, and it often; others know many. */
+function troublesOf(dice: Dice): Plan["troubles"] {
+  const kinds = dice.chance(0.3) ? 1 : 2 + dice.below(6);
+  const troubles: Partial<Record<Trouble, number>> = {};
+  for (let index = 0; index < kinds; index += 1) {
+    const trouble = dice.pick(TROUBLES);
+    const rare = trouble === "restore" || trouble === "long night";
+    troubles[trouble] = rare ? dice.between(10_000, 40_000) : dice.between(1_500, 4_000) * Math.sqrt(kinds);
+  }
+  return troubles;
+}
+
+function verifierOf(dice: Dice, leaseMs: number): VerifierPlan {
+  const onStale = dice.weighted({ reject: 5, introspect: 3, accept: 2 });
+  return {
+    audience: dice.below(2),
+    onStale,
+    acceptMs: onStale === "accept" ? dice.pick([500, 3_000, 8_000]) : 0,
+    maxStaleness: dice.chance(0.2) ? Math.max(1_000, leaseMs / 2) : Number.POSITIVE_INFINITY,
+    streams: !dice.chance(0.25),
+    keeps: dice.chance(0.3),
+    rates: ratesOf(dice),
+    wallOffset: dice.chance(0.1) ? dice.between(-650_000, 650_000) : dice.between(-20_000, 20_000),
+  };
+}
+
+/** Often at the very edge of what is assumed: that is where an argument breaks first. */
+function ratesOf(dice: Dice): Rates {
+  const rate = (): number => 1 + (dice.chance(0.5) ? dice.pick([-1, 1]) : dice.between(-1, 1)) * CLOCK_RATE_ERROR;
+  const mono = rate();
+  return { mono, wall: dice.chance(0.5) ? mono : rate() };
+}

@@ -1,0 +1,214 @@
+/**
+ * Everything that a seed needs, put together: machines, network, database, nodes, verifiers, people, and the oracle that
+ * looks at them after every event.
+ */
+import type { SigningKey } from "@mapae/verifier/jose";
+import { type Client, DEFAULT_CLIENT, newClientSecret } from "../../packages/server/src/clients/client.ts";
+import { Unavailable } from "../../packages/server/src/prelude/fault.ts";
+import { asId } from "../../packages/server/src/prelude/ids.ts";
+import type { Secret } from "../../packages/server/src/prelude/secret.ts";
+import type { Position } from "../../packages/server/src/revocation/entry.ts";
+import { beginEpoch } from "../../packages/server/src/storage/begin-epoch.ts";
+import { MapRows } from "../../packages/server/src/storage/memory/maps.ts";
+import { openMemory } from "../../packages/server/src/storage/memory/memory.ts";
+import { Database } from "./database.ts";
+import { EPOCH_MS, Machine } from "./machine.ts";
+import { Network } from "./network.ts";
+import { NodeHost, type Server } from "./node.ts";
+import { type Answer, Oracle, Violation, type Witness } from "./oracle.ts";
+import { AUDIENCES, CLIENTS, People } from "./people.ts";
+import type { Plan } from "./plan.ts";
+import type { Dice } from "./random.ts";
+import type { Timeline } from "./timeline.ts";
+import { type Token, Truth } from "./truth.ts";
+import { VerifierHost } from "./verifier.ts";
+
+/** How often a backup is made. */
+const BACKUP_EVERY_MS = 3_000;
+/** A moment after a token falls due for a verifier, it is asked. */
+const JUST_AFTER_MS = 5;
+
+export class Stage {
+  readonly plan: Plan;
+  readonly timeline: Timeline;
+  readonly network: Network;
+  readonly database: Database;
+  readonly truth = new Truth();
+  readonly oracle: Oracle;
+  readonly people: People;
+  readonly nodes: readonly NodeHost[];
+  readonly verifiers: readonly VerifierHost[];
+  readonly #dice: Dice;
+  readonly #secrets: Secret[] = [];
+  readonly #stolen = new Map<string, SigningKey>();
+  readonly #backups: { readonly at: number; readonly rows: MapRows }[] = [];
+  #rows = new MapRows(Math.floor(EPOCH_MS / 1000));
+  feedKey: Uint8Array;
+
+  constructor(plan: Plan, timeline: Timeline, dice: Dice) {
+    this.plan = plan;
+    this.timeline = timeline;
+    this.#dice = dice;
+    const machine = (name: string, rates = { mono: 1, wall: 1 }, wallOffset = 0): Machine =>
+      new Machine(name, timeline, dice.split(name), rates, wallOffset);
+    this.network = new Network(timeline, dice.split("network"), (from, to) =>
+      from.name === "database" || to.name === "database" ? plan.databaseWeather : plan.weather,
+    );
+    const traits = { lostNotifications: plan.lostNotifications, serialCursor: 0 };
+    this.database = new Database(machine("database"), this.network, traits, dice.split("database"), (commit) => {
+      this.truth.committed(commit, timeline.now);
+      for (const { kind, seq } of commit.entries) this.note(`committed ${kind} at ${seq}, turn ${commit.turn}`);
+      this.#lookWhenDue();
+    });
+    this.oracle = new Oracle(this.truth);
+    this.people = new People(this.database, this.truth, timeline, dice.split("people"));
+    this.feedKey = dice.split("feed key").bytes(32);
+    this.nodes = plan.nodes.map(
+      (node, index) => new NodeHost(this, machine(`node-${index}`, node.rates, node.wallOffset)),
+    );
+    this.verifiers = plan.verifiers.map((verifier, index) => {
+      const name = `api-${index}`;
+      return new VerifierHost(
+        this,
+        machine(name, verifier.rates, verifier.wallOffset),
+        verifier,
+        dice.split(`${name} chance`),
+      );
+    });
+  }
+
+  /** What is there before time begins. */
+  async prepare(): Promise<void> {
+    const world = this.database.machine.world();
+    this.database.use(openMemory(world, this.#rows));
+    const { clients } = this.database.storage;
+    const bare: Omit<Client, "id" | "kind"> = {
+      name: "",
+      secretHash: null,
+      scope: [],
+      audience: null,
+      createdAt: world.clock.now(),
+    };
+    for (const id of CLIENTS) await clients.create({ ...bare, id, kind: "first_party" }, []);
+    for (const [index, audience] of AUDIENCES.entries()) {
+      const { secret, hash } = newClientSecret(world.random);
+      const id = asId("client", `cli_api${index}`);
+      await clients.create({ ...bare, id, kind: "resource_server", secretHash: hash, audience }, []);
+      this.#secrets.push(secret);
+    }
+    for (let index = 0; index < this.plan.users; index += 1) await this.people.signUp(world);
+    const back = (): void => {
+      this.#backups.push({ at: this.timeline.now, rows: this.#rows.copy() });
+      this.timeline.after(BACKUP_EVERY_MS, back);
+    };
+    back();
+    for (const host of this.nodes) {
+      host.machine.crash(true);
+      host.boot();
+    }
+    for (const host of this.verifiers) {
+      host.machine.crash(true);
+      this.timeline.after(this.#dice.between(0, 2_000), () => host.boot());
+    }
+  }
+
+  credentials(audience: number): { clientId: string; clientSecret: string } {
+    return { clientId: `cli_api${audience}`, clientSecret: this.#secrets[audience]?.reveal() ?? "" };
+  }
+
+  note(line: string): void {
+    this.timeline.note(line);
+  }
+
+  /** After every event: whoever had a turn is asked. */
+  look(): void {
+    for (const host of this.verifiers) if (host.touched) host.ask(this.oracle);
+  }
+
+  askAll(): void {
+    for (const host of this.verifiers) host.ask(this.oracle);
+  }
+
+  /** What is due for a verifier falls due without anything happening there. */
+  #lookWhenDue(): void {
+    for (const bound of new Set(this.verifiers.map(({ witness }) => witness?.boundMs ?? 0))) {
+      this.timeline.after(bound + JUST_AFTER_MS, () => this.askAll());
+    }
+  }
+
+  /** Somebody was told that nobody accepts what was revoked up to a position. */
+  confirmed(position: Position): void {
+    this.truth.confirmed(position, this.timeline.now);
+    this.askAll();
+  }
+
+  /** An answer that took its time. */
+  later(witness: Witness, token: Token, answer: Answer): void {
+    this.attempt(() => this.oracle.judge(witness, token, answer, this.timeline.now));
+  }
+
+  /** Runs what may find something. */
+  attempt(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.timeline.fail(error);
+    }
+  }
+
+  /** Does something at a server that serves, as a request would. What the database refuses is an answer too. */
+  atServer(dice: Dice, run: (server: Server) => Promise<void>): void {
+    const { machine, server } = dice.pick(this.nodes);
+    if (server === null) return;
+    machine.deliver(() => {
+      run(server).catch((error: unknown) => {
+        if (error instanceof Violation || !(error instanceof Unavailable)) this.timeline.fail(error);
+      });
+    });
+  }
+
+  /** Somebody signs in, for an audience. */
+  logIn(dice: Dice, audience: string): void {
+    const user = dice.pick(this.people.users);
+    this.atServer(dice, async (server) => {
+      await this.people.logIn(server, user, DEFAULT_CLIENT, audience);
+    });
+  }
+
+  /** A thief takes a key while it signs. */
+  steal(server: Server, kid: string): void {
+    const key = server.keyring.signer(0);
+    if (!(key instanceof Promise) && key.kid === kid) this.#stolen.set(kid, key);
+  }
+
+  forge(dice: Dice): void {
+    const keys = [...this.#stolen.values()];
+    if (keys.length > 0) this.people.forge(this.database.machine.world(), dice.pick(keys));
+  }
+
+  /** Puts the copy that is nearest to `age` old in place of the database. Nobody serves meanwhile. */
+  restore(age: number): void {
+    const wanted = this.timeline.now - age;
+    const backup = this.#backups.findLast(({ at }) => at <= wanted) ?? this.#backups[0];
+    if (backup === undefined) return;
+    const rows = backup.rows.copy();
+    const world = this.database.machine.world();
+    const replaced = { epoch: this.#rows.position().epoch, highestExp: this.#rows.highestExp() };
+    this.note(`restored, as it was ${((this.timeline.now - backup.at) / 1000).toFixed(1)} s ago`);
+    this.#rows = rows;
+    const storage = openMemory(world, rows);
+    this.database.use(storage);
+    this.database.apart(rows, () => beginEpoch(rows, replaced, false, world.clock.now()));
+    if (this.#dice.chance(0.3)) this.feedKey = this.#dice.bytes(32);
+  }
+
+  heal(): void {
+    this.note("everything is healed");
+    this.network.heal();
+    for (const { machine } of [...this.nodes, ...this.verifiers]) {
+      machine.resume();
+      machine.setWall(0);
+    }
+    for (const host of [...this.nodes, ...this.verifiers]) host.boot();
+  }
+}

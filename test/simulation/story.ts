@@ -1,0 +1,110 @@
+/**
+ * The story of a seed: people sign in and renew all the time, tokens are taken back in every way there is, some of them
+ * sixteen at once, and the troubles of the plan come as they are drawn. Then everything is healed, and what must come
+ * right again has so long to do so.
+ */
+
+import type { RevocationKind } from "../../packages/server/src/revocation/entry.ts";
+import { type Revoked, revoke, type Server } from "./node.ts";
+import { Violation } from "./oracle.ts";
+import { CLIENTS } from "./people.ts";
+import { TROUBLES } from "./plan.ts";
+import type { Dice } from "./random.ts";
+import type { Stage } from "./stage.ts";
+import { MAKE } from "./troubles.ts";
+import type { Token } from "./truth.ts";
+
+/** How often each kind is taken back. `all` and `key` end everything, so that they are rare. */
+const KINDS: Readonly<Record<RevocationKind, number>> = {
+  token: 30,
+  session: 25,
+  grant: 12,
+  user: 20,
+  client: 5,
+  key: 3,
+  all: 3,
+};
+/** Revokers at one moment, now and then. */
+const CROWD = 16;
+/** Mean milliseconds between tokens of a thief's making, and between requests that can wait for an introspection. */
+const FORGE_EVERY = 8_000;
+const CHECK_EVERY = 250;
+
+/** Plans everything that happens until the troubles end. */
+export function tell(stage: Stage, dice: Dice): void {
+  const { plan } = stage;
+  const until = plan.durationMs;
+  every(stage, dice.split("log in"), plan.logInEvery, until, (own) => logInOrRefresh(stage, own));
+  every(stage, dice.split("revoke"), plan.revokeEvery, until, (own) => {
+    const crowd = own.chance(0.06) ? CROWD : 1;
+    for (let index = 0; index < crowd; index += 1) stage.timeline.after(own.between(0, 30), () => takeBack(stage, own));
+  });
+  every(stage, dice.split("forge"), FORGE_EVERY, until, (own) => stage.forge(own));
+  every(stage, dice.split("check"), CHECK_EVERY, until, (own) => {
+    const { tokens } = stage.truth;
+    if (tokens.length > 0) own.pick(stage.verifiers).check(own.pick(tokens));
+  });
+  for (const trouble of TROUBLES) {
+    const mean = plan.troubles[trouble];
+    if (mean !== undefined) every(stage, dice.split(trouble), mean, until, (own) => MAKE[trouble](stage, own));
+  }
+}
+
+/** Again and again, without memory, until the time is over. */
+function every(stage: Stage, dice: Dice, mean: number, until: number, run: (dice: Dice) => void): void {
+  const { timeline } = stage;
+  const next = (): void => {
+    const at = timeline.now + dice.exponential(mean);
+    if (at > until) return;
+    timeline.at(at, () => {
+      run(dice);
+      next();
+    });
+  };
+  next();
+}
+
+export function logInOrRefresh(stage: Stage, dice: Dice): void {
+  const { people } = stage;
+  const renews = people.signedIn.length > 0 && dice.chance(0.4);
+  const who = renews ? dice.pick(people.signedIn) : null;
+  const user = dice.pick(people.users);
+  const client = dice.pick(CLIENTS);
+  stage.atServer(dice, async (server) => {
+    if (who === null) await people.logIn(server, user, client);
+    else await people.refresh(server, who);
+  });
+}
+
+function takeBack(stage: Stage, dice: Dice): void {
+  const alive = stage.truth.tokens.filter(({ deadAt }) => deadAt > stage.timeline.now);
+  if (alive.length === 0) return;
+  const kind = dice.weighted(KINDS);
+  const token = dice.pick(alive);
+  const waits = dice.chance(0.75);
+  const timeoutMs = dice.chance(0.2) ? dice.between(10, 3_000) : null;
+  const again = dice.chance(0.5);
+  stage.atServer(dice, async (server) => {
+    const revoked = await revoke(stage, server, kind, token, waits ? { timeoutMs } : null);
+    answered(stage, server, kind, token, revoked);
+    // Signing in again works at once, also for whom everything was just ended.
+    if (again && (kind === "user" || kind === "client" || kind === "all")) await logInAgain(stage, server, token);
+  });
+}
+
+async function logInAgain(stage: Stage, server: Server, token: Token): Promise<void> {
+  const user = stage.people.users.find((id) => id === token.sub);
+  const client = CLIENTS.find((id) => id === token.client);
+  if (user !== undefined && client !== undefined) await stage.people.logIn(server, user, client);
+}
+
+/** Somebody has been told: from now on it must be true. */
+function answered(stage: Stage, server: Server, kind: RevocationKind, token: Token, revoked: Revoked): void {
+  const { confirmed, waitedMs, position } = revoked;
+  const how = confirmed ? `, confirmed after ${waitedMs.toFixed(0)} ms` : "";
+  stage.note(`${server.machine.name} answers: ${kind} of ${token.label} is revoked at ${position.seq}${how}`);
+  if (token.deadAt > stage.timeline.now) {
+    throw new Violation("a revocation was acknowledged and is not there", `${kind} of ${token.label}`);
+  }
+  if (confirmed) stage.confirmed(position);
+}

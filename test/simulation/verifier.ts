@@ -1,0 +1,214 @@
+/**
+ * A resource server: a machine on which the real verifier runs, with simulated clocks, timers, sockets and requests. What
+ * survives its crash is its disk, where some owners let it keep the last snapshot.
+ */
+import type { Verdict } from "@mapae/verifier";
+import { nodeEngine } from "../../packages/verifier/src/engine.ts";
+import type { ParsedJws } from "../../packages/verifier/src/jose/jws.ts";
+import type { BoundKey } from "../../packages/verifier/src/jose/keys.ts";
+import { resolveOptions } from "../../packages/verifier/src/options.ts";
+import type { Refusal } from "../../packages/verifier/src/refusals.ts";
+import type { SnapshotKeeper } from "../../packages/verifier/src/revocation/feed.ts";
+import type { KeptSnapshot } from "../../packages/verifier/src/revocation/load.ts";
+import type { FeedWorld } from "../../packages/verifier/src/revocation/world.ts";
+import { type Verifier, verifierOn } from "../../packages/verifier/src/verifier.ts";
+import type { Machine } from "./machine.ts";
+import type { NodeHost } from "./node.ts";
+import type { Answer, Oracle, Witness } from "./oracle.ts";
+import { AUDIENCES } from "./people.ts";
+import { CLOCK_RATE_ERROR, type VerifierPlan } from "./plan.ts";
+import type { Dice } from "./random.ts";
+import { request } from "./requests.ts";
+import { SimulatedSocket } from "./socket.ts";
+import type { Stage } from "./stage.ts";
+import type { Token } from "./truth.ts";
+
+export const ISSUER = "https://login.example.com";
+/** How far a token's own times may be off by a verifier's clock, in seconds. */
+const TOLERANCE_S = 60;
+
+interface Life {
+  readonly verifier: Verifier;
+  readonly witness: Witness;
+}
+
+export class VerifierHost {
+  readonly machine: Machine;
+  readonly plan: VerifierPlan;
+  readonly #stage: Stage;
+  readonly #dice: Dice;
+  #life: Life | null = null;
+  /** What the owner keeps on disk. */
+  #kept: KeptSnapshot | null = null;
+  /** Something happened here since the oracle asked. */
+  touched = false;
+
+  constructor(stage: Stage, machine: Machine, plan: VerifierPlan, dice: Dice) {
+    this.#stage = stage;
+    this.machine = machine;
+    this.plan = plan;
+    this.#dice = dice;
+    machine.onTurn = () => {
+      this.touched = true;
+    };
+    // A request that was in the socket is answered before anything that tells the process how long it was away.
+    machine.onResume = () => this.ask(stage.oracle);
+  }
+
+  get witness(): Witness | null {
+    return this.#life?.witness ?? null;
+  }
+
+  boot(): void {
+    const { machine, plan } = this;
+    if (machine.alive) return;
+    machine.boot();
+    const audience = AUDIENCES[plan.audience] ?? AUDIENCES[0];
+    const seconds = (ms: number): number => ms / 1_000;
+    const verifier = verifierOn(
+      ENGINE,
+      resolveOptions({
+        issuer: ISSUER,
+        audience,
+        keys: { jwksUri: `${ISSUER}/jwks.json`, cooldown: 1, timeout: 2 },
+        clock: () => machine.wall(),
+        clockTolerance: TOLERANCE_S,
+        credentials: this.#stage.credentials(plan.audience),
+        revocation: {
+          onStale: plan.onStale,
+          ...(plan.acceptMs > 0 ? { acceptFor: seconds(plan.acceptMs) } : {}),
+          ...(plan.maxStaleness < Number.POSITIVE_INFINITY ? { maxStaleness: seconds(plan.maxStaleness) } : {}),
+          ...(plan.keeps ? { keep: this.#keeper() } : {}),
+        },
+      }),
+      this.#world(),
+    );
+    const { leaseMs } = this.#stage.plan;
+    const trusted = Math.min(leaseMs, plan.maxStaleness) + plan.acceptMs;
+    this.#life = {
+      verifier,
+      witness: {
+        name: machine.name,
+        boundMs: trusted / (1 - CLOCK_RATE_ERROR),
+        isBound: plan.acceptMs === 0,
+        refused: new Set(),
+        answer: (token) => answerOf(verifier.verify(token.text)),
+      },
+    };
+    this.#stage.note(`${machine.name} starts`);
+  }
+
+  crash(silently: boolean): void {
+    if (!this.machine.alive) return;
+    this.#stage.note(`${this.machine.name} crashes${silently ? ", machine and all" : ""}`);
+    this.machine.crash(silently);
+    this.#life = null;
+  }
+
+  /** Whether it answers requests now. */
+  get isServing(): boolean {
+    return this.machine.running && this.#life !== null;
+  }
+
+  ask(oracle: Oracle): void {
+    this.touched = false;
+    if (this.isServing && this.#life !== null) oracle.ask(this.#life.witness, this.#stage.timeline.now);
+  }
+
+  /** A request that can wait: what the verifier answers when it has asked the issuer, if need be. */
+  check(token: Token): void {
+    const life = this.#life;
+    if (!this.isServing || life === null) return;
+    void life.verifier.check(token.text).then((verdict) => {
+      if (this.#life !== life || !this.machine.running) return;
+      this.#stage.later(life.witness, token, answerOf(verdict));
+    });
+  }
+
+  /** Whether it accepts the token that is meant for it. Asking makes it look for a key that it does not have. */
+  trusts(tokens: ReadonlyMap<string, Token>): boolean {
+    const audience = AUDIENCES[this.plan.audience] ?? AUDIENCES[0];
+    const token = tokens.get(audience);
+    if (token === undefined || this.#life === null) return false;
+    const answer = this.#life.witness.answer(token);
+    this.check(token);
+    return answer === "accepted" && this.#life.verifier.status()?.trust === "live";
+  }
+
+  status(): string {
+    return JSON.stringify(this.#life?.verifier.status() ?? null);
+  }
+
+  #keeper(): SnapshotKeeper {
+    return {
+      read: async () => this.#kept,
+      write: async (kept) => {
+        this.#kept = kept;
+      },
+    };
+  }
+
+  #world(): FeedWorld {
+    const { machine, plan } = this;
+    const { network, timeline } = this.#stage;
+    return {
+      now: () => machine.wall(),
+      mono: () => machine.monotonic(),
+      chance: () => this.#dice.roll(),
+      after: (ms, run) => machine.timer(ms, run),
+      turn: () => new Promise((resolve) => timeline.after(0, () => machine.deliver(resolve))),
+      fetch: (url, init) => {
+        const node = this.#pickNode();
+        return request({ network, from: machine, to: node.machine, answerer: () => node.answerer }, url, init);
+      },
+      connect: !plan.streams
+        ? null
+        : () => {
+            const node = this.#pickNode();
+            return new SimulatedSocket(network, machine, node.machine, () => node.acceptor);
+          },
+    };
+  }
+
+  /** As a load balancer picks: any of them, also one that is down. */
+  #pickNode(): NodeHost {
+    return this.#dice.pick(this.#stage.nodes);
+  }
+}
+
+function answerOf(verdict: Verdict): Answer {
+  if (verdict.ok) return "accepted";
+  switch (verdict.code) {
+    case "token_revoked":
+      return "revoked";
+    case "revocation_unknown":
+    case "keys_unavailable":
+    case "check_required":
+      return "unknown";
+    case "verification_fault":
+    case "verifier_closed":
+      return "broken";
+    default:
+      return "refused";
+  }
+}
+
+/**
+ * The engine as it is, but a signature that was checked once is not checked again: five verifiers would do so for every
+ * token, and its result rests on nothing that is simulated.
+ */
+const checked = new Map<string, Refusal | null>();
+const CHECKED_MAX = 4_096;
+
+const ENGINE = {
+  ...nodeEngine,
+  checkNow: (jws: ParsedJws, key: BoundKey): Refusal | null => {
+    const name = `${key.kid} ${jws.signingInput}.${jws.signature}`;
+    const known = checked.get(name);
+    if (known !== undefined) return known;
+    const result = nodeEngine.checkNow?.(jws, key) ?? null;
+    if (checked.size >= CHECKED_MAX) checked.clear();
+    checked.set(name, result);
+    return result;
+  },
+};
