@@ -30,6 +30,7 @@ import {
   FEED_PATHS,
   POLL_MAX,
   POLL_TYPE,
+  RELEASED_CODE,
   REV_HEADER_BYTES,
   SUBPROTOCOL,
 } from "./wire.ts";
@@ -147,7 +148,7 @@ export function openFeed(options: FeedOptions, world: FeedWorld): Feed {
         void poll(action);
         return;
       case "disconnect":
-        if (socket?.link === action.link) hangUp();
+        if (socket?.link === action.link) hangUp(action.released ? RELEASED_CODE : undefined);
         if (asking?.link === action.link) asking.stop.abort();
         return;
       case "apply": {
@@ -211,7 +212,7 @@ export function openFeed(options: FeedOptions, world: FeedWorld): Feed {
     }
   }
 
-  function hangUp(): void {
+  function hangUp(code?: number): void {
     const leaving = socket?.it;
     socket = null;
     if (leaving === undefined) return;
@@ -220,7 +221,7 @@ export function openFeed(options: FeedOptions, world: FeedWorld): Feed {
     leaving.onclose = null;
     // Closing what never opened is an error on some runtimes, and nobody's business any more.
     leaving.onerror = () => undefined;
-    leaving.close();
+    leaving.close(code);
   }
 
   async function checkCheckpoint(link: number, jws: string): Promise<void> {

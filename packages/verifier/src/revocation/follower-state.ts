@@ -115,7 +115,8 @@ export type FollowerAction =
       readonly ping: number;
       readonly instance: string | null;
     }
-  | { readonly do: "disconnect"; readonly link: number }
+  /** `released`: for good, and without a lease from here on; the server need not wait for this verifier. */
+  | { readonly do: "disconnect"; readonly link: number; readonly released: boolean }
   /** Put the entries into the set; answer with `applied` or `overflowed`. In the order of the actions. */
   | { readonly do: "apply"; readonly era: number; readonly rev: Rev }
   /** Entries that ended before this time of the server may go. Milliseconds since 1970. */

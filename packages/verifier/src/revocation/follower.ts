@@ -68,7 +68,7 @@ export function step(state: Follower, event: FollowerEvent, now: Moment, chance:
     case "closed": {
       const link = linkOf(state);
       const shut: Follower = { ...state, phase: { is: "closed" }, lease: null, owed: null };
-      return [shut, link === null ? [] : [{ do: "disconnect", link }]];
+      return [shut, link === null ? [] : [{ do: "disconnect", link, released: true }]];
     }
   }
 }
@@ -157,7 +157,7 @@ function leave(
   const spell = streamFailures >= STREAM_FAILURES_MAX ? now.mono + POLL_SPELL_MS : state.pollUntil;
   const left: Follower = { ...state, trouble, streamFailures: streamFailures % STREAM_FAILURES_MAX, pollUntil: spell };
   const [waiting, actions] = wait(left, next, now, chance, least);
-  return [waiting, link === null ? actions : [{ do: "disconnect", link }, ...actions]];
+  return [waiting, link === null ? actions : [{ do: "disconnect", link, released: false }, ...actions]];
 }
 
 function wait(state: Follower, next: "load" | "connect", now: Moment, chance: number, least = 0): Step {
@@ -320,7 +320,7 @@ function woken(state: Follower, now: Moment, chance: number): Step {
       if (elapsed(heard, now) >= SILENCE_MS) return leave(state, "the server fell silent", now, chance);
       if (leaveAt !== null && now.mono >= leaveAt) {
         const [next, actions] = connect(state, now);
-        return [next, [{ do: "disconnect", link }, ...actions]];
+        return [next, [{ do: "disconnect", link, released: false }, ...actions]];
       }
       if (now.mono < state.pingAt) return [state, []];
       const [pinged, n] = notePing(state, now);

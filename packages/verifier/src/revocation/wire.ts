@@ -29,6 +29,8 @@ import { comparePositions, formatPosition, isCount, type Position, parsePosition
 
 /** WebSocket subprotocol (RFC 6455 §1.9). */
 export const SUBPROTOCOL = "mapae.revocations.v1";
+/** Close code (RFC 6455 §7.4.2) of a verifier that holds no lease any more and accepts nothing by one. */
+export const RELEASED_CODE = 4000;
 /** Media type of the answer to a poll: one frame a line. */
 export const POLL_TYPE = "application/x-ndjson";
 export const FEED_PATHS = {

@@ -12,7 +12,7 @@ export interface FeedSocket {
   onclose: ((event: never) => void) | null;
   onerror: ((event: never) => void) | null;
   send(text: string): void;
-  close(): void;
+  close(code?: number): void;
 }
 
 export interface FeedWorld extends Net {
