@@ -6,6 +6,7 @@ import { type KeysOption, resolveOptions, type VerifierOptions } from "./options
 import { createTestIssuer } from "./testing.ts";
 
 const BASE = { issuer: "https://issuer.test", audience: "https://api.test" };
+const FEED = { ...BASE, credentials: { clientId: "api", clientSecret: "s3cret" }, revocation: {} };
 const pair = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const JWK = pair.publicKey.export({ format: "jwk" });
@@ -36,6 +37,29 @@ describe("options of createVerifier", () => {
     ["a cache without a bound", { ...BASE, cache: { entries: Number.POSITIVE_INFINITY } }, /entries/],
     ["a cache with another option", { ...BASE, cache: { entries: 5, ttl: 5 } }, /no option "ttl"/],
     ["a revocation that does not exist", { ...BASE, revocation: "feed" }, /revocation/],
+    ["a revocation that is misspelt", { ...FEED, revocation: { onStail: "reject" } }, /no option "onStail"/],
+    ["a feed without credentials", { ...BASE, revocation: {} }, /credentials/],
+    ["credentials without a feed", { ...FEED, revocation: "none" }, /revocation/],
+    ["credentials without a secret", { ...FEED, credentials: { clientId: "api" } }, /clientSecret/],
+    ["credentials with another member", { ...FEED, credentials: { ...FEED.credentials, token: "x" } }, /"token"/],
+    ["a policy that does not exist", { ...FEED, revocation: { onStale: "ignore" } }, /onStale/],
+    ["accepting without an end", { ...FEED, revocation: { onStale: "accept" } }, /acceptFor/],
+    ["accepting for ever", { ...FEED, revocation: { acceptFor: Number.POSITIVE_INFINITY } }, /acceptFor/],
+    ["a staleness of 0", { ...FEED, revocation: { maxStaleness: 0 } }, /maxStaleness/],
+    ["a feed over http", { ...FEED, revocation: { feed: "http://relay.test" } }, /feed must be an https/],
+    ["a feed that is no address", { ...FEED, revocation: { feed: 5 } }, /feed/],
+    ["an issuer that is no address, with a feed", { ...FEED, issuer: "me", keys: { publicKey: JWK } }, /issuer/],
+    ["more entries than a set can have", { ...FEED, revocation: { maxEntries: 2 ** 24 } }, /maxEntries/],
+    ["a WebSocket that is none", { ...FEED, revocation: { webSocket: true } }, /webSocket/],
+    ["a keeper that keeps nothing", { ...FEED, revocation: { keep: {} } }, /keep/],
+    ["a tolerance beyond what entries are kept for", { ...FEED, clockTolerance: 61 }, /clockTolerance/],
+    [
+      "a lifetime without end, with a feed",
+      { ...FEED, maxTokenLifetime: Number.POSITIVE_INFINITY },
+      /maxTokenLifetime/,
+    ],
+    ["a key without a name, with a feed", { ...FEED, keys: { publicKey: JWK } }, /keys.kid/],
+    ["a warning that goes nowhere", { ...BASE, warn: true }, /warn/],
     ["algorithms that are none", { ...BASE, algorithms: [] }, /algorithms/],
     ["alg none as an algorithm", { ...BASE, algorithms: ["none"] }, /algorithms/],
     ["algorithms as a text", { ...BASE, algorithms: "ES256" }, /algorithms/],
@@ -109,6 +133,28 @@ describe("options of createVerifier", () => {
 
   test("an issuer that is no URL is allowed where the keys are given: iss is any string (RFC 7519 §4.1.1)", () => {
     createVerifier({ issuer: "my-issuer", audience: "a", keys: { publicKey: JWK } });
+  });
+
+  test("the secret of the credentials stands in no error", () => {
+    assert.throws(
+      () => create({ ...FEED, revocation: { feed: "http://relay.test" } }),
+      (error) => error instanceof TypeError && !String(error.stack).includes("s3cret"),
+    );
+  });
+
+  test("with a feed, tokens that live longer than a day are refused where the owner says nothing", () => {
+    assert.equal(resolveOptions({ ...FEED, revocation: {} }).rules.maxTokenLifetime, 86_400);
+    assert.equal(resolveOptions({ ...FEED, maxTokenLifetime: 900 }).rules.maxTokenLifetime, 900);
+    assert.equal(resolveOptions(BASE).rules.maxTokenLifetime, Number.POSITIVE_INFINITY);
+  });
+
+  test("that revocations are not followed is told", () => {
+    for (const revocation of [{}, { revocation: "none" as const }]) {
+      const told: string[] = [];
+      createVerifier({ ...BASE, ...revocation, warn: (message) => told.push(message) });
+      assert.equal(told.length, 1);
+      assert.match(told[0] ?? "", /not followed/);
+    }
   });
 
   test("members that are undefined count as left out", () => {

@@ -76,4 +76,30 @@ describe("the test issuer", () => {
   test("refuses an algorithm that does not exist", () => {
     assert.throws(() => Reflect.apply(createTestIssuer, undefined, [{ alg: "none" }]), TypeError);
   });
+
+  test("revokes: a verifier that follows refuses what was issued before, once revoke has resolved", async () => {
+    const issuer = createTestIssuer();
+    await issuer.listen();
+    const verifier = createVerifier({ ...issuer.verifierOptions, ...issuer.feedOptions });
+    await verifier.ready();
+    const token = issuer.token({ sub: "ada" });
+    assert.equal(verifier.verify(token).ok, true);
+    await issuer.revoke("user", "ada", "password_changed");
+    const verdict = verifier.verify(token);
+    assert.ok(!verdict.ok && verdict.code === "token_revoked");
+    assert.equal(verdict.reason, "password_changed");
+    assert.equal(verifier.verify(issuer.token({ sub: "ada" })).ok, true);
+    verifier.close();
+    await issuer.close();
+  });
+
+  test("lets nobody to its feed but with its credentials", async () => {
+    const issuer = createTestIssuer();
+    const address = await issuer.listen();
+    for (const path of ["/v1/revocations/snapshot", "/v1/revocations?after=1.1&ping=1", "/oauth2/introspect"]) {
+      assert.equal((await fetch(address + path)).status, 401);
+      assert.equal((await fetch(address + path, { headers: { authorization: "Basic dGVzdC1hcGk6eA==" } })).status, 401);
+    }
+    await issuer.close();
+  });
 });

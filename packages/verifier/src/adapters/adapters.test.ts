@@ -165,7 +165,7 @@ function get(port: number, path: string, ...lines: string[]): Promise<Reply> {
 }
 
 /** The JSON in a body, which may come in chunks. */
-function json(reply: Reply): { code?: string; sub?: string; status?: number } {
+function json(reply: Reply): { code?: string; sub?: string; status?: number; reason?: string } {
   const text = reply.body.slice(reply.body.indexOf("{"), reply.body.lastIndexOf("}") + 1);
   return JSON.parse(text);
 }
@@ -272,6 +272,41 @@ for (const [framework, start] of Object.entries(FRAMEWORKS)) {
       assert.equal((await call("/forgotten", issuer.token())).status, 500);
     });
 
+    test("answers a revoked token with 401 and the reason, and what is not known as each route's protect says", async () => {
+      const own = createTestIssuer({ lease: 0.4 });
+      await own.listen();
+      const { credentials } = own.feedOptions;
+      const following = createVerifier({
+        ...own.verifierOptions,
+        ...(credentials === undefined ? {} : { credentials }),
+        revocation: { onStale: "reject", acceptFor: 3_600 },
+      });
+      await following.ready();
+      const strict = await start(following, {});
+      const lenient = await start(following, { onStale: "accept" });
+      const [good, gone] = [own.token({ sid: "s-1" }), own.token({ sid: "s-2" })];
+      await own.revoke("session", "s-2", "evicted");
+      const ask = (to: Listening, token: string) => get(to.port, "/me", `Authorization: Bearer ${token}`);
+      const revoked = await ask(strict, gone);
+      assert.equal(revoked.status, 401);
+      assert.match(revoked.headers.get("www-authenticate") ?? "", /error="invalid_token"/);
+      assert.deepEqual([json(revoked).code, json(revoked).reason], ["token_revoked", "evicted"]);
+      assert.equal((await ask(strict, good)).status, 200);
+      own.outage(true);
+      while (following.status()?.trust === "live") await new Promise((resolve) => setTimeout(resolve, 5));
+      const unknown = await ask(strict, good);
+      assert.equal(unknown.status, 503);
+      assert.match(unknown.headers.get("retry-after") ?? "", /^\d+$/);
+      assert.equal(unknown.headers.has("www-authenticate"), false);
+      assert.equal((await ask(lenient, good)).status, 200);
+      assert.equal((await ask(strict, gone)).status, 401);
+      assert.equal((await ask(lenient, gone)).status, 401);
+      await strict.close();
+      await lenient.close();
+      following.close();
+      await own.close();
+    });
+
     test("answers an outage of the issuer with 503 and Retry-After, and never with a challenge", async () => {
       issuer.outage(true);
       issuer.rotate();
@@ -291,7 +326,15 @@ for (const [framework, start] of Object.entries(FRAMEWORKS)) {
   });
 }
 
-test("an adapter refuses options that it does not have", () => {
+test("an adapter refuses options that it does not have, and policies that its verifier does not have", async () => {
   const verifier = createVerifier(createTestIssuer().verifierOptions);
   assert.throws(() => Reflect.apply(forFetch.bearer, undefined, [verifier, { relam: "x" }]), TypeError);
+  assert.throws(() => forFetch.bearer(verifier, { onStale: "reject" }), TypeError);
+  const issuer = createTestIssuer();
+  await issuer.listen();
+  const following = createVerifier({ ...issuer.verifierOptions, ...issuer.feedOptions });
+  forFetch.bearer(following, { onStale: "introspect" });
+  assert.throws(() => forFetch.bearer(following, { onStale: "accept" }), /acceptFor/);
+  following.close();
+  await issuer.close();
 });
