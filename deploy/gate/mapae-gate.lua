@@ -1,11 +1,9 @@
--- Asks `mapae gate` about a request, for HAProxy 2.6 and later. The configuration sets txn.mapae_ask (the requirements)
--- and calls `http-request lua.mapae-gate`; the answer stands in txn.mapae_status and its companions. Where anything goes
--- wrong nothing is set, and the configuration answers 503: see haproxy.cfg beside this file.
---
---   lua-load-per-thread /etc/haproxy/mapae-gate.lua http://127.0.0.1:4100
+-- Asks `mapae gate` about a request, for HAProxy 2.6 and later. The configuration sets txn.mapae_gate (where the gate is)
+-- and txn.mapae_ask (what the route requires), and calls `http-request lua.mapae-gate`; the answer stands in
+-- txn.mapae_status and its companions. Where anything goes wrong nothing is set, and the configuration answers 503: see
+-- haproxy.cfg beside this file.
 
-local gate = ... or "http://127.0.0.1:4100"
-local TIMEOUT_MS = 3000
+local TIMEOUT_MS = 1500 -- HAProxy asks up to four times
 
 -- Response header of the gate, and the variable that it goes into.
 local CARRIED = {
@@ -29,7 +27,7 @@ core.register_action("mapae-gate", { "http-req" }, function(txn)
   end
   -- A client object serves one request.
   local answer = core.httpclient():get({
-    url = gate .. "/verify?" .. (txn:get_var("txn.mapae_ask") or ""),
+    url = txn:get_var("txn.mapae_gate") .. "/verify?" .. txn:get_var("txn.mapae_ask"),
     headers = sent,
     timeout = TIMEOUT_MS,
   })
