@@ -5,10 +5,14 @@
  */
 import { readFileSync } from "node:fs";
 import { ALGORITHMS, type AlgorithmName, decodeBase64url } from "@mapae/verifier/jose";
+import { LEASE_LONGEST_MS } from "./feed/lease.ts";
 import { isNetwork } from "./http/address.ts";
+import { formatDuration } from "./prelude/duration.ts";
 import { LIMIT_ACTIONS, LIMIT_SCOPES } from "./sessions/limit.ts";
 import { choice, duration, integer, isWebOrigin, list, origin, type Setting, secrets, text } from "./setting.ts";
 
+/** `LEASE_LONGEST_MS` (feed/lease.ts) as people write it. */
+const LEASE_LONGEST = formatDuration(LEASE_LONGEST_MS);
 const ALGS = Object.keys(ALGORITHMS) as AlgorithmName[];
 
 /** Length in bits of a canonical base64url text; 0 for any other. */
@@ -88,6 +92,20 @@ export const SETTINGS = {
     "user",
     LIMIT_SCOPES,
     "What the limit counts: all sessions of a user, those of a device class, or those of a client.",
+  ),
+  revocationLease: duration(
+    "MAPAE_REVOCATION_LEASE",
+    "5s",
+    "1s",
+    LEASE_LONGEST,
+    "How long a verifier may trust its copy of the revocations after it asked: the bound on staleness, and the longest that a confirmed revocation waits.",
+  ),
+  feedConnections: integer(
+    "MAPAE_FEED_CONNECTIONS",
+    5000,
+    1,
+    100_000,
+    "How many verifiers may follow the revocations over a stream at a time.",
   ),
   keyRotation: duration(
     "MAPAE_KEY_ROTATION",

@@ -7,11 +7,13 @@
  */
 import { readConfig, SETTINGS, type SettingName } from "./config.ts";
 import type { Connection } from "./http/app.ts";
+import type { Upgrade } from "./http/stream.ts";
 import { createLogger } from "./log.ts";
 import { StartRefused, Unavailable } from "./prelude/fault.ts";
 import { type MapaeServer, openServer } from "./server.ts";
 
 export type { Connection } from "./http/app.ts";
+export type { Upgrade } from "./http/stream.ts";
 export { StartRefused } from "./prelude/fault.ts";
 
 /** The settings of docs/settings.md by their short names, each as the text it has in the environment, or a number. */
@@ -23,6 +25,10 @@ export interface Mapae {
    * @param connection the peer's address, for limits and the audit; without it all requests count as one address
    */
   readonly fetch: (request: Request, connection?: Connection) => Promise<Response>;
+  /**
+   * Takes over the WebSockets of verifiers: `server.on("upgrade", mapae.upgrade)`. Without it they poll.
+   */
+  readonly upgrade: Upgrade;
   /** Resolves once the server can answer. Rejects with `StartRefused`, whose message is one clear line. */
   readonly ready: () => Promise<void>;
   /** Stops what runs in the background and closes the store. Further requests are answered with an error. */
@@ -48,6 +54,12 @@ export function createMapae(options: MapaeOptions = {}): Mapae {
       const server = await starting;
       if (closed) throw new Unavailable("this server was closed");
       return server.handler(request, connection);
+    },
+    upgrade: (request, socket, head) => {
+      starting.then(
+        (server) => (closed ? socket.destroy() : server.upgrade(request, socket, head)),
+        () => socket.destroy(),
+      );
     },
     ready: async () => {
       await starting;

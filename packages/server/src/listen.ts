@@ -5,12 +5,13 @@ import type { App } from "./http/app.ts";
 import { fromMessage } from "./http/incoming.ts";
 import { problem } from "./http/problem.ts";
 import type { Reply } from "./http/reply.ts";
+import type { Upgrade } from "./http/stream.ts";
 import { StartRefused } from "./prelude/fault.ts";
 
 export interface Listening {
   readonly port: number;
   /** Until then, everything is answered with 503. */
-  answerWith(app: App): void;
+  answerWith(app: App, upgrade?: Upgrade): void;
   /** Takes no new connections, waits for requests under way (at most `graceMs`), then cuts what is left. */
   close(graceMs: number): Promise<void>;
 }
@@ -35,6 +36,7 @@ const LISTEN_FAULTS: Record<string, (host: string, port: number) => string> = {
 /** Binds the port. Throws `StartRefused` where it cannot be had. */
 export async function listen(host: string, port: number): Promise<Listening> {
   let app: App = async () => problem("unavailable", { detail: "The server is starting.", retryAfter: 1 });
+  let upgrade: Upgrade = (_message, socket) => void socket.destroy();
   let closing = false;
   const server = createServer(BOUNDS, (message, response) => {
     app(fromMessage(message), message.socket).then(
@@ -42,11 +44,13 @@ export async function listen(host: string, port: number): Promise<Listening> {
       () => response.destroy(),
     );
   });
+  server.on("upgrade", (message, socket, head) => upgrade(message, socket, head));
   await bind(server, host, port);
   return {
     port: (server.address() as AddressInfo).port,
-    answerWith: (ready) => {
+    answerWith: (ready, upgradeBy = upgrade) => {
       app = ready;
+      upgrade = upgradeBy;
     },
     close: (graceMs) =>
       new Promise((resolve) => {

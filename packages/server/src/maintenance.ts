@@ -6,6 +6,7 @@
  * further on than the time that has passed.
  */
 import type { Logger } from "pino";
+import type { Feed } from "./feed/feed.ts";
 import type { Keyring } from "./keys/keyring.ts";
 import type { Clock } from "./prelude/world.ts";
 import type { LiveSet } from "./revocation/live-set.ts";
@@ -25,15 +26,16 @@ export interface MaintenanceSettings {
 
 /** One round of it. */
 export async function maintain(
-  services: { storage: Storage; vault: Vault; keyring: Keyring; live: LiveSet; clock: Clock },
+  services: { storage: Storage; vault: Vault; keyring: Keyring; live: LiveSet; feed: Feed; clock: Clock },
   settings: MaintenanceSettings,
 ): Promise<void> {
-  const { storage, vault, keyring, live, clock } = services;
+  const { storage, vault, keyring, live, feed, clock } = services;
   const now = clock.now();
   await vault.tick();
   await keyring.tick();
   await storage.revocation.compact();
   live.compact(now / 1000);
+  feed.compact();
   await storage.sessions.sweep(now - settings.sessionRetention);
   await storage.audit.prune(now - settings.auditRetention);
 }

@@ -1,5 +1,6 @@
 /** The measurements as Prometheus has them. Labels come from closed sets, so that no caller can make new ones. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Feed } from "./feed/feed.ts";
 import type { HashAdmissionMetrics } from "./passwords/admission.ts";
 
 const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"]);
@@ -21,11 +22,53 @@ export interface Exposition {
 export interface MetricSources {
   readonly hashing: () => HashAdmissionMetrics;
   readonly revocations: () => number;
+  readonly feed: Pick<Feed, "connections" | "standings" | "head" | "entries" | "tally">;
 }
 
 export interface Prometheus {
   observe(observation: Observation): void;
   text(): Promise<Exposition>;
+}
+
+type MakeGauge = (name: string, help: string, read: () => number) => void;
+
+function observeFeed(feed: MetricSources["feed"], gauge: MakeGauge, registers: Registry[]): void {
+  const connected = () => feed.standings().filter((standing) => standing.connected);
+  gauge("mapae_feed_connections", "Verifiers that follow the revocations over a stream", () => feed.connections);
+  gauge("mapae_feed_instances", "Verifiers that are counted in confirmations", () => feed.standings().length);
+  gauge("mapae_feed_head", "Sequence number of the last revocation", () => feed.head.seq);
+  gauge("mapae_feed_entries", "Entries that a snapshot has", () => feed.entries);
+  gauge("mapae_feed_lag", "Revocations that the slowest connected verifier has not acknowledged", () =>
+    Math.max(0, ...connected().map(({ acked }) => (acked.epoch === feed.head.epoch ? feed.head.seq - acked.seq : 0))),
+  );
+  const { tally } = feed;
+  gauge("mapae_feed_heartbeats_total", "Heartbeats sent: leases given", () => tally.heartbeats);
+  gauge(
+    "mapae_feed_heads_unknown_total",
+    "Heartbeats not sent, because the log's head was not certain",
+    () => tally.headsUnknown,
+  );
+  gauge("mapae_feed_resyncs_total", "Verifiers sent to a snapshot", () => tally.resyncs);
+  gauge("mapae_feed_polls_total", "Polls answered", () => tally.polls);
+  gauge("mapae_feed_snapshots_total", "Snapshots asked for", () => tally.snapshots);
+  gauge(
+    "mapae_revocation_confirming_seconds_total",
+    "Time that was waited for confirmations",
+    () => tally.waitedMs / 1000,
+  );
+  const byLabel = (name: string, help: string, label: string, table: Readonly<Record<string, number>>): void => {
+    new Gauge({
+      name,
+      help,
+      labelNames: [label],
+      registers,
+      collect() {
+        for (const [value, count] of Object.entries(table)) this.set({ [label]: value }, count);
+      },
+    });
+  };
+  byLabel("mapae_feed_closed_total", "Connections that this server ended", "reason", tally.closed);
+  byLabel("mapae_revocation_confirmations_total", "Confirmations, by what they rest on", "by", tally.confirmations);
 }
 
 export function openPrometheus(sources: MetricSources): Prometheus {
@@ -58,6 +101,8 @@ export function openPrometheus(sources: MetricSources): Prometheus {
   gauge("mapae_hashing_waiting", "Passwords waiting to be hashed", () => sources.hashing().waiting);
   gauge("mapae_hashing_refused_total", "Log-ins refused because too many waited", () => sources.hashing().refused);
   gauge("mapae_revocation_entries", "Revocations in force", sources.revocations);
+
+  observeFeed(sources.feed, gauge, registers);
 
   let collecting = false;
   return {

@@ -8,7 +8,12 @@
 import { availableParallelism } from "node:os";
 import type { Logger } from "pino";
 import { type ClientAction, createClientAction } from "./admin/clients.ts";
+import { createRevocationAction, type RevocationAction } from "./admin/revocations.ts";
 import type { Config } from "./config.ts";
+import { type Confirming, createConfirming } from "./feed/confirming.ts";
+import { openFeed } from "./feed/feed.ts";
+import { createVerifiers } from "./feed/verifiers.ts";
+import { createCheckpointSigner, logNotice } from "./feed-service.ts";
 import { firstStart } from "./first-start.ts";
 import { createAddressReader } from "./http/address.ts";
 import { JWKS_MAX_AGE_SECONDS } from "./http/api/discovery.ts";
@@ -16,9 +21,13 @@ import { type App, createApp, type Handler, handlerOf } from "./http/app.ts";
 import { createAuthenticator } from "./http/authenticate.ts";
 import { createOriginPolicy } from "./http/origin.ts";
 import { createRoutes } from "./http/routes.ts";
+import { createStreamDoor, type Upgrade } from "./http/stream.ts";
 import { isShared, type Keyring, openKeyring } from "./keys/keyring.ts";
 import { maintain, startMaintenance } from "./maintenance.ts";
 import { createMetrics } from "./metrics.ts";
+import { createIntrospect } from "./oauth/introspect.ts";
+import { createJudge } from "./oauth/judge.ts";
+import { createRevokeToken } from "./oauth/revoke.ts";
 import { createHashAdmission, hashSlots } from "./passwords/admission.ts";
 import { argon2Parameters } from "./passwords/hash.ts";
 import { openPasswordLists } from "./passwords/lists.ts";
@@ -29,7 +38,7 @@ import { placesIn } from "./places.ts";
 import { StartRefused } from "./prelude/fault.ts";
 import type { Secret } from "./prelude/secret.ts";
 import { Secret as SecretValue } from "./prelude/secret.ts";
-import { type Sleep, systemSleep, systemWorld, type World } from "./prelude/world.ts";
+import { type SetAlarm, type Sleep, systemAlarm, systemSleep, systemWorld, type World } from "./prelude/world.ts";
 import { LiveSet } from "./revocation/live-set.ts";
 import { createIssuer } from "./signin/issue.ts";
 import { createLogIn } from "./signin/log-in.ts";
@@ -39,7 +48,7 @@ import { type CheckPassword, createSignUp, type SignUp } from "./signin/sign-up.
 import { openMemoryThrottle } from "./storage/memory/throttle.ts";
 import { openStorage } from "./storage/open.ts";
 import type { Storage } from "./storage/storage.ts";
-import { createThrottle } from "./throttle/throttle.ts";
+import { createThrottle, type Throttle } from "./throttle/throttle.ts";
 import { createAccessTokens } from "./tokens/access-token.ts";
 import { readOrMakeSecret } from "./vault/secret-file.ts";
 import { openVault, type Vault } from "./vault/vault.ts";
@@ -61,6 +70,9 @@ export interface Operations {
   readonly passwordAction: PasswordAction;
   readonly signUp: SignUp;
   readonly clientAction: ClientAction;
+  readonly revoke: RevocationAction;
+  readonly confirming: Confirming;
+  readonly throttle: Throttle;
   readonly issuer: string;
   readonly audience: string;
   readonly world: World;
@@ -71,11 +83,16 @@ export interface MapaeServer {
   readonly app: App;
   /** The same as a `fetch` handler. */
   readonly handler: Handler;
+  /** Takes over connections that follow the feed. */
+  readonly upgrade: Upgrade;
   readonly operations: Operations;
   /** The example resource server's secret, where this was the first start. */
   readonly exampleSecret: Secret | null;
-  /** Answers /readyz with 503 from now on, so that load balancers send no more. */
-  drain(): void;
+  /**
+   * Answers /readyz with 503 from now on, so that load balancers send no more; asks verifiers to connect elsewhere, and
+   * resolves when they have or the time is over, and every stream has ended.
+   */
+  drain(withinMs?: number): Promise<void>;
   /** Ends what runs in the background and closes the store. Requests under way must be over. */
   close(): Promise<void>;
 }
@@ -86,6 +103,7 @@ export interface ServerParts {
   readonly issuer: string;
   readonly logger: Logger;
   readonly world?: World;
+  readonly alarm?: SetAlarm;
   readonly sleep?: Sleep;
   /** The configured storage, where the caller began to open it already. */
   readonly storage?: Promise<Storage>;
@@ -99,7 +117,7 @@ function secretsOf(config: Config, world: World): readonly Secret[] {
 }
 
 export async function openServer(parts: ServerParts): Promise<MapaeServer> {
-  const { config, logger, world = systemWorld, sleep = systemSleep } = parts;
+  const { config, logger, world = systemWorld, sleep = systemSleep, alarm = systemAlarm } = parts;
   const issuer = config.issuer ?? parts.issuer;
   const audience = config.audience ?? issuer;
   const adminAudience = `${issuer}/admin`;
@@ -164,8 +182,38 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       { ...storage, issuer: tokens, vault },
       { graceMs: config.refreshGrace, idleMs: config.refreshIdle, audience, adminAudience },
     );
+    const judge = createJudge(
+      { keyring, vault, live, sessions: storage.sessions, clock: world.clock },
+      isShared(config.signingAlg),
+    );
+    const verifiers = createVerifiers(storage.clients, audience);
+    const feed = await openFeed({
+      log: storage.revocation,
+      store: storage.feed,
+      verifiers,
+      feedKey: vault.current("feed").key,
+      sign: createCheckpointSigner(keyring, issuer, world.clock),
+      issuer,
+      leaseMs: config.revocationLease,
+      maxConnections: config.feedConnections,
+      world,
+      alarm,
+      notice: (notice) => logNotice(logger, notice),
+    });
+    const confirming = createConfirming({ feed, log: storage.revocation, clock: world.clock }, () =>
+      Math.max(...keyring.records().map(({ highestExp }) => highestExp)),
+    );
+    const revoke = createRevocationAction({ ...storage, keyring });
+    const introspect = createIntrospect(
+      { judge, log: storage.revocation, grants: storage.grants, vault, clock: world.clock },
+      issuer,
+    );
+    const revokeToken = createRevokeToken(
+      { judge, log: storage.revocation, grants: storage.grants, clients: storage.clients, vault },
+      { issuer, audience, adminAudience },
+    );
     const exampleSecret = await firstStart(storage.clients, clientAction);
-    const metrics = createMetrics({ hashing: () => admission.metrics(), revocations: () => live.size });
+    const metrics = createMetrics({ hashing: () => admission.metrics(), revocations: () => live.size, feed });
     let draining = false;
     const routes = createRoutes(
       {
@@ -177,6 +225,12 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
         refresh,
         passwords: passwordAction,
         clientAction,
+        feed,
+        verifiers,
+        confirming,
+        revoke,
+        introspect,
+        revokeToken,
         check: () => storage.check(),
         draining: () => draining,
         metrics: () => metrics.text(),
@@ -186,10 +240,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
     const app = createApp({
       routes,
       base,
-      authenticator: createAuthenticator(
-        { keyring, vault, live, sessions: storage.sessions, clock: world.clock },
-        { issuer, audience, adminAudience, sharedSecret: isShared(config.signingAlg) },
-      ),
+      authenticator: createAuthenticator({ judge, verifiers }, { issuer, audience, adminAudience }),
       origins: createOriginPolicy(issuer, config.corsOrigins),
       addresses: createAddressReader(config.trustedProxies),
       metricsTokens: config.metricsToken ?? [],
@@ -197,17 +248,23 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       world,
       observe: metrics.observe,
     });
-    const upkeep = { storage, vault, keyring, live, clock: world.clock };
+    const upkeep = { storage, vault, keyring, live, feed, clock: world.clock };
     const maintenance = startMaintenance(() => maintain(upkeep, config), world.clock, logger);
     return {
       app,
       handler: handlerOf(app),
-      operations: { storage, vault, keyring, passwords, passwordAction, signUp, clientAction, issuer, audience, world },
+      upgrade: createStreamDoor(feed, base),
+      operations: {
+        ...{ storage, vault, keyring, passwords, passwordAction, signUp, clientAction, issuer, audience, world },
+        ...{ revoke, confirming, throttle },
+      },
       exampleSecret,
-      drain: () => {
+      drain: (withinMs = 0) => {
         draining = true;
+        return feed.drain(withinMs);
       },
       close: async () => {
+        feed.close();
         await maintenance.stop();
         await storage.close();
       },

@@ -2,7 +2,7 @@
  * The audit log: who did what, to whom, from where, and whether it was allowed. An event is written in the same
  * transaction as what it tells of; the closed table below says what there is to tell.
  */
-import type { UserId } from "../prelude/ids.ts";
+import type { ClientId, UserId } from "../prelude/ids.ts";
 
 export const AUDIT_EVENTS = {
   "user.created": "An account was made",
@@ -30,7 +30,7 @@ export const AUDIT_EVENTS = {
   "key.retired": "A signing key stopped signing",
   "key.revoked": "A signing key was revoked; every token it signed is refused",
   "token.signed": "An operator signed an access token by hand",
-  "revocation.requested": "An operator revoked something by hand",
+  "revocation.requested": "Something was revoked by its id, or by being shown",
   "store.backed_up": "A backup of the database was written",
   "store.restored": "The database was restored from a backup; a new epoch began",
 } as const;
@@ -40,6 +40,7 @@ export type AuditEventName = keyof typeof AUDIT_EVENTS;
 export type Actor =
   | { readonly kind: "user"; readonly id: UserId }
   | { readonly kind: "administrator"; readonly id: UserId }
+  | { readonly kind: "client"; readonly id: ClientId } // a resource server
   | { readonly kind: "operator" } // the command line on the server's machine
   | { readonly kind: "anyone" } // nobody had authenticated
   | { readonly kind: "system" };

@@ -122,13 +122,14 @@ async function overStorage(config: Config, say: (line: string) => void): Promise
     say(`A resource server to try: ${EXAMPLE_API} ${server.exampleSecret.reveal()} (shown this once)`);
   }
   const app = createOperator(server.operations, config, logger);
-  const ask = (request: Ask): Promise<Answer> => {
+  const ask = async (request: Ask): Promise<Answer> => {
     const init: RequestInit = { method: request.method };
     if (request.body !== undefined) {
       init.body = JSON.stringify(request.body);
       init.headers = { "content-type": "application/json" };
     }
-    return app(fromRequest(new Request(`http://operator.invalid${target(request)}`, init)), {});
+    const { status, body } = await app(fromRequest(new Request(`http://operator.invalid${target(request)}`, init)), {});
+    return { status, body: body === null ? null : String(body) };
   };
   return { ...speaking(ask), live: false, close: () => server.close() };
 }

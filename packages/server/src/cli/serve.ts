@@ -15,6 +15,9 @@ import { openStorage } from "../storage/open.ts";
 import { exitCode } from "./exit.ts";
 import { stopSignal } from "./stop-signal.ts";
 
+/** Within this time verifiers leave a node that stops, each at a moment of its own. */
+const DRAIN_MS = 2_000;
+
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }
@@ -87,11 +90,11 @@ export async function serve(env: Readonly<Record<string, string | undefined>>): 
       await server.close();
       throw error;
     });
-    listening.answerWith(server.app);
+    listening.answerWith(server.app, server.upgrade);
     greet(config, issuer, server);
     const signal = await stopSignal();
     say(`mapae: ${signal}: finishing what is under way`);
-    server.drain();
+    await server.drain(Math.min(DRAIN_MS, config.shutdownGrace / 4));
     await door?.close(config.shutdownGrace);
     await listening.close(config.shutdownGrace);
     await server.close();

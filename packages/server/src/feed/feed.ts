@@ -75,8 +75,8 @@ export interface Feed {
   readonly tally: FeedTally;
   /** Forgets what concerns no living token. */
   compact(): void;
-  /** Asks everyone to connect elsewhere within a time. */
-  drain(afterMs: number): void;
+  /** Takes nobody new and asks everyone to connect elsewhere within a time; then ends what is left. */
+  drain(afterMs: number): Promise<void>;
   /** Ends all connections, and every wait without confirming. */
   close(): void;
 }
@@ -85,6 +85,8 @@ const PAGE = 5_000;
 const START: Position = { epoch: 0, seq: 0 };
 /** How old a signed position may be that heartbeats carry. */
 const CHECKPOINT_EVERY_MS = 10_000;
+/** How often a node that leaves looks whether everyone has gone. */
+const DRAIN_LOOK_MS = 50;
 
 export async function openFeed(parts: FeedParts): Promise<Feed> {
   const { log, store, verifiers, feedKey, issuer, world, alarm, leaseMs, maxConnections, notice } = parts;
@@ -131,9 +133,12 @@ export async function openFeed(parts: FeedParts): Promise<Feed> {
     world,
     alarm,
     maxConnections,
+    loaded: () => loaded,
     ahead: (client, position) => notice({ kind: "position_ahead", client, position, head: mirror.head }),
   });
-  await load(log, mirror, (entries) => hub.news(entries));
+  // A million entries take seconds to hash: the rest of the server need not wait for them, verifiers do.
+  const loaded = load(log, mirror, (entries) => hub.news(entries));
+  loaded.catch(failed);
 
   /** One registration for all polls that name it: it counts by its last lease alone, so that two who share it are covered. */
   const pollerOf = async ({ verifier, instance, acceptMs }: PollRequest): Promise<InstanceId> => {
@@ -148,6 +153,7 @@ export async function openFeed(parts: FeedParts): Promise<Feed> {
     poll: async (request) => {
       tally.polls += 1;
       const { verifier, after, ping } = request;
+      await loaded;
       const instance = await pollerOf(request);
       try {
         const head = await heads.ask();
@@ -169,14 +175,16 @@ export async function openFeed(parts: FeedParts): Promise<Feed> {
         leases.left(instance, "lost");
       }
     },
-    snapshot: (verifier) => {
+    snapshot: async (verifier) => {
       tally.snapshots += 1;
+      await loaded;
       return frames.snapshot(verifier.audience);
     },
     wait: (position, timeoutMs) => {
       const waiting = leases.wait(position, timeoutMs);
       void waiting.settled.then((confirmation) => {
         tally.count(tally.confirmations, confirmation.by);
+        tally.waitedMs += confirmation.waitedMs;
         if (confirmation.by !== "acknowledgements") notice({ kind: "slow_verifiers", confirmation, position });
       });
       return waiting;
@@ -193,7 +201,12 @@ export async function openFeed(parts: FeedParts): Promise<Feed> {
     },
     tally,
     compact: () => mirror.compact(clock.now() / 1000),
-    drain: (afterMs) => hub.drain(afterMs),
+    drain: async (afterMs) => {
+      hub.drain(afterMs);
+      const until = clock.monotonic() + afterMs;
+      while (hub.size > 0 && clock.monotonic() < until) await new Promise<void>((wake) => alarm(DRAIN_LOOK_MS, wake));
+      hub.close();
+    },
     close: () => {
       hub.close();
       leases.close();

@@ -28,7 +28,7 @@ const START: Position = { epoch: 0, seq: 0 };
 
 export interface FeedSnapshot {
   readonly position: Position;
-  readonly octets: Uint8Array;
+  readonly octets: Uint8Array<ArrayBuffer>;
   /** Signed: whose it is, and its digest. */
   readonly checkpoint: string;
   /** Changes whenever the octets do. */

@@ -59,6 +59,8 @@ export interface HubParts {
   readonly world: World;
   readonly alarm: SetAlarm;
   readonly maxConnections: number;
+  /** Resolves once the mirror holds the log. */
+  readonly loaded: () => Promise<void>;
   /** Somebody knows a position that lies ahead of the log. */
   readonly ahead: (client: ClientId, position: Position) => void;
 }
@@ -220,6 +222,7 @@ export class Hub {
     const admitted = async (): Promise<ConnectionEvent> => {
       const verifier = await verifiers.authenticate(clientId, clientSecret);
       if (verifier === null) return { type: "declined", reason: "unauthorized" };
+      await this.#parts.loaded();
       // What it is compared with must be the log's head and not an earlier one, or it would seem to be ahead of it.
       mirror.advance(await heads.ask());
       const why = resyncReason(after, mirror.head, mirror.countAfter(after));

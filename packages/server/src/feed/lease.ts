@@ -14,6 +14,9 @@
 /** ρ: the error of clock rate that is assumed at most, in either direction. Quartz drifts by 0.01 %, virtual machines by less than 1 %. */
 export const CLOCK_DRIFT = 0.01;
 
+/** The longest N that can be configured: for so long leases may run after a restore, whatever the backup remembers. */
+export const LEASE_LONGEST_MS = 60_000;
+
 /** @param ms of a verifier's clock @returns milliseconds of this node's monotonic clock that certainly cover them */
 export function outlast(ms: number): number {
   return Math.ceil((ms * (1 + CLOCK_DRIFT)) / (1 - CLOCK_DRIFT));

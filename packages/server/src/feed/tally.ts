@@ -10,6 +10,8 @@ export class FeedTally {
   resyncs = 0;
   /** Head reads that failed: no heartbeat went out for them. */
   headsUnknown = 0;
+  /** Of all confirmations together. */
+  waitedMs = 0;
   polls = 0;
   snapshots = 0;
 

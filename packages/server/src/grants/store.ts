@@ -1,6 +1,7 @@
 /** What grants ask of storage: the two steps that issue tokens. */
 import type { Cause } from "../audit/event.ts";
-import type { SessionId } from "../prelude/ids.ts";
+import type { ClientId, GrantId, SessionId, UserId } from "../prelude/ids.ts";
+import type { EndReason } from "../revocation/entry.ts";
 import type { SessionLimit } from "../sessions/limit.ts";
 import type { Session } from "../sessions/session.ts";
 import type { Grant, Standing } from "./grant.ts";
@@ -31,9 +32,19 @@ export type UseOutcome =
     }
   | { readonly allow: false; readonly refusal: RefreshRefusal };
 
+/** Which grant to end: by its refresh token's secret, for the client that shows it; or by its public id. */
+export type GrantTarget =
+  | { readonly secretId: Buffer; readonly client: ClientId }
+  /** With `owner`, another user's grant counts as not there. */
+  | { readonly id: GrantId; readonly owner?: UserId };
+
 export interface GrantStore {
   /** A log-in: locks the user, applies the session limit, writes session, grant and effects (open-rule.ts): one atomic step. */
   open(logIn: LogIn): Promise<LogInOutcome>;
   /** A refresh: reads the row, decides (refresh-rule.ts), writes it and the effects: one atomic step. */
   use(presented: PresentedRefresh, settings: RefreshSettings, cause: Cause): Promise<UseOutcome>;
+  /** The grant of a refresh token, with what it hangs under and the log's position; ended ones too, while they are kept. */
+  find(secretId: Buffer): Promise<Standing | undefined>;
+  /** Ends a grant, or the session that it is all of, with entries and audit (end-rule.ts): one atomic step. */
+  end(target: GrantTarget, reason: EndReason, cause: Cause): Promise<void>;
 }

@@ -9,15 +9,17 @@
 import type { Logger } from "pino";
 import type { Cause } from "../audit/event.ts";
 import { ACCOUNT_SCOPE } from "../clients/client.ts";
+import type { Verifier } from "../feed/verifiers.ts";
 import { Unavailable } from "../prelude/fault.ts";
 import { type Secret, sameBytes } from "../prelude/secret.ts";
 import type { World } from "../prelude/world.ts";
 import { ADMIN_ROLE } from "../users/user.ts";
 import { type AddressReader, isLoopbackAddress, networkOf } from "./address.ts";
 import type { Authenticated, Authenticator, Caller } from "./authenticate.ts";
-import { fromRequest, type Incoming } from "./incoming.ts";
+import { fromRequest, type HeaderReader, type Incoming } from "./incoming.ts";
+import { oauthReply } from "./oauth-error.ts";
 import type { OriginPolicy } from "./origin.ts";
-import { parseBody, parseQuery } from "./parse.ts";
+import { parseBody, parseForm, parseQuery } from "./parse.ts";
 import { problem } from "./problem.ts";
 import { type Reply, toResponse } from "./reply.ts";
 import type { Access, Route } from "./route.ts";
@@ -62,9 +64,12 @@ interface Visit {
   readonly address: string | null;
   /** The pattern of the route that was found, for log and metrics: a raw path may carry what nobody should read. */
   route: string;
+  style: Route["style"];
 }
 
-type Allowed = { readonly ok: true; readonly caller: Caller | null } | { readonly ok: false; readonly reply: Reply };
+type Allowed =
+  | { readonly ok: true; readonly caller: Caller | null; readonly verifier?: Verifier; readonly administers?: boolean }
+  | { readonly ok: false; readonly reply: Reply };
 
 export function createApp(options: AppOptions): App {
   const { authenticator, origins, addresses, logger, world } = options;
@@ -79,12 +84,26 @@ export function createApp(options: AppOptions): App {
     return problem("internal_error", { members: { request_id: visit.id } });
   }
 
+  const administrator = async (headers: HeaderReader): Promise<Allowed> => {
+    const allowed = require(await authenticator.admin(headers), (caller) => caller.roles.includes(ADMIN_ROLE));
+    return allowed.ok ? { ...allowed, administers: true } : allowed;
+  };
+
   const ACCESS: Record<Access, (incoming: Incoming, visit: Visit) => Promise<Allowed> | Allowed> = {
     anyone: () => ANYONE,
     account: async ({ headers }) =>
       require(await authenticator.account(headers), (caller) => caller.scope.includes(ACCOUNT_SCOPE)),
-    admin: async ({ headers }) =>
-      require(await authenticator.admin(headers), (caller) => caller.roles.includes(ADMIN_ROLE)),
+    admin: ({ headers }) => administrator(headers),
+    revoker: async ({ headers }) => {
+      const admin = await authenticator.admin(headers);
+      return admin.ok
+        ? administrator(headers)
+        : require(await authenticator.account(headers), (caller) => caller.scope.includes(ACCOUNT_SCOPE));
+    },
+    verifier: async ({ headers }) => {
+      const authenticated = await authenticator.verifier(headers);
+      return authenticated.ok ? { ok: true, caller: null, verifier: authenticated.verifier } : authenticated;
+    },
     metrics: ({ headers }, visit) => {
       const given = /^Bearer (\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
       const known = given !== undefined && options.metricsTokens.some((token) => sameBytes(token.reveal(), given));
@@ -109,6 +128,7 @@ export function createApp(options: AppOptions): App {
     }
     const { route, params } = match;
     visit.route = route.path;
+    visit.style = route.style;
     if (route.method !== "GET" && !origins.allows(incoming)) {
       return problem("forbidden", { detail: "Pages of another origin may not do this." });
     }
@@ -116,20 +136,22 @@ export function createApp(options: AppOptions): App {
     if (!access.ok) return access.reply;
     const query = parseQuery(route.query, incoming.query);
     if (!query.ok) return query.reply;
-    const body = await parseBody(route.body, incoming);
+    const body = await (route.style === "oauth" ? parseForm : parseBody)(route.body, incoming);
     if (!body.ok) return body.reply;
     const network = visit.address === null ? "unknown" : networkOf(visit.address);
-    const cause: Cause = { actor: actorOf(route.access, access.caller), address: visit.address, requestId: visit.id };
+    const cause: Cause = { actor: actorOf(route.access, access), address: visit.address, requestId: visit.id };
     const { headers } = incoming;
-    return route.handle({ body: body.value, query: query.value, params, headers, cause, network }, access.caller);
+    const call = { body: body.value, query: query.value, params, headers, cause, network };
+    return route.handle(call, access.caller, access.verifier ?? null);
   }
 
   return async (incoming, connection) => {
     const started = world.clock.monotonic();
     const id = world.random.bytes(12).toString("base64url");
     const address = addresses.clientOf(connection.remoteAddress ?? null, incoming.headers);
-    const visit: Visit = { id, address, route: "unknown" };
-    const reply = await serve(incoming, visit).catch((error: unknown) => failure(error, visit));
+    const visit: Visit = { id, address, route: "unknown", style: "api" };
+    const answered = await serve(incoming, visit).catch((error: unknown) => failure(error, visit));
+    const reply = visit.style === "oauth" ? oauthReply(answered) : answered;
     reply.headers["x-request-id"] = id;
     reply.headers["x-content-type-options"] = "nosniff";
     origins.mark(incoming, reply);
@@ -157,8 +179,9 @@ function require(authenticated: Authenticated, allowed: (caller: Caller) => bool
   return forbidden();
 }
 
-function actorOf(access: Access, caller: Caller | null): Cause["actor"] {
+function actorOf(access: Access, { caller, verifier, administers }: Allowed & { ok: true }): Cause["actor"] {
   if (access === "operator") return { kind: "operator" };
+  if (verifier !== undefined) return { kind: "client", id: verifier.client };
   if (caller === null) return { kind: "anyone" };
-  return { kind: access === "admin" ? "administrator" : "user", id: caller.user };
+  return { kind: administers === true ? "administrator" : "user", id: caller.user };
 }

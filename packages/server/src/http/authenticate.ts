@@ -1,21 +1,16 @@
 /**
- * Who is calling: the server's own API believes an access token by the rules every verifier applies, and then asks what
- * an offline verifier cannot know at once: is it revoked.
+ * Who is calling: a user by an access token, which the judge believes or not (oauth/judge.ts), or a resource server by its
+ * id and secret (RFC 6749 §2.3.1).
  *
- *   Authorization ──► signature and claims ──► revocation, in memory ──► caller
- *                                    └─ with a shared secret: the mark of issue, and the session's row ─┘
+ *   Authorization ──► Bearer ──► judge ──► caller
+ *                └──► Basic ──► id and secret ──► verifier
  */
-import { type AccessTokenClaims, bindClaimRules, type ClaimRules, checkClaims, readBearer } from "@mapae/verifier";
-import { checkSignature, parseJws } from "@mapae/verifier/jose";
-import type { Keyring } from "../keys/keyring.ts";
+import { type AccessTokenClaims, bindClaimRules, type ClaimRules, readBearer } from "@mapae/verifier";
+import type { Verifier, Verifiers } from "../feed/verifiers.ts";
+import type { Judge } from "../oauth/judge.ts";
 import { asId, type ClientId, type SessionId, type UserId } from "../prelude/ids.ts";
-import type { Clock } from "../prelude/world.ts";
 import type { EndReason } from "../revocation/entry.ts";
-import type { LiveSet } from "../revocation/live-set.ts";
-import { isLive } from "../sessions/session.ts";
-import type { SessionStore } from "../sessions/store.ts";
-import { bearsMark } from "../tokens/issue-mark.ts";
-import type { Vault } from "../vault/vault.ts";
+import { readBasic } from "./basic.ts";
 import type { HeaderReader } from "./incoming.ts";
 import { problem } from "./problem.ts";
 import type { Reply } from "./reply.ts";
@@ -33,32 +28,37 @@ export type Authenticated =
   | { readonly ok: true; readonly caller: Caller }
   | { readonly ok: false; readonly reply: Reply };
 
+export type AuthenticatedVerifier =
+  | { readonly ok: true; readonly verifier: Verifier }
+  | { readonly ok: false; readonly reply: Reply };
+
 export interface Authenticator {
   /** For account routes: the session's ordinary token. */
   account(headers: HeaderReader): Promise<Authenticated>;
   /** For /v1/admin: a token whose only audience is the admin API's. */
   admin(headers: HeaderReader): Promise<Authenticated>;
+  /** For those who follow the feed and introspect. */
+  verifier(headers: HeaderReader): Promise<AuthenticatedVerifier>;
 }
 
 export interface AuthenticatorOptions {
   readonly issuer: string;
   readonly audience: string;
   readonly adminAudience: string;
-  /** With HS* every verifier can sign: no token is believed without its mark of issue and its row. */
-  readonly sharedSecret: boolean;
 }
 
 function refuse(reason: EndReason | null): Authenticated {
-  if (reason === null) return { ok: false, reply: problem("invalid_token") };
+  // A change of roles is no end: the next refresh brings the new ones.
+  if (reason === null || reason === "roles_changed") return { ok: false, reply: problem("invalid_token") };
   const headers = { "www-authenticate": 'Bearer realm="mapae", error="invalid_token"' };
   return { ok: false, reply: problem("session_ended", { members: { reason }, headers }) };
 }
 
 export function createAuthenticator(
-  services: { keyring: Keyring; vault: Vault; live: LiveSet; sessions: SessionStore; clock: Clock },
+  services: { readonly judge: Judge; readonly verifiers: Verifiers },
   options: AuthenticatorOptions,
 ): Authenticator {
-  const { keyring, vault, live, sessions, clock } = services;
+  const { judge, verifiers } = services;
   const account = bindClaimRules({ issuer: options.issuer, audience: options.audience });
   const admin = bindClaimRules({ issuer: options.issuer, audience: options.adminAudience });
 
@@ -72,29 +72,15 @@ export function createAuthenticator(
     if (!bearer.ok) {
       return { ok: false, reply: problem(bearer.code === "missing_token" ? "missing_token" : "invalid_token") };
     }
-    const jws = parseJws(bearer.token);
-    if (!jws.ok) return refuse(null);
-    const key = keyring.find(jws.header.kid);
-    if (key === undefined || checkSignature(jws, key) !== null) return refuse(null);
-    const checked = checkClaims(jws, rules, clock.now() / 1000);
-    if (!checked.ok) return refuse(null);
-    const { claims } = checked;
-    if (claims.sid === undefined || claims.gid === undefined) return refuse(null);
+    const judged = await judge(bearer.token, rules);
+    if (!judged.ok) return refuse(judged.reason);
+    const { claims } = judged;
     if (only !== null && claims.aud !== only) return refuse(null);
-    const reason = live.reasonFor(claims, jws.header.kid);
-    if (reason === "roles_changed") return refuse(null); // not an end: the next refresh brings the new roles
-    if (reason !== null) return refuse(reason);
-    const session = asId("session", claims.sid);
-    if (options.sharedSecret) {
-      if (!bearsMark(claims, vault)) return refuse(null);
-      const row = await sessions.find(session);
-      if (row === undefined || row.user !== claims.sub || !isLive(row, clock.now())) return refuse(null);
-    }
     return {
       ok: true,
       caller: {
         user: asId("user", claims.sub),
-        session,
+        session: asId("session", claims.sid ?? ""),
         client: asId("client", claims.client_id),
         scope: claims.scope?.split(" ") ?? [],
         roles: claims.roles ?? [],
@@ -106,5 +92,10 @@ export function createAuthenticator(
   return {
     account: (headers) => authenticate(headers, account, null),
     admin: (headers) => authenticate(headers, admin, options.adminAudience),
+    verifier: async (headers) => {
+      const given = readBasic(headers.get("authorization"));
+      const verifier = given === null ? null : await verifiers.authenticate(given.id, given.secret);
+      return verifier === null ? { ok: false, reply: problem("invalid_client") } : { ok: true, verifier };
+    },
   };
 }

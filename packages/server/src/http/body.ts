@@ -1,5 +1,5 @@
 /**
- * Reading a JSON body: type, size, UTF-8, JSON, depth, in this order; each its own problem, none with an effect.
+ * Reading a body, JSON or a form: type, size, UTF-8, JSON, depth, in this order; each its own problem, none with an effect.
  */
 import type { Incoming } from "./incoming.ts";
 import type { ProblemCode } from "./problem.ts";
@@ -25,6 +25,24 @@ export async function readJson(request: Incoming): Promise<ReadBody> {
     return depth(value, DEPTH_LIMIT) ? { ok: true, value } : { ok: false, code: "malformed_json" };
   } catch {
     return { ok: false, code: "malformed_json" };
+  }
+}
+
+export type ReadForm =
+  | { readonly ok: true; readonly value: URLSearchParams }
+  | { readonly ok: false; readonly code: ProblemCode };
+
+export async function readForm(request: Incoming): Promise<ReadForm> {
+  if (!/^application\/x-www-form-urlencoded\s*(?:;|$)/i.test(request.headers.get("content-type") ?? "")) {
+    return { ok: false, code: "unsupported_media_type" };
+  }
+  const bytes = await request.read(BODY_LIMIT).catch(() => undefined);
+  if (bytes === undefined) return { ok: false, code: "malformed_request" };
+  if (bytes === null) return { ok: false, code: "payload_too_large" };
+  try {
+    return { ok: true, value: new URLSearchParams(utf8.decode(bytes)) };
+  } catch {
+    return { ok: false, code: "malformed_request" };
   }
 }
 

@@ -15,7 +15,27 @@ const BY_ACCESS: Record<Access, readonly ProblemCode[]> = {
   anyone: [],
   account: ["missing_token", "invalid_token", "session_ended", "forbidden"],
   admin: ["missing_token", "invalid_token", "session_ended", "forbidden"],
+  revoker: ["missing_token", "invalid_token", "session_ended", "forbidden"],
+  verifier: ["invalid_client"],
   metrics: ["forbidden"],
+  operator: [],
+};
+
+const ERROR_CONTENT: Record<Route["style"], unknown> = {
+  api: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } },
+  oauth: { "application/json": { schema: { $ref: "#/components/schemas/OAuthError" } } },
+};
+const BODY_TYPES: Record<Route["style"], string> = {
+  api: "application/json",
+  oauth: "application/x-www-form-urlencoded",
+};
+const SECURITY: Record<Access, readonly Record<string, readonly string[]>[]> = {
+  anyone: [],
+  account: [{ bearer: [] }],
+  admin: [{ bearer: [] }],
+  revoker: [{ bearer: [] }],
+  verifier: [{ resource_server: [] }],
+  metrics: [],
   operator: [],
 };
 
@@ -40,7 +60,7 @@ function responsesOf(route: Route): Record<string, unknown> {
   for (const [status, codes] of [...byStatus].sort(([a], [b]) => a - b)) {
     responses[status] = {
       description: codes.map((code) => `\`${code}\`: ${PROBLEMS[code].detail}`).join("\n\n"),
-      content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } },
+      content: ERROR_CONTENT[route.style],
     };
   }
   return responses;
@@ -78,9 +98,11 @@ export function openApi(
       parameters: parametersOf(route),
       ...(route.body === null
         ? {}
-        : { requestBody: { required: true, content: { "application/json": { schema: schemaOf(route.body) } } } }),
+        : {
+            requestBody: { required: true, content: { [BODY_TYPES[route.style]]: { schema: schemaOf(route.body) } } },
+          }),
       responses: responsesOf(route),
-      security: route.access === "account" || route.access === "admin" ? [{ bearer: [] }] : [],
+      security: SECURITY[route.access],
     };
     paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operation };
   }
@@ -95,8 +117,17 @@ export function openApi(
     servers: [{ url: server.issuer }],
     paths,
     components: {
-      securitySchemes: { bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" } },
+      securitySchemes: {
+        bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
+        resource_server: { type: "http", scheme: "basic" },
+      },
       schemas: {
+        OAuthError: {
+          type: "object",
+          description: "RFC 6749 §5.2.",
+          required: ["error"],
+          properties: { error: { type: "string" } },
+        },
         Problem: {
           type: "object",
           description: "RFC 9457. `code` is stable.",

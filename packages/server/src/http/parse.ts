@@ -1,6 +1,6 @@
 /** Query and body against their schemas: one fault a member, each with a JSON Pointer (RFC 6901). What was sent is never repeated. */
 import type { z } from "zod";
-import { readJson } from "./body.ts";
+import { readForm, readJson } from "./body.ts";
 import type { Incoming } from "./incoming.ts";
 import { problem } from "./problem.ts";
 import type { Reply } from "./reply.ts";
@@ -12,6 +12,17 @@ export async function parseBody(schema: z.ZodType | null, incoming: Incoming): P
   if (schema === null) return NOTHING;
   const read = await readJson(incoming);
   return read.ok ? parse(schema, read.value, "body") : { ok: false, reply: problem(read.code) };
+}
+
+/** RFC 6749 appendix B: parameters in a form; those without a value count as left out (§3.1), and none may stand twice. */
+export async function parseForm(schema: z.ZodType | null, incoming: Incoming): Promise<Parsed> {
+  if (schema === null) return NOTHING;
+  const read = await readForm(incoming);
+  if (!read.ok) return { ok: false, reply: problem(read.code) };
+  const fields = [...read.value].filter(([, value]) => value !== "");
+  const twice = fields.find(([name], index) => fields.findIndex(([other]) => other === name) !== index);
+  if (twice !== undefined) return refused([{ pointer: pointer([twice[0]]), detail: "is given twice" }]);
+  return parse(schema, Object.fromEntries(fields), "body");
 }
 
 export function parseQuery(schema: z.ZodType | null, query: URLSearchParams): Parsed {

@@ -24,6 +24,11 @@ export const PROBLEMS = {
     detail: "The refresh token had been used already. The session was ended to protect its owner: log in again.",
   },
   session_ended: { status: 401, title: "Unauthorized", detail: "The session has ended: log in again." },
+  invalid_client: {
+    status: 401,
+    title: "Unauthorized",
+    detail: "This needs the id and secret of a resource server (HTTP Basic).",
+  },
   forbidden: { status: 403, title: "Forbidden", detail: "This is not allowed." },
   not_found: { status: 404, title: "Not found", detail: "There is nothing here." },
   method_not_allowed: { status: 405, title: "Method not allowed", detail: "This address answers other methods." },
@@ -38,6 +43,7 @@ export const PROBLEMS = {
   },
   payload_too_large: { status: 413, title: "Payload too large", detail: "The body is larger than 64 KiB." },
   unsupported_media_type: { status: 415, title: "Unsupported media type", detail: "Send application/json." },
+  upgrade_required: { status: 426, title: "Upgrade required", detail: "This address speaks WebSocket." },
   validation_failed: {
     status: 422,
     title: "Unprocessable content",
@@ -77,6 +83,8 @@ export interface ProblemOptions {
 function challengeOf(code: ProblemCode): string | undefined {
   if (code === "missing_token") return 'Bearer realm="mapae"';
   if (code === "invalid_token") return 'Bearer realm="mapae", error="invalid_token"';
+  // RFC 6749 §5.2, RFC 7617 §2.1.
+  if (code === "invalid_client") return 'Basic realm="mapae", charset="UTF-8"';
   return undefined;
 }
 
@@ -98,5 +106,5 @@ export function problem(code: ProblemCode, options: ProblemOptions = {}): Reply 
   const challenge = challengeOf(code);
   if (challenge !== undefined) headers["www-authenticate"] = challenge;
   if (options.retryAfter !== undefined) headers["retry-after"] = String(Math.max(1, Math.ceil(options.retryAfter)));
-  return { status: row.status, headers, cookies: [], body: JSON.stringify(body) };
+  return { status: row.status, headers, cookies: [], body: JSON.stringify(body), problem: code };
 }

@@ -3,6 +3,7 @@
  * `fetch` handler turns into a Response at its edge. (Between the two lay a quarter of the cost of a refresh:
  * docs/decisions/0040-plain-replies.md.)
  */
+import type { ProblemCode } from "./problem.ts";
 
 export interface Reply {
   readonly status: number;
@@ -10,7 +11,9 @@ export interface Reply {
   readonly headers: Record<string, string>;
   /** Values of `Set-Cookie`, which alone may stand several times. */
   readonly cookies: string[];
-  readonly body: string | null;
+  readonly body: string | Uint8Array<ArrayBuffer> | null;
+  /** Of a refusal: its code. */
+  readonly problem?: ProblemCode;
 }
 
 /** A success. What an API answers is nobody's to cache (RFC 6749 §5.1), unless the headers say otherwise. */
@@ -28,7 +31,7 @@ export function noContent(): Reply {
 }
 
 /** A body that is no JSON of ours; the headers name its type. */
-export function text(body: string, headers: Record<string, string>): Reply {
+export function text(body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string>): Reply {
   return { status: 200, headers, cookies: [], body };
 }
 

@@ -4,6 +4,7 @@
  */
 import type { z } from "zod";
 import type { Cause } from "../audit/event.ts";
+import type { Verifier } from "../feed/verifiers.ts";
 import type { Caller } from "./authenticate.ts";
 import type { HeaderReader } from "./incoming.ts";
 import type { ProblemCode } from "./problem.ts";
@@ -13,9 +14,10 @@ export type Method = "GET" | "POST" | "PATCH" | "DELETE";
 
 /**
  * Who may call. `account`: a user's token with the account scope. `admin`: a token of the admin audience. `metrics`:
- * loopback or a credential. `operator`: whoever may open the local socket in the data folder; nobody over the network.
+ * loopback or a credential. `revoker`: either of the first two tokens, and the route tells them apart. `verifier`: a
+ * resource server's id and secret. `operator`: whoever may open the local socket in the data folder; nobody over the network.
  */
-export type Access = "anyone" | "account" | "admin" | "metrics" | "operator";
+export type Access = "anyone" | "account" | "admin" | "revoker" | "verifier" | "metrics" | "operator";
 
 export interface Call<Body, Query> {
   readonly body: Body;
@@ -38,6 +40,8 @@ export interface Route {
     | "Sessions"
     | "Account"
     | "Administration"
+    | "Revocation"
+    | "OAuth"
     | "Discovery"
     | "Operations"
     | "Operator"
@@ -50,7 +54,9 @@ export interface Route {
   readonly answer: { readonly status: number; readonly schema: z.ZodType | null; readonly says: string };
   /** The refusals it can give beside those that every route can. */
   readonly problems: readonly ProblemCode[];
-  handle(call: Call<unknown, unknown>, caller: Caller | null): Promise<Reply>;
+  /** `oauth`: bodies are forms, and errors are as RFC 6749 §5.2 has them. */
+  readonly style: "api" | "oauth";
+  handle(call: Call<unknown, unknown>, caller: Caller | null, verifier: Verifier | null): Promise<Reply>;
 }
 
 interface Definition<Body extends z.ZodType | null, Query extends z.ZodType | null> {
@@ -70,7 +76,7 @@ function row(
   access: Access,
   handle: Route["handle"],
 ): Route {
-  return { body: null, query: null, problems: [], ...definition, access, handle };
+  return { body: null, query: null, problems: [], style: "api", ...definition, access, handle };
 }
 
 /** A route that anyone may call. */
@@ -89,6 +95,27 @@ export function guarded<Body extends z.ZodType | null = null, Query extends z.Zo
   return row(definition, "account", (call, caller) => {
     if (caller === null) throw new Error(`${definition.path} was reached without its caller`);
     return handle(call as Call<Parsed<Body>, Parsed<Query>>, caller);
+  });
+}
+
+/** A route that takes back: `caller` is `null` for an administrator and for the operator, who may do so to anyone. */
+export function revoking<Body extends z.ZodType | null = null, Query extends z.ZodType | null = null>(
+  definition: Definition<Body, Query>,
+  handle: (call: Call<Parsed<Body>, Parsed<Query>>, caller: Caller | null) => Promise<Reply>,
+): Route {
+  return row(definition, "revoker", (call, caller) =>
+    handle(call as Call<Parsed<Body>, Parsed<Query>>, call.cause.actor.kind === "user" ? caller : null),
+  );
+}
+
+/** A route for resource servers. */
+export function following<Body extends z.ZodType | null = null, Query extends z.ZodType | null = null>(
+  definition: Definition<Body, Query>,
+  handle: (call: Call<Parsed<Body>, Parsed<Query>>, verifier: Verifier) => Promise<Reply>,
+): Route {
+  return row(definition, "verifier", (call, _caller, verifier) => {
+    if (verifier === null) throw new Error(`${definition.path} was reached without its resource server`);
+    return handle(call as Call<Parsed<Body>, Parsed<Query>>, verifier);
   });
 }
 

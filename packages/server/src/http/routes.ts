@@ -2,13 +2,13 @@
 import type { ClientAction } from "../admin/clients.ts";
 import type { AuditStore } from "../audit/store.ts";
 import type { ClientStore } from "../clients/store.ts";
+import type { Feed } from "../feed/feed.ts";
 import type { Keyring } from "../keys/keyring.ts";
 import type { SessionStore } from "../sessions/store.ts";
 import type { LogInAction } from "../signin/log-in.ts";
 import type { PasswordAction } from "../signin/password.ts";
 import type { RefreshAction } from "../signin/refresh.ts";
 import type { SignUp } from "../signin/sign-up.ts";
-import type { Throttle } from "../throttle/throttle.ts";
 import type { UserStore } from "../users/store.ts";
 import { adminAuditRoute } from "./api/admin-audit.ts";
 import { adminClientRoutes } from "./api/admin-clients.ts";
@@ -18,22 +18,24 @@ import { adminUserRoutes } from "./api/admin-users.ts";
 import { discoveryRoutes } from "./api/discovery.ts";
 import { logInRoute, type SessionRouteOptions } from "./api/log-in.ts";
 import { meRoutes } from "./api/me.ts";
+import { type OAuthServices, oauthRoutes } from "./api/oauth.ts";
 import { type OperationsServices, operationsRoutes } from "./api/operations.ts";
 import { pageRoutes } from "./api/pages.ts";
 import { refreshRoute } from "./api/refresh.ts";
+import { feedRoutes, type RevocationServices, revocationRoutes } from "./api/revocations.ts";
 import { sessionRoutes } from "./api/sessions.ts";
 import { signUpRoute } from "./api/users.ts";
 import { openApi } from "./openapi.ts";
 import { text } from "./reply.ts";
 import { open, type Route } from "./route.ts";
 
-export interface RouteServices extends OperationsServices {
+export interface RouteServices extends OperationsServices, RevocationServices, OAuthServices {
+  readonly feed: Feed;
   readonly users: UserStore;
   readonly sessions: SessionStore;
   readonly clients: ClientStore;
   readonly audit: AuditStore;
   readonly keyring: Keyring;
-  readonly throttle: Throttle;
   readonly signUp: SignUp;
   readonly logIn: LogInAction;
   readonly refresh: RefreshAction;
@@ -52,11 +54,14 @@ export function createRoutes(services: RouteServices, options: RouteOptions): re
     signUpRoute({ ...services, signup: options.signup }),
     logInRoute(services, options),
     refreshRoute(services, options),
-    ...sessionRoutes(services.sessions, options.base),
+    ...sessionRoutes(services, options.base),
     ...meRoutes(services),
-    ...adminUserRoutes(services.users),
-    ...adminSessionRoutes(services.sessions),
-    ...adminKeyRoutes(services.keyring),
+    ...revocationRoutes(services),
+    ...feedRoutes(services.feed),
+    ...oauthRoutes(services),
+    ...adminUserRoutes(services),
+    ...adminSessionRoutes(services),
+    ...adminKeyRoutes(services),
     ...adminClientRoutes(services.clients, services.clientAction),
     adminAuditRoute(services.audit),
     ...discoveryRoutes(services.keyring, options.issuer),

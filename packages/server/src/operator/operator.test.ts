@@ -29,7 +29,7 @@ async function operated(t: { after(task: () => unknown): void }) {
       init.headers = { "content-type": "application/json" };
     }
     const reply = await app(fromRequest(new Request(`http://operator.invalid${path}`, init)), {});
-    return { status: reply.status, body: reply.body === null ? null : (JSON.parse(reply.body) as unknown) };
+    return { status: reply.status, body: reply.body === null ? null : (JSON.parse(String(reply.body)) as unknown) };
   };
   return { server, ask };
 }
@@ -43,7 +43,7 @@ test("a route of the operator that strays into the public table stays shut", asy
   const app = createApp({
     routes: [stray],
     base: "",
-    authenticator: { account: nobody, admin: nobody },
+    authenticator: { account: nobody, admin: nobody, verifier: nobody },
     origins: createOriginPolicy("http://localhost:4000", []),
     addresses: createAddressReader([]),
     metricsTokens: [],

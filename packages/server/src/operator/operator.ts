@@ -17,6 +17,7 @@ import { adminClientRoutes } from "../http/api/admin-clients.ts";
 import { adminKeyRoutes } from "../http/api/admin-keys.ts";
 import { adminSessionRoutes } from "../http/api/admin-sessions.ts";
 import { adminUserRoutes } from "../http/api/admin-users.ts";
+import { revocationRoutes } from "../http/api/revocations.ts";
 import { type App, createApp } from "../http/app.ts";
 import type { Authenticated, Authenticator } from "../http/authenticate.ts";
 import { createOriginPolicy } from "../http/origin.ts";
@@ -31,18 +32,19 @@ import { tokenRoute } from "./tokens.ts";
 import { operatorUserRoutes } from "./users.ts";
 
 /** Nobody comes here with a token. */
-const NO_TOKENS: Authenticator = { account: refuse, admin: refuse };
+const NO_TOKENS: Authenticator = { account: refuse, admin: refuse, verifier: refuse };
 
-async function refuse(): Promise<Authenticated> {
+async function refuse(): Promise<Authenticated & { ok: false }> {
   return { ok: false, reply: problem("forbidden") };
 }
 
 export function createOperator(operations: Operations, config: Config, logger: Logger): App {
-  const { storage, keyring, clientAction, world, issuer } = operations;
+  const { storage, keyring, clientAction, confirming, world, issuer } = operations;
   const shared: readonly Route[] = [
-    ...adminUserRoutes(storage.users),
-    ...adminSessionRoutes(storage.sessions),
-    ...adminKeyRoutes(keyring),
+    ...adminUserRoutes({ ...storage, confirming }),
+    ...adminSessionRoutes({ ...storage, confirming }),
+    ...adminKeyRoutes({ keyring, confirming }),
+    ...revocationRoutes(operations),
     ...adminClientRoutes(storage.clients, clientAction),
     adminAuditRoute(storage.audit),
   ];

@@ -8,7 +8,7 @@ export interface Entry {
   readonly method: string;
   readonly path: string;
   readonly summary: string;
-  readonly access: "anyone" | "account" | "admin" | "metrics" | "operator";
+  readonly access: "anyone" | "account" | "admin" | "revoker" | "verifier" | "metrics" | "operator";
   /** JSON Schema of the body. */
   readonly body: string | null;
   readonly status: number;
@@ -26,6 +26,8 @@ const TEXT = {
       anyone: "no token",
       account: "access token",
       admin: "access token of the admin audience",
+      revoker: "access token, or one of the admin audience",
+      verifier: "a resource server's id and secret (HTTP Basic)",
       metrics: "loopback, or a credential",
       operator: "the local socket only",
     },
@@ -41,6 +43,8 @@ const TEXT = {
       anyone: "토큰 없음",
       account: "액세스 토큰",
       admin: "관리자용 액세스 토큰",
+      revoker: "액세스 토큰, 또는 관리자용 액세스 토큰",
+      verifier: "리소스 서버의 id와 secret (HTTP Basic)",
       metrics: "루프백 또는 자격 증명",
       operator: "로컬 소켓으로만",
     },

@@ -7,6 +7,7 @@
  * numbers of the log may repeat what verifiers have seen.
  */
 import { draft } from "../audit/event.ts";
+import { LEASE_LONGEST_MS } from "../feed/lease.ts";
 import { audit, type Effect } from "../revocation/effects.ts";
 import { nextEpoch } from "../revocation/epoch.ts";
 import { apply } from "./apply.ts";
@@ -42,6 +43,8 @@ const LONGEST_TOKEN_SECONDS = 24 * 3600;
 export function beginEpoch(rows: EpochRows, replaced: ReplacedLog, keepSessions: boolean, now: number): Begun {
   const epoch = nextEpoch(now, Math.max(rows.position().epoch, replaced.epoch));
   rows.beginEpoch(epoch);
+  // The process before may have given leases of any length: nobody knows, so the longest is waited for.
+  rows.setLeaseMs(LEASE_LONGEST_MS);
   const { keys } = rows.keySet();
   const mark = Math.max(replaced.highestExp, Math.ceil(now / 1000) + LONGEST_TOKEN_SECONDS);
   for (const { kid } of keys) rows.raiseMark(kid, mark);

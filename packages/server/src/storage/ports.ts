@@ -114,6 +114,7 @@ export function portsOver(engine: Engine): Storage {
       list: (page) => paged(engine, page, (reads, after, limit) => reads.clients(after, limit), byCreation),
       audiences: () => read((reads) => reads.audiences()),
       delete: (id, effects) => write("deleteClient", id, effects),
+      endGrants: (id, reason, effects) => write("endGrantsOfClient", id, reason, effects),
     },
     sessions: {
       find: (id) => read((reads) => reads.session(id)),
@@ -135,6 +136,12 @@ export function portsOver(engine: Engine): Storage {
     grants: {
       open: (logIn) => write("open", logIn),
       use: (presented, settings, cause) => write("use", presented, settings, cause),
+      find: (secretId) =>
+        read((reads) => {
+          const held = reads.held(secretId);
+          return held && { ...held, position: engine.head() };
+        }),
+      end: (target, reason, cause) => write("endGrant", target, reason, cause),
     },
     backup: engine.backup,
     check: engine.check,

@@ -53,6 +53,10 @@ export interface Reads {
   /** The distinct audiences of resource servers. */
   audiences(): readonly string[];
   session(id: SessionId): Session | undefined;
+  /** The grant of a refresh token. */
+  held(secretId: Buffer): Held | undefined;
+  /** The grant of a public id. */
+  heldById(id: GrantId): Held | undefined;
   /** The user's sessions that nothing has ended, newest first; their time may have run out. */
   unended(user: UserId): readonly Session[];
   /** Newest first, then by id downwards. */
@@ -117,8 +121,6 @@ export interface Rows extends Reads {
   postponeSession(session: Session): void;
   /** Removes up to `limit` sessions that ended before a time, with their grants; returns how many. */
   removeSessions(endedBefore: number, limit: number): number;
-  /** The grant of a refresh token. */
-  held(secretId: Buffer): Held | undefined;
   addGrant(grant: Grant): void;
   /** Writes what a refresh changes of a grant. */
   replaceGrant(grant: Grant): void;

@@ -6,10 +6,11 @@
 import type { AuditDraft, Cause } from "../audit/event.ts";
 import type { Client } from "../clients/client.ts";
 import type { Instance } from "../feed/registry.ts";
+import { decideGrantEnd } from "../grants/end-rule.ts";
 import type { Grant } from "../grants/grant.ts";
 import { decideOpen } from "../grants/open-rule.ts";
 import { decideRefresh, type PresentedRefresh, type RefreshSettings } from "../grants/refresh-rule.ts";
-import type { LogIn, LogInOutcome, UseOutcome } from "../grants/store.ts";
+import type { GrantTarget, LogIn, LogInOutcome, UseOutcome } from "../grants/store.ts";
 import type { SigningKeyRecord } from "../keys/signing-key.ts";
 import type { ClientId, UserId } from "../prelude/ids.ts";
 import type { Effect } from "../revocation/effects.ts";
@@ -174,6 +175,19 @@ export const STEPS = {
     if (!decision.allow) return { allow: false, refusal: decision.refusal };
     const session = sessionAfter(rows, held, decision.grant);
     return { allow: true, how: decision.how, standing: { grant: decision.grant, session, user: held.user, position } };
+  },
+
+  endGrant(rows: Rows, now: number, target: GrantTarget, reason: EndReason, cause: Cause): void {
+    const held = "id" in target ? rows.heldById(target.id) : rows.held(target.secretId);
+    apply(rows, decideGrantEnd(target, held, reason, cause), now);
+  },
+
+  /** Ends what a client holds; the client stays. `false` where there is none. */
+  endGrantsOfClient(rows: Rows, now: number, id: ClientId, reason: EndReason, effects: readonly Effect[]): boolean {
+    if (rows.client(id) === undefined) return false;
+    rows.endGrantsOf(id, { at: now, reason });
+    apply(rows, effects, now);
+    return true;
   },
 
   /** Writes without changing anything: whether the engine can. */

@@ -8,7 +8,7 @@ const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 
 /** What a limit counts by. `account`: the normalised identifier, whether or not the account exists. */
-export type LimitKey = "address" | "account" | "device";
+export type LimitKey = "address" | "account" | "device" | "client";
 
 export interface Limit extends BucketRule {
   readonly by: LimitKey;
@@ -51,6 +51,18 @@ export const LIMITS = {
     counts: "refused refreshes from one address",
     capacity: 120,
     refillMs: 1 * SECOND,
+  },
+  revocations_of_user: {
+    by: "account",
+    counts: "tokens, sessions and grants that one user takes back by their ids",
+    capacity: 60,
+    refillMs: 1 * SECOND,
+  },
+  revocations_of_client: {
+    by: "client",
+    counts: "tokens that one client takes back by showing them",
+    capacity: 600,
+    refillMs: SECOND / 10,
   },
   throttled_log_ins_told: {
     by: "account",

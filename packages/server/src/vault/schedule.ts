@@ -21,6 +21,8 @@ export const DATA_KEY_LIVES: Record<DataKeyPurpose, DataKeyLife | null> = {
   "device-mac": { rotateAfterMs: 90 * DAY, neededMs: 400 * DAY },
   signing: null,
   pepper: null,
+  // Another one makes every verifier load a snapshot anew.
+  feed: null,
 };
 
 export interface DataKeyPlan {

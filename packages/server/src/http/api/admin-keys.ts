@@ -1,10 +1,12 @@
 /** `/v1/admin/keys`: the signing keys. Retiring harms nobody; revoking refuses every token that the key signed. */
 import { z } from "zod";
+import type { Confirming } from "../../feed/confirming.ts";
 import type { KeyRefusal, Keyring } from "../../keys/keyring.ts";
 import { KEY_STATES, type SigningKeyRecord } from "../../keys/signing-key.ts";
 import { problem } from "../problem.ts";
 import { json, noContent, type Reply } from "../reply.ts";
 import { administrative, type Route } from "../route.ts";
+import { ended, waitQuery } from "./confirmation.ts";
 import { time } from "./views.ts";
 
 export const keySchema = z.object({
@@ -37,7 +39,13 @@ function answer(refusal: KeyRefusal | null): Reply {
   });
 }
 
-export function adminKeyRoutes(keyring: Keyring): readonly Route[] {
+export function adminKeyRoutes({
+  keyring,
+  confirming,
+}: {
+  readonly keyring: Keyring;
+  readonly confirming: Confirming;
+}): readonly Route[] {
   const group = "Administration";
   return [
     administrative(
@@ -84,16 +92,22 @@ export function adminKeyRoutes(keyring: Keyring): readonly Route[] {
             .string()
             .describe("the key's `kid` again: it logs out nobody, but every access token of the key dies"),
         }),
-        answer: { status: 204, schema: null, says: "Its tokens are refused." },
+        query: z.strictObject(waitQuery),
+        answer: {
+          status: 204,
+          schema: null,
+          says: "Its tokens are refused. With `wait=all`: 200, and how far that has come.",
+        },
         problems: ["not_found", "conflict"],
       },
-      async ({ params, body, cause }) => {
+      async ({ params, body, query, cause }) => {
         const kid = params.kid ?? "";
         if (body.confirm !== kid) {
           const faults = [{ pointer: "/confirm", detail: "must be the key's `kid`" }];
           return problem("validation_failed", { members: { faults } });
         }
-        return answer(await keyring.revoke(kid, cause));
+        const refusal = await keyring.revoke(kid, cause);
+        return refusal === null ? ended(confirming, query, true) : answer(refusal);
       },
     ),
   ];

@@ -1,12 +1,14 @@
 /** `/v1/admin/sessions`: whose sessions there are, and ending one, a user's, or everyone's (ASVS 7.4.5). */
 import { z } from "zod";
+import type { Confirming } from "../../feed/confirming.ts";
 import { asId } from "../../prelude/ids.ts";
 import { END_REASONS } from "../../revocation/entry.ts";
 import type { Session } from "../../sessions/session.ts";
 import type { SessionStore } from "../../sessions/store.ts";
 import { problem } from "../problem.ts";
-import { json, noContent } from "../reply.ts";
+import { json } from "../reply.ts";
 import { administrative, type Route } from "../route.ts";
+import { ended, waitQuery } from "./confirmation.ts";
 import { id, page } from "./fields.ts";
 import { invalid } from "./log-in.ts";
 import { sessionSchema, sessionView, time } from "./views.ts";
@@ -28,7 +30,13 @@ export function adminSessionView(session: Session): z.infer<typeof adminSessionS
   };
 }
 
-export function adminSessionRoutes(sessions: SessionStore): readonly Route[] {
+export function adminSessionRoutes({
+  sessions,
+  confirming,
+}: {
+  readonly sessions: SessionStore;
+  readonly confirming: Confirming;
+}): readonly Route[] {
   return [
     administrative(
       {
@@ -58,14 +66,19 @@ export function adminSessionRoutes(sessions: SessionStore): readonly Route[] {
         path: "/v1/admin/sessions/{id}",
         group: "Administration",
         summary: "End one session",
-        answer: { status: 204, schema: null, says: "It has ended." },
+        query: z.strictObject(waitQuery),
+        answer: {
+          status: 204,
+          schema: null,
+          says: "It has ended. With `wait=all`: 200, and how far that has come.",
+        },
         problems: ["not_found"],
       },
-      async ({ params, cause }) => {
+      async ({ params, query, cause }) => {
         const session = asId("session", params.id ?? "");
         if ((await sessions.find(session)) === undefined) return problem("not_found");
         await sessions.end({ session }, "admin", cause);
-        return noContent();
+        return ended(confirming, query, true);
       },
     ),
     administrative(
@@ -77,15 +90,20 @@ export function adminSessionRoutes(sessions: SessionStore): readonly Route[] {
         query: z.strictObject({
           user: id.optional(),
           confirm: z.literal("everyone").optional().describe("asked for where no user is named"),
+          ...waitQuery,
         }),
-        answer: { status: 200, schema: z.object({ ended: z.number().int() }), says: "How many sessions ended." },
+        answer: {
+          status: 200,
+          schema: z.object({ ended: z.number().int() }),
+          says: "How many sessions ended; with `wait=all` also how far that has come.",
+        },
       },
       async ({ query, cause }) => {
         if (query.user === undefined && query.confirm === undefined) {
           return invalid("/confirm", "must be `everyone` where no user is named: it logs everybody out");
         }
         const target = query.user === undefined ? { everyone: true as const } : { user: asId("user", query.user) };
-        return json(200, { ended: await sessions.end(target, "admin", cause) });
+        return ended(confirming, query, true, { ended: await sessions.end(target, "admin", cause) });
       },
     ),
   ];

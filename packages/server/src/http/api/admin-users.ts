@@ -4,21 +4,29 @@
  */
 import { z } from "zod";
 import type { Cause } from "../../audit/event.ts";
+import type { Confirming } from "../../feed/confirming.ts";
 import { asId, type UserId } from "../../prelude/ids.ts";
 import { fold } from "../../users/identifier.ts";
 import type { UserStore } from "../../users/store.ts";
 import { USER_STATES, type User, type UserChange } from "../../users/user.ts";
 import { problem } from "../problem.ts";
-import { json, noContent, type Reply } from "../reply.ts";
+import { json, type Reply } from "../reply.ts";
 import { administrative, type Route } from "../route.ts";
+import { ended, type Wait, waitQuery } from "./confirmation.ts";
 import { name, page, role } from "./fields.ts";
 import { userSchema, userView } from "./views.ts";
 
 const one = z.object({ user: userSchema });
 
-export function adminUserRoutes(users: UserStore): readonly Route[] {
+export function adminUserRoutes({
+  users,
+  confirming,
+}: {
+  readonly users: UserStore;
+  readonly confirming: Confirming;
+}): readonly Route[] {
   /** Applies wishes one after the other; the first refusal stops. */
-  const apply = async (id: UserId, wishes: readonly UserChange[], cause: Cause): Promise<Reply> => {
+  const apply = async (id: UserId, wishes: readonly UserChange[], cause: Cause, wait: Wait): Promise<Reply> => {
     let user: User | undefined = await users.find(id);
     if (user === undefined || user.state === "deleted") return problem("not_found");
     for (const wish of wishes) {
@@ -26,7 +34,7 @@ export function adminUserRoutes(users: UserStore): readonly Route[] {
       if (!changed.ok) return problem(changed.refusal);
       user = changed.user;
     }
-    return json(200, { user: userView(user) });
+    return ended(confirming, wait, true, { user: userView(user) });
   };
   return [
     administrative(
@@ -75,20 +83,25 @@ export function adminUserRoutes(users: UserStore): readonly Route[] {
         path: "/v1/admin/users/{id}",
         group: "Administration",
         summary: "Change a user: name, roles, state",
+        query: z.strictObject(waitQuery),
         body: z.strictObject({
           name: name.optional(),
           roles: z.array(role).max(50).optional(),
           state: z.enum(["active", "disabled"]).optional().describe("disabling ends every session at once"),
         }),
-        answer: { status: 200, schema: one, says: "The user after the change." },
+        answer: {
+          status: 200,
+          schema: one,
+          says: "The user after the change; with `wait=all` also how far that has come.",
+        },
         problems: ["not_found", "conflict"],
       },
-      ({ params, body, cause }) => {
+      ({ params, body, query, cause }) => {
         const wishes: UserChange[] = [];
         if (body.name !== undefined) wishes.push({ kind: "rename", name: body.name });
         if (body.roles !== undefined) wishes.push({ kind: "set_roles", roles: [...new Set(body.roles)] });
         if (body.state !== undefined) wishes.push({ kind: body.state === "disabled" ? "disable" : "enable" });
-        return apply(asId("user", params.id ?? ""), wishes, cause);
+        return apply(asId("user", params.id ?? ""), wishes, cause, query);
       },
     ),
     administrative(
@@ -97,12 +110,17 @@ export function adminUserRoutes(users: UserStore): readonly Route[] {
         path: "/v1/admin/users/{id}",
         group: "Administration",
         summary: "Delete a user: every session ends, the identifier is free again",
-        answer: { status: 204, schema: null, says: "The account is gone." },
+        query: z.strictObject(waitQuery),
+        answer: {
+          status: 204,
+          schema: null,
+          says: "The account is gone. With `wait=all`: 200, and how far that has come.",
+        },
         problems: ["not_found"],
       },
-      async ({ params, cause }) => {
+      async ({ params, query, cause }) => {
         const changed = await users.change(asId("user", params.id ?? ""), { kind: "delete" }, cause);
-        return changed.ok ? noContent() : problem(changed.refusal);
+        return changed.ok ? ended(confirming, query, true) : problem(changed.refusal);
       },
     ),
   ];

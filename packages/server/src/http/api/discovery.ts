@@ -15,6 +15,11 @@ export function discoveryRoutes(keyring: Keyring, issuer: string): readonly Rout
       {
         issuer,
         jwks_uri: `${issuer}/.well-known/jwks.json`,
+        // Resource servers alone are clients with a secret here; public ones may revoke by their id.
+        revocation_endpoint: `${issuer}/oauth2/revoke`,
+        revocation_endpoint_auth_methods_supported: ["client_secret_basic", "none"],
+        introspection_endpoint: `${issuer}/oauth2/introspect`,
+        introspection_endpoint_auth_methods_supported: ["client_secret_basic"],
         service_documentation: `${issuer}/docs`,
         scopes_supported: ["account"],
         response_types_supported: [],

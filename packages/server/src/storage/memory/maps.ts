@@ -389,6 +389,11 @@ export class MapRows implements EpochRows {
     return grant && session && user && { grant, session, user };
   }
 
+  heldById(id: GrantId): Held | undefined {
+    for (const grant of this.#grants.values()) if (grant.id === id) return this.held(grant.secretId);
+    return undefined;
+  }
+
   addGrant(grant: Grant): void {
     const key = grant.secretId.toString("hex");
     this.#grants.set(key, grant);

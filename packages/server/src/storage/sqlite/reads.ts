@@ -8,14 +8,14 @@ import type { AuditFilter } from "../../audit/store.ts";
 import type { Client } from "../../clients/client.ts";
 import type { Instance } from "../../feed/registry.ts";
 import type { SigningKeyRecord } from "../../keys/signing-key.ts";
-import { asId, type ClientId, type SessionId, type UserId } from "../../prelude/ids.ts";
+import { asId, type ClientId, type GrantId, type SessionId, type UserId } from "../../prelude/ids.ts";
 import type { Position, RevocationEntry, RevocationKind } from "../../revocation/entry.ts";
 import type { Session } from "../../sessions/session.ts";
 import type { SessionFilter } from "../../sessions/store.ts";
 import type { UserFilter } from "../../users/store.ts";
 import type { User } from "../../users/user.ts";
 import type { WrappedKey } from "../../vault/store.ts";
-import type { After, Reads } from "../rows.ts";
+import type { After, Held, Reads } from "../rows.ts";
 import { integer, integerOrNull, type Row, text } from "./columns.ts";
 import * as table from "./tables.ts";
 
@@ -26,6 +26,17 @@ const SESSION_COLUMNS = `${table.SESSION.of("s")}, ${table.SEEN}`;
 /** A session is live by isLive (sessions/session.ts); the same in SQL, so that a page is full. */
 const LIVE = `s.ended_at IS NULL AND ? < s.expires_at
   AND ? < (SELECT max(idle_expires_at) FROM grants WHERE session = s.id)`;
+
+/** A grant with its session, which is as last seen through this grant, its user, and whether the session has other grants. */
+const HELD = `
+  SELECT ${table.GRANT.of("g")}, ${table.SESSION.of("s")}, g.used_at, g.idle_expires_at, ${table.USER.of("u")},
+    EXISTS (SELECT 1 FROM grants o WHERE o.session = g.session AND o.secret_id <> g.secret_id)
+  FROM grants g JOIN sessions s ON s.id = g.session JOIN users u ON u.id = s.user`;
+const HELD_BY_SECRET = `${HELD} WHERE g.secret_id = ?`;
+const HELD_BY_ID = `${HELD} WHERE g.id = ?`;
+const HELD_SESSION = table.GRANT.count;
+const HELD_USER = HELD_SESSION + table.SESSION.count + 2;
+const HELD_OTHERS = HELD_USER + table.USER.count;
 
 export class SqliteReads implements Reads {
   protected readonly db: DatabaseSync;
@@ -131,6 +142,27 @@ export class SqliteReads implements Reads {
 
   session(id: SessionId): Session | undefined {
     return this.one(`SELECT ${SESSION_COLUMNS} FROM sessions s WHERE s.id = ?`, table.sessionOf, id);
+  }
+
+  held(secretId: Buffer): Held | undefined {
+    return this.#held(HELD_BY_SECRET, secretId);
+  }
+
+  heldById(id: GrantId): Held | undefined {
+    return this.#held(HELD_BY_ID, id);
+  }
+
+  #held(sql: string, value: SQLInputValue): Held | undefined {
+    const of = (row: Row): Held => {
+      const session = table.sessionOf(row, HELD_SESSION);
+      const others = integer(row, HELD_OTHERS) === 1;
+      return {
+        grant: table.grantOf(row),
+        session: others ? (this.session(session.id) ?? session) : session,
+        user: table.userOf(row, HELD_USER),
+      };
+    };
+    return this.one(sql, of, value);
   }
 
   unended(user: UserId): readonly Session[] {

@@ -13,20 +13,10 @@ import type { EndReason, Position, RevocationEntry } from "../../revocation/entr
 import type { Session } from "../../sessions/session.ts";
 import type { User } from "../../users/user.ts";
 import type { WrappedKey } from "../../vault/store.ts";
-import type { Ended, Held, Rows } from "../rows.ts";
-import { integer, type Row } from "./columns.ts";
+import type { Ended, Rows } from "../rows.ts";
+import { integer } from "./columns.ts";
 import { SqliteReads } from "./reads.ts";
 import * as table from "./tables.ts";
-
-/** A grant with its session, which is as last seen through this grant, its user, and whether the session has other grants. */
-const HELD = `
-  SELECT ${table.GRANT.of("g")}, ${table.SESSION.of("s")}, g.used_at, g.idle_expires_at, ${table.USER.of("u")},
-    EXISTS (SELECT 1 FROM grants o WHERE o.session = g.session AND o.secret_id <> g.secret_id)
-  FROM grants g JOIN sessions s ON s.id = g.session JOIN users u ON u.id = s.user
-  WHERE g.secret_id = ?`;
-const HELD_SESSION = table.GRANT.count;
-const HELD_USER = HELD_SESSION + table.SESSION.count + 2;
-const HELD_OTHERS = HELD_USER + table.USER.count;
 
 export class SqliteRows extends SqliteReads implements Rows {
   #head: Position;
@@ -254,19 +244,6 @@ export class SqliteRows extends SqliteReads implements Rows {
       endedBefore,
       limit,
     );
-  }
-
-  held(secretId: Buffer): Held | undefined {
-    const of = (row: Row): Held => {
-      const session = table.sessionOf(row, HELD_SESSION);
-      const others = integer(row, HELD_OTHERS) === 1;
-      return {
-        grant: table.grantOf(row),
-        session: others ? (this.session(session.id) ?? session) : session,
-        user: table.userOf(row, HELD_USER),
-      };
-    };
-    return this.one(HELD, of, secretId);
   }
 
   addGrant(grant: Grant): void {

@@ -45,6 +45,7 @@ function mapBytes(value: unknown, map: (view: Uint8Array) => Uint8Array): unknow
 
 function actorOf(row: Row, at: number): Actor {
   const kind = text(row, at) as Actor["kind"];
+  if (kind === "client") return { kind, id: asId("client", text(row, at + 1)) };
   return kind === "user" || kind === "administrator" ? { kind, id: asId("user", text(row, at + 1)) } : { kind };
 }
 
