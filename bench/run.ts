@@ -15,6 +15,10 @@ const BENCHES: Readonly<Record<string, Entry>> = {
     about: "CPU of one access-token verification, beside raw node:crypto, jose, jsonwebtoken and fast-jwt",
     load: () => import("./verify.ts"),
   },
+  revocation: {
+    about: "following the revocations: what a check costs with 10,000 to 1,000,000 entries, memory, pauses",
+    load: () => import("./revocation.ts"),
+  },
   refresh: {
     about: "full HTTP refreshes per second on SQLite, beside the bare rotation on the same file",
     load: () => import("./refresh.ts"),

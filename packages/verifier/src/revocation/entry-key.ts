@@ -38,14 +38,20 @@ export async function entryKeyLater(
 export function macsNow(feedKey: Uint8Array, issuer: string): MacOf | null {
   const crypto = nodeCrypto;
   if (crypto === null) return null;
-  const made = new Map<RevocationKind, Mac>();
+  /** By kind, with the last one made: one client and one signing key after the other are mostly the same. */
+  const made = new Map<RevocationKind, { readonly mac: Mac; value: string; text: string }>();
   return (kind, value) => {
-    let mac = made.get(kind);
-    if (mac === undefined) {
-      mac = hmacOver(crypto, feedKey, "sha256", prefixOf(kind, issuer));
-      made.set(kind, mac);
+    let last = made.get(kind);
+    if (last === undefined) {
+      const mac = hmacOver(crypto, feedKey, "sha256", prefixOf(kind, issuer));
+      last = { mac, value, text: mac(value, "utf8") };
+      made.set(kind, last);
     }
-    return mac(value, "utf8");
+    if (last.value !== value) {
+      last.text = last.mac(value, "utf8");
+      last.value = value;
+    }
+    return last.text;
   };
 }
 
