@@ -10,6 +10,7 @@ import { asId } from "../packages/server/src/prelude/ids.ts";
 import { systemWorld, type World } from "../packages/server/src/prelude/world.ts";
 import { type MapaeServer, openServer } from "../packages/server/src/server.ts";
 import type { Storage } from "../packages/server/src/storage/storage.ts";
+import { basicAuthorization } from "../packages/verifier/src/revocation/feed.ts";
 
 export const ISSUER = "https://login.example";
 export const PASSWORD = "one horse, two batteries";
@@ -36,8 +37,15 @@ export interface Ask {
   readonly headers?: Readonly<Record<string, string>>;
   /** The access token. */
   readonly token?: string;
+  /** A resource server's id and secret. */
+  readonly as?: ResourceServer;
   /** The peer's address. */
   readonly from?: string;
+}
+
+export interface ResourceServer {
+  readonly id: string;
+  readonly secret: string;
 }
 
 export interface Tokens {
@@ -65,6 +73,8 @@ export interface Stage {
   /** Logs in; throws where that is refused. */
   logIn(identifier: string, ask?: Ask): Promise<Tokens>;
   refresh(token: string, ask?: Ask, more?: Json): Promise<Answer>;
+  /** A resource server of an audience, or of the server's own. */
+  resourceServer(id: string, audience?: string): Promise<ResourceServer>;
   /** An access token of the admin audience, of a user made for it. */
   admin(identifier?: string): Promise<string>;
   close(): Promise<void>;
@@ -121,6 +131,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
   const { config } = read;
   const lines: string[] = [];
   const slept: number[] = [];
+  const alarms = new Set<{ readonly at: number; readonly ring: () => void }>();
   const opened = options.open === undefined ? undefined : await options.open(world);
   const base = opened ?? (await (await import("../packages/server/src/storage/open.ts")).openStorage(config, world));
   const storage = options.over?.(base) ?? base;
@@ -129,6 +140,11 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
     issuer: ISSUER,
     logger: createLogger(config.logLevel, { write: (line) => void lines.push(line) }),
     world,
+    alarm: (ms, ring) => {
+      const alarm = { at: elapsed + ms, ring };
+      alarms.add(alarm);
+      return () => alarms.delete(alarm);
+    },
     sleep: async (ms) => void slept.push(ms),
     storage: Promise.resolve(storage),
   });
@@ -137,6 +153,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
     const headers = new Headers(ask.headers);
     if (ask.token !== undefined) headers.set("authorization", `Bearer ${ask.token}`);
     if (ask.body !== undefined && !headers.has("content-type")) headers.set("content-type", "application/json");
+    if (ask.as !== undefined) headers.set("authorization", basicAuthorization(ask.as.id, ask.as.secret));
     const body = ask.raw ?? (ask.body === undefined ? null : JSON.stringify(ask.body));
     const streamed = body instanceof ReadableStream ? { duplex: "half" as const } : {};
     const request = new Request(`${ISSUER}${path}`, { method, headers, body, ...streamed });
@@ -155,6 +172,10 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
     slept,
     advance: (ms) => {
       elapsed += ms;
+      for (const alarm of [...alarms].sort((a, b) => a.at - b.at)) {
+        if (alarm.at > elapsed || !alarms.delete(alarm)) continue;
+        alarm.ring();
+      }
     },
     setBack: (ms) => {
       offset -= ms;
@@ -171,6 +192,13 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
     },
     refresh: (refreshToken, ask = {}, more = {}) =>
       call("POST", "/v1/sessions/refresh", { ...ask, body: { refresh_token: refreshToken, ...more } }),
+    resourceServer: async (id, audience) => {
+      const { clientAction } = server.operations;
+      const wish = { id, kind: "resource_server", name: id, scope: null, audience: audience ?? null } as const;
+      const made = await clientAction.create(wish, SYSTEM);
+      if (!made.ok || made.secret === null) throw new Error("no resource server was made");
+      return { id, secret: made.secret.reveal() };
+    },
     admin: async (identifier = "administrator") => {
       const id = asId("user", await stage.signUp(identifier));
       await storage.users.change(id, { kind: "set_roles", roles: ["admin"] }, SYSTEM);

@@ -6,7 +6,17 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import fc from "fast-check";
 import { encodeCursor } from "../../packages/server/src/prelude/page.ts";
-import { type Answer, type Ask, type Json, list, marked, object, openStage, type Stage } from "../stage.ts";
+import {
+  type Answer,
+  type Ask,
+  type Json,
+  list,
+  marked,
+  object,
+  openStage,
+  type ResourceServer,
+  type Stage,
+} from "../stage.ts";
 
 interface Operation {
   readonly method: string;
@@ -14,6 +24,7 @@ interface Operation {
   readonly path: string;
   readonly pattern: string;
   readonly token?: string;
+  readonly as?: ResourceServer;
   /** JSON Schema of the body's members; `null` where it takes none. */
   readonly members: Json | null;
   readonly required: readonly unknown[];
@@ -30,18 +41,22 @@ before(async () => {
   const admin = await stage.admin();
   await stage.signUp("kim");
   const { access } = await stage.logIn("kim");
+  const api = await stage.resourceServer("orders");
   const document = (await stage.call("GET", "/openapi.json")).body;
   operations = Object.entries(object(document.paths)).flatMap(([pattern, item]) =>
     Object.entries(object(item)).map(([method, value]): Operation => {
       const operation = object(value);
+      // The forms of the OAuth endpoints are another matter: see test/feed/oauth.test.ts.
+      const takesJson = object(object(operation.requestBody).content)["application/json"] !== undefined;
+      const forVerifiers = list(operation.security).some((scheme) => "resource_server" in scheme);
       const schema = object(object(object(object(operation.requestBody).content)["application/json"]).schema);
       const token = pattern.startsWith("/v1/admin") ? admin : access;
       return {
         method: method.toUpperCase(),
         pattern,
         path: pattern.replace(/\{\w+\}/g, `id-${SECRET}`),
-        ...(list(operation.security).length > 0 ? { token } : {}),
-        members: operation.requestBody === undefined ? null : object(schema.properties),
+        ...(forVerifiers ? { as: api } : list(operation.security).length > 0 ? { token } : {}),
+        members: takesJson ? object(schema.properties) : null,
         required: Array.isArray(schema.required) ? schema.required : [],
         query: list(operation.parameters).filter((parameter) => parameter.in === "query"),
       };
@@ -68,9 +83,13 @@ async function everything(): Promise<unknown> {
 
 const withBody = () => operations.filter(({ members }) => members !== null);
 
+/** Whom the operation asks for. */
+function whoOf({ token, as }: Operation): Ask {
+  return { ...(token === undefined ? {} : { token }), ...(as === undefined ? {} : { as }) };
+}
+
 async function send(operation: Operation, ask: Ask): Promise<Answer> {
-  const token = operation.token === undefined ? {} : { token: operation.token };
-  return stage.call(operation.method, operation.path, { ...token, ...ask });
+  return stage.call(operation.method, operation.path, { ...whoOf(operation), ...ask });
 }
 
 function assertRefused(answer: Answer, operation: Operation, ...codes: readonly string[]): void {
@@ -142,6 +161,7 @@ test("every member with values of every wrong type", async () => {
       for (const value of WRONG) {
         const { type } = object(schema);
         if ((type === "boolean" && value === true) || (type === "array" && Array.isArray(value))) continue;
+        if (type === "integer" && value === 7) continue;
         if (type === "object" || object(schema).properties !== undefined) continue;
         const answer = await send(operation, { body: { [name]: value } });
         assertRefused(answer, operation, "validation_failed");
@@ -202,7 +222,7 @@ test("cursors that are none of ours", async () => {
   assert.ok(paged.length >= 4);
   for (const operation of paged) {
     for (const cursor of CURSORS) {
-      const answer = await stage.call("GET", `${operation.path}?after=${cursor}`, { token: operation.token ?? "" });
+      const answer = await stage.call("GET", `${operation.path}?after=${cursor}`, whoOf(operation));
       assertRefused(answer, operation, "validation_failed");
       assert.equal(list(answer.body.faults)[0]?.pointer, "/after");
     }
@@ -230,8 +250,7 @@ test("query members that are unknown, given twice, or of a wrong type", async ()
     const name = String(first?.name);
     const body = operation.members === null ? {} : { body: {} };
     for (const query of ["unknown=1", `${name}=1&${name}=1`, "__proto__=1", "constructor=1", `${name}=%00`, "=1"]) {
-      const token = operation.token === undefined ? {} : { token: operation.token };
-      const answer = await stage.call(operation.method, `${operation.path}?${query}`, { ...token, ...body });
+      const answer = await stage.call(operation.method, `${operation.path}?${query}`, { ...whoOf(operation), ...body });
       assertRefused(answer, operation, "validation_failed");
     }
   }
@@ -289,7 +308,7 @@ test("a wrong method answers 405 with what is allowed, whoever asks; no token is
 
 test("HEAD answers what GET does, without the body", async () => {
   for (const operation of operations.filter(({ method, pattern }) => method === "GET" && !pattern.includes("{"))) {
-    const ask = { ...(operation.token === undefined ? {} : { token: operation.token }), from: "127.0.0.1" };
+    const ask = { ...whoOf(operation), from: "127.0.0.1" };
     const [get, head] = [await stage.call("GET", operation.path, ask), await stage.call("HEAD", operation.path, ask)];
     assert.equal(head.status, get.status, operation.path);
     assert.equal(head.headers.get("content-type"), get.headers.get("content-type"));

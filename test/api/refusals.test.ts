@@ -235,6 +235,24 @@ test("internal_error: a fault of ours says nothing but the id that finds it in t
   assert.ok(stage.log().includes(String(answer.body.request_id)));
 });
 
+test("invalid_client: no resource server, or not its secret, and nothing tells the two apart", async () => {
+  const orders = await stage.resourceServer("orders");
+  for (const as of [
+    { ...orders, secret: "another" },
+    { id: "nobody", secret: orders.secret },
+    { id: "mapae", secret: "" },
+  ]) {
+    const answer = assertProblem(await stage.call("GET", "/v1/revocations/snapshot", { as }), "invalid_client");
+    assert.match(answer.headers.get("www-authenticate") ?? "", /^Basic /);
+  }
+  assertProblem(await stage.call("GET", "/v1/revocations/snapshot", { token: kim.access }), "invalid_client");
+});
+
+test("upgrade_required: the stream speaks WebSocket", async () => {
+  const answer = assertProblem(await stage.call("GET", "/v1/revocations/stream"), "upgrade_required");
+  assert.equal(answer.headers.get("upgrade"), "websocket");
+});
+
 test("every code in the table was provoked here", () => {
   assert.deepEqual([...seen].sort(), Object.keys(PROBLEMS).sort());
 });

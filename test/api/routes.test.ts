@@ -298,6 +298,24 @@ test("operations: alive, ready, and measurements for the machine itself", async 
   await ask("GET", "/openapi.json");
 });
 
+test("revocations: taking something back, how far that has come, and the feed for resource servers", async () => {
+  const taken = await ask("POST", "/v1/revocations", { token: admin, body: { kind: "token", id: "jti", wait: "all" } });
+  assert.equal(taken.status, 201);
+  const { epoch, seq } = object(taken.body.position);
+  const seen = await ask("GET", `/v1/admin/revocations/${epoch}.${seq}`, { token: admin });
+  assert.deepEqual([seen.body.confirmed, seen.body.settled], [true, true]);
+  const as = await stage.resourceServer("routes-api");
+  await ask("GET", "/v1/revocations/snapshot", { as });
+  await ask("GET", `/v1/revocations?after=${epoch}.0&ping=1`, { as });
+  const headers = { "content-type": "application/x-www-form-urlencoded" };
+  const raw = new URLSearchParams({ token: admin }).toString();
+  await ask("POST", "/oauth2/introspect", { as, headers, raw });
+  await ask("POST", "/oauth2/revoke", { as, headers, raw: "token=unknown" });
+  // A request that asks for no upgrade is told so; a socket does it in test/feed.
+  assert.equal((await stage.call("GET", "/v1/revocations/stream")).status, 426);
+  served.add("GET /v1/revocations/stream");
+});
+
 test("ending everyone's sessions takes the administrator's along", async () => {
   const answer = await ask("DELETE", "/v1/admin/sessions?confirm=everyone", { token: admin });
   assert.ok(Number(answer.body.ended) > 1);

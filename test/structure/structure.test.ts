@@ -18,12 +18,13 @@ const FLOORS: readonly (readonly string[])[] = [
   ["keys", "users"],
   ["tokens"],
   ["grants"],
-  ["signin", "admin"],
+  ["feed"],
+  ["signin", "admin", "oauth"],
   ["http"],
   ["settings"],
   ["storage"],
   ["server"],
-  ["operator"],
+  ["operator", "gate"],
   ["cli", "index"],
 ];
 
@@ -35,6 +36,7 @@ const ROOM_OF_FILE: Readonly<Record<string, string>> = {
   "setting.ts": "settings",
   "places.ts": "settings",
   "first-start.ts": "server",
+  "feed-service.ts": "server",
   "maintenance.ts": "server",
   "metrics.ts": "server",
   "prometheus.ts": "server",

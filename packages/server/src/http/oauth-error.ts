@@ -15,19 +15,23 @@ type OAuthError =
   | "server_error";
 
 /** What is not named here is a mistake in the request. A wrong method or path stays what it is in HTTP. */
-const ERRORS: Partial<Record<ProblemCode, OAuthError>> = {
+const ERRORS: ReadonlyMap<string, OAuthError> = table({
   invalid_client: "invalid_client",
   forbidden: "access_denied",
   rate_limited: "temporarily_unavailable",
   unavailable: "temporarily_unavailable",
   overloaded: "temporarily_unavailable",
   internal_error: "server_error",
-};
-const STATUS: Partial<Record<ProblemCode, number>> = {
+});
+const STATUS: ReadonlyMap<string, number> = table({
   validation_failed: 400,
   unsupported_media_type: 400,
   payload_too_large: 413,
-};
+});
+
+function table<Value>(rows: Partial<Record<ProblemCode, Value>>): ReadonlyMap<string, Value> {
+  return new Map(Object.entries(rows));
+}
 
 export function oauthError(status: number, error: OAuthError, headers: Readonly<Record<string, string>> = {}): Reply {
   return {
@@ -42,5 +46,5 @@ export function oauthError(status: number, error: OAuthError, headers: Readonly<
 export function oauthReply(reply: Reply): Reply {
   if (reply.problem === undefined) return reply;
   const headers = { ...reply.headers, "content-type": "application/json" };
-  return oauthError(STATUS[reply.problem] ?? reply.status, ERRORS[reply.problem] ?? "invalid_request", headers);
+  return oauthError(STATUS.get(reply.problem) ?? reply.status, ERRORS.get(reply.problem) ?? "invalid_request", headers);
 }

@@ -23,7 +23,12 @@ const BY_ACCESS: Record<Access, readonly ProblemCode[]> = {
 
 const ERROR_CONTENT: Record<Route["style"], unknown> = {
   api: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } },
-  oauth: { "application/json": { schema: { $ref: "#/components/schemas/OAuthError" } } },
+  // RFC 6749 §5.2.
+  oauth: {
+    "application/json": {
+      schema: { type: "object", required: ["error"], properties: { error: { type: "string" } } },
+    },
+  },
 };
 const BODY_TYPES: Record<Route["style"], string> = {
   api: "application/json",
@@ -122,12 +127,6 @@ export function openApi(
         resource_server: { type: "http", scheme: "basic" },
       },
       schemas: {
-        OAuthError: {
-          type: "object",
-          description: "RFC 6749 §5.2.",
-          required: ["error"],
-          properties: { error: { type: "string" } },
-        },
         Problem: {
           type: "object",
           description: "RFC 9457. `code` is stable.",

@@ -3,7 +3,6 @@
  * `fetch` handler turns into a Response at its edge. (Between the two lay a quarter of the cost of a refresh:
  * docs/decisions/0040-plain-replies.md.)
  */
-import type { ProblemCode } from "./problem.ts";
 
 export interface Reply {
   readonly status: number;
@@ -13,7 +12,7 @@ export interface Reply {
   readonly cookies: string[];
   readonly body: string | Uint8Array<ArrayBuffer> | null;
   /** Of a refusal: its code. */
-  readonly problem?: ProblemCode;
+  readonly problem?: string;
 }
 
 /** A success. What an API answers is nobody's to cache (RFC 6749 §5.1), unless the headers say otherwise. */

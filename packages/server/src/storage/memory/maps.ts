@@ -2,21 +2,11 @@
  * The rows as Maps. A step runs from its first read to its last write without a pause, so it is atomic by itself; what
  * a step could refuse, it refuses before it writes.
  */
-import type { AuditDraft, AuditEvent } from "../../audit/event.ts";
-import type { AuditFilter } from "../../audit/store.ts";
 import type { Client } from "../../clients/client.ts";
-import type { Instance } from "../../feed/registry.ts";
 import type { Grant } from "../../grants/grant.ts";
 import type { SigningKeyRecord } from "../../keys/signing-key.ts";
 import type { ClientId, GrantId, SessionId, UserId } from "../../prelude/ids.ts";
-import {
-  type EndReason,
-  isBefore,
-  type Position,
-  type RevocationEntry,
-  type RevocationKind,
-} from "../../revocation/entry.ts";
-import { isCovered, isForgettable } from "../../revocation/expiry.ts";
+import type { EndReason } from "../../revocation/entry.ts";
 import { endOf, isLive, type Session } from "../../sessions/session.ts";
 import type { SessionFilter } from "../../sessions/store.ts";
 import type { UserFilter } from "../../users/store.ts";
@@ -24,6 +14,7 @@ import type { User } from "../../users/user.ts";
 import type { WrappedKey } from "../../vault/store.ts";
 import type { EpochRows } from "../begin-epoch.ts";
 import type { After, Ended, Held } from "../rows.ts";
+import { LogMaps } from "./log-maps.ts";
 
 interface Created {
   readonly createdAt: number;
@@ -40,16 +31,8 @@ function fill<Key, Value>(into: Map<Key, Value>, from: Map<Key, Value>, copyOf =
   for (const [key, value] of from) into.set(key, copyOf(value));
 }
 
-export class MapRows implements EpochRows {
-  #epoch: number;
-  #seq = 0;
-  #log: RevocationEntry[] = [];
-  #fresh: RevocationEntry[] = [];
-  #events: AuditEvent[] = [];
-  #eventId = 0;
+export class MapRows extends LogMaps implements EpochRows {
   #keySetVersion = 0;
-  #leaseMs: number | null = null;
-  readonly #unbound = new Map<string, Instance>();
   readonly #dataKeys = new Map<number, WrappedKey>();
   readonly #keys = new Map<string, SigningKeyRecord>();
   readonly #users = new Map<string, User>();
@@ -60,21 +43,11 @@ export class MapRows implements EpochRows {
   readonly #grants = new Map<string, Grant>();
   readonly #grantsOfSession = new Map<string, Set<string>>();
 
-  /** @param epoch of the log that begins empty here */
-  constructor(epoch: number) {
-    this.#epoch = epoch;
-  }
-
   /** The same rows once more, to be restored some day. */
   copy(): MapRows {
-    const made = new MapRows(this.#epoch);
-    made.#seq = this.#seq;
-    made.#log = [...this.#log];
-    made.#events = [...this.#events];
-    made.#eventId = this.#eventId;
+    const made = new MapRows(this.position().epoch);
+    made.copyLogFrom(this);
     made.#keySetVersion = this.#keySetVersion;
-    made.#leaseMs = this.#leaseMs;
-    fill(made.#unbound, this.#unbound);
     fill(made.#dataKeys, this.#dataKeys);
     fill(made.#keys, this.#keys);
     fill(made.#users, this.#users);
@@ -87,121 +60,14 @@ export class MapRows implements EpochRows {
     return made;
   }
 
-  beginEpoch(epoch: number): void {
-    this.#epoch = epoch;
-    this.#seq = 0;
-  }
-
-  touch(): void {}
-
-  /** The entries appended since the last call. */
-  takeFresh(): readonly RevocationEntry[] {
-    return this.#fresh.splice(0);
-  }
-
-  // The log and the audit
-
-  position(): Position {
-    return { epoch: this.#epoch, seq: this.#seq };
-  }
-
-  addEntry(entry: Omit<RevocationEntry, keyof Position>): void {
-    this.#seq += 1;
-    const placed = { epoch: this.#epoch, seq: this.#seq, ...entry };
-    this.#log.push(placed);
-    this.#fresh.push(placed);
-  }
-
-  entries(after: Position, limit: number): readonly RevocationEntry[] {
-    return this.#log.filter((entry) => isBefore(after, entry)).slice(0, limit);
-  }
-
-  entryCounts(): Partial<Record<RevocationKind, number>> {
-    const counts: Partial<Record<RevocationKind, number>> = {};
-    for (const { kind } of this.#log) counts[kind] = (counts[kind] ?? 0) + 1;
-    return counts;
-  }
-
-  removeEntries(now: number, limit: number): number {
-    const keyKnown = (kid: string) => (this.#keys.get(kid)?.state ?? "gone") !== "gone";
-    const all = this.#log.findLast(({ kind }) => kind === "all") ?? null;
-    const before = this.#log.length;
-    let left = limit;
-    this.#log = this.#log.filter((entry) => {
-      const goes = left > 0 && (isForgettable(entry, keyKnown(entry.value), now) || isCovered(entry, all));
-      if (goes) left -= 1;
-      return !goes;
-    });
-    return before - this.#log.length;
-  }
-
-  isTokenRevoked(jti: string): boolean {
-    return this.#log.some(({ kind, value }) => kind === "token" && value === jti);
-  }
-
-  tokenEntriesOf(grant: GrantId): number {
-    return this.#log.filter((entry) => entry.grant === grant).length;
-  }
-
-  removeTokenEntriesOf(grant: GrantId): void {
-    this.#log = this.#log.filter((entry) => entry.grant !== grant);
-  }
-
-  isGrantEnded(grant: GrantId): boolean {
-    for (const { id, ended } of this.#grants.values()) if (id === grant) return ended !== null;
-    return false;
-  }
-
-  // The feed
-
-  leaseMs(): number | null {
-    return this.#leaseMs;
-  }
-
-  setLeaseMs(ms: number): void {
-    this.#leaseMs = ms;
-  }
-
-  unbound(): readonly Instance[] {
-    return [...this.#unbound.values()];
-  }
-
-  addUnbound(instance: Instance): void {
-    this.#unbound.set(instance.id, instance);
-  }
-
-  removeUnbound(id: string): void {
-    this.#unbound.delete(id);
-  }
-
   highestExp(): number {
     let highest = 0;
     for (const key of this.#keys.values()) highest = Math.max(highest, key.highestExp);
     return highest;
   }
 
-  addEvent(event: AuditDraft, at: number): void {
-    this.#eventId += 1;
-    this.#events.push({ ...event, id: this.#eventId, at });
-  }
-
-  events(filter: AuditFilter, before: number | null, limit: number): readonly AuditEvent[] {
-    return this.#events
-      .filter(
-        (event) =>
-          (before === null || event.id < before) &&
-          (filter.user === undefined || event.user === filter.user) &&
-          (filter.name === undefined || event.name === filter.name),
-      )
-      .slice(-limit)
-      .reverse();
-  }
-
-  removeEvents(before: number, limit: number): number {
-    const count = this.#events.length;
-    let left = limit;
-    this.#events = this.#events.filter(({ at }) => at >= before || left-- <= 0);
-    return count - this.#events.length;
+  protected isKeyKnown(kid: string): boolean {
+    return (this.#keys.get(kid)?.state ?? "gone") !== "gone";
   }
 
   // Keys
@@ -403,6 +269,11 @@ export class MapRows implements EpochRows {
 
   replaceGrant(grant: Grant): void {
     this.#grants.set(grant.secretId.toString("hex"), grant);
+  }
+
+  isGrantEnded(grant: GrantId): boolean {
+    for (const { id, ended } of this.#grants.values()) if (id === grant) return ended !== null;
+    return false;
   }
 
   endGrant(id: GrantId, ended: Ended): boolean {
