@@ -19,8 +19,8 @@ import { openMemory } from "../storage/memory/memory.ts";
 import type { Storage } from "../storage/storage.ts";
 import { BACKLOG_MAX, GREETING_MS, RELEASED_CODE, SILENCE_MS } from "./connection.ts";
 import { type Feed, type FeedNotice, type FeedParts, openFeed } from "./feed.ts";
-import type { FeedConnection, Link } from "./hub.ts";
 import { outlast } from "./lease.ts";
+import type { FeedConnection, Link } from "./link.ts";
 import { createVerifiers } from "./verifiers.ts";
 import type { Confirmation } from "./waiting.ts";
 

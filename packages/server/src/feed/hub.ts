@@ -25,26 +25,10 @@ import {
 import type { Frames } from "./frames.ts";
 import type { HeadReads } from "./heads.ts";
 import type { Leases } from "./leases.ts";
+import type { FeedConnection, Link } from "./link.ts";
 import type { LogMirror } from "./mirror.ts";
 import type { FeedTally } from "./tally.ts";
 import type { Verifier, Verifiers } from "./verifiers.ts";
-
-/** One socket, as far as the feed uses it. */
-export interface Link {
-  send(frame: string | Uint8Array): void;
-  /** Octets handed over that the network has not taken. */
-  waiting(): number;
-  /** Ends it; what was sent before goes out first, if the other side reads. */
-  close(code: number, reason: string): void;
-}
-
-/** What the socket tells. */
-export interface FeedConnection {
-  /** A message; `null` for one of a kind that the feed does not have. */
-  received(data: string | null): void;
-  /** The other side closed, or the link broke: the WebSocket close code. */
-  closed(code: number): void;
-}
 
 export interface HubParts {
   readonly mirror: LogMirror;

@@ -44,7 +44,7 @@ test("/verify and /auth judge a token; what they say can be counted", async (t) 
   assert.match(text, /^mapae_gate_ready 1$/m);
 });
 
-test("alive is not ready: without keys, and once it drains, /readyz is 503", async (t) => {
+test("alive is not ready: without keys /readyz is 503", async (t) => {
   let keys = false;
   const ready = () => (keys ? Promise.resolve() : Promise.reject(new Error("The verifier has no keys.")));
   const door = await open(t, LOOPBACK, { ready });
@@ -54,8 +54,6 @@ test("alive is not ready: without keys, and once it drains, /readyz is 503", asy
   assert.equal(await refused.text(), "The verifier has no keys.\n");
   keys = true;
   assert.equal((await fetch(`${door.at}/readyz`)).status, 200);
-  door.drain();
-  assert.equal((await fetch(`${door.at}/readyz`)).status, 503);
 });
 
 test("other paths and methods open nothing", async (t) => {
@@ -99,7 +97,7 @@ test("as many headers as a proxy lets through are no reason to fail", async (t) 
   assert.equal((await fetch(`${at}/verify`, { headers: { ...bearer.headers, ...filler } })).status, 204);
 });
 
-test("a stop waits for the request under way", async (t) => {
+test("a stop waits for the request under way, and for nothing else", async (t) => {
   let answer = () => {};
   const held = new Promise<void>((resolve) => {
     answer = resolve;
@@ -117,9 +115,10 @@ test("a stop waits for the request under way", async (t) => {
   });
   const reply = fetch(`${door.at}/verify`);
   await arrived;
-  const closed = door.close(5_000);
+  const closed = door.close(60_000);
   answer();
-  assert.equal((await reply).status, 204);
+  const { status, headers } = await reply;
+  assert.deepEqual([status, headers.get("connection")], [204, "close"]);
   await closed;
   await assert.rejects(fetch(`${door.at}/healthz`));
 });

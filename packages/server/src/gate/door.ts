@@ -16,8 +16,6 @@ export type Place = { readonly host: string; readonly port: number } | { readonl
 export interface Door {
   /** Where it answers, as a proxy's configuration names it. */
   readonly at: string;
-  /** `/readyz` says no from now on, so that a proxy with a health check goes elsewhere. */
-  drain(): void;
   /** Takes no new connections, waits for requests under way (at most `graceMs`), then cuts what is left. */
   close(graceMs: number): Promise<void>;
 }
@@ -69,7 +67,7 @@ export async function openDoor(place: Place, { decide, metrics, ready }: DoorPar
     const mark = target.indexOf("?");
     const path = mark < 0 ? target : target.slice(0, mark);
     answer(request.method ?? "", path, mark < 0 ? "" : target.slice(mark + 1), request.headers.authorization).then(
-      (answered) => write(answered, response),
+      (answered) => write(answered, draining, response),
       () => response.destroy(),
     );
   });
@@ -77,11 +75,9 @@ export async function openDoor(place: Place, { decide, metrics, ready }: DoorPar
   await bind(server, place);
   return {
     at: nameOf(place, server),
-    drain: () => {
-      draining = true;
-    },
     close: (graceMs) =>
       new Promise((resolve) => {
+        draining = true;
         const cut = setTimeout(() => server.closeAllConnections(), graceMs);
         server.close(() => {
           clearTimeout(cut);
@@ -104,9 +100,12 @@ function exposed({ type, text }: Exposition): Answer {
   return { status: 200, headers: ["Content-Type", type], body: text };
 }
 
-function write({ status, headers, body }: Answer, response: ServerResponse): void {
-  const length = body === null ? [] : ["Content-Length", String(Buffer.byteLength(body))];
-  response.writeHead(status, [...headers, ...length]);
+/** @param last ends the connection, which would else stay open until it has been idle for long */
+function write({ status, headers, body }: Answer, last: boolean, response: ServerResponse): void {
+  const all = [...headers];
+  if (body !== null) all.push("Content-Length", String(Buffer.byteLength(body)));
+  if (last) all.push("Connection", "close");
+  response.writeHead(status, all);
   response.end(body ?? undefined);
 }
 

@@ -10,7 +10,7 @@ import type { Duplex } from "node:stream";
 import { FEED_PATHS, SUBPROTOCOL, TEXT_FRAME_MAX } from "@mapae/verifier/revocation";
 import type { RawData, WebSocket, WebSocketServer } from "ws";
 import type { Feed } from "../feed/feed.ts";
-import type { Link } from "../feed/hub.ts";
+import type { Link } from "../feed/link.ts";
 
 /** Takes over a connection whose client asked for another protocol. */
 export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;

@@ -113,7 +113,6 @@ export const gate: Command = async ({ given, output, env }) => {
     const signal = await stopped;
     alive = false;
     say(`mapae gate: ${signal}: finishing what is under way`);
-    door.drain();
     await door.close(config.shutdownGrace);
     return exitCode("ok");
   } finally {

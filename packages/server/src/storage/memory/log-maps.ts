@@ -1,0 +1,142 @@
+/**
+ * The log, the audit, and what the feed remembers, as lists: the part of the rows (maps.ts) that only grows and is swept.
+ */
+import type { AuditDraft, AuditEvent } from "../../audit/event.ts";
+import type { AuditFilter } from "../../audit/store.ts";
+import type { Instance } from "../../feed/registry.ts";
+import type { GrantId } from "../../prelude/ids.ts";
+import { isBefore, type Position, type RevocationEntry, type RevocationKind } from "../../revocation/entry.ts";
+import { isCovered, isForgettable } from "../../revocation/expiry.ts";
+
+export abstract class LogMaps {
+  #epoch: number;
+  #seq = 0;
+  #log: RevocationEntry[] = [];
+  #fresh: RevocationEntry[] = [];
+  #events: AuditEvent[] = [];
+  #eventId = 0;
+  #leaseMs: number | null = null;
+  readonly #unbound = new Map<string, Instance>();
+
+  /** @param epoch of the log that begins empty here */
+  constructor(epoch: number) {
+    this.#epoch = epoch;
+  }
+
+  /** Whether a record of the key exists that is not gone. */
+  protected abstract isKeyKnown(kid: string): boolean;
+
+  /** Rows are replaced and never changed in place, so that sharing them is a copy. */
+  protected copyLogFrom(other: LogMaps): void {
+    this.#epoch = other.#epoch;
+    this.#seq = other.#seq;
+    this.#log = [...other.#log];
+    this.#events = [...other.#events];
+    this.#eventId = other.#eventId;
+    this.#leaseMs = other.#leaseMs;
+    for (const [id, instance] of other.#unbound) this.#unbound.set(id, instance);
+  }
+
+  beginEpoch(epoch: number): void {
+    this.#epoch = epoch;
+    this.#seq = 0;
+  }
+
+  touch(): void {}
+
+  /** The entries appended since the last call. */
+  takeFresh(): readonly RevocationEntry[] {
+    return this.#fresh.splice(0);
+  }
+
+  position(): Position {
+    return { epoch: this.#epoch, seq: this.#seq };
+  }
+
+  addEntry(entry: Omit<RevocationEntry, keyof Position>): void {
+    this.#seq += 1;
+    const placed = { epoch: this.#epoch, seq: this.#seq, ...entry };
+    this.#log.push(placed);
+    this.#fresh.push(placed);
+  }
+
+  entries(after: Position, limit: number): readonly RevocationEntry[] {
+    return this.#log.filter((entry) => isBefore(after, entry)).slice(0, limit);
+  }
+
+  entryCounts(): Partial<Record<RevocationKind, number>> {
+    const counts: Partial<Record<RevocationKind, number>> = {};
+    for (const { kind } of this.#log) counts[kind] = (counts[kind] ?? 0) + 1;
+    return counts;
+  }
+
+  removeEntries(now: number, limit: number): number {
+    const all = this.#log.findLast(({ kind }) => kind === "all") ?? null;
+    const before = this.#log.length;
+    let left = limit;
+    this.#log = this.#log.filter((entry) => {
+      const goes = left > 0 && (isForgettable(entry, this.isKeyKnown(entry.value), now) || isCovered(entry, all));
+      if (goes) left -= 1;
+      return !goes;
+    });
+    return before - this.#log.length;
+  }
+
+  isTokenRevoked(jti: string): boolean {
+    return this.#log.some(({ kind, value }) => kind === "token" && value === jti);
+  }
+
+  tokenEntriesOf(grant: GrantId): number {
+    return this.#log.filter((entry) => entry.grant === grant).length;
+  }
+
+  removeTokenEntriesOf(grant: GrantId): void {
+    this.#log = this.#log.filter((entry) => entry.grant !== grant);
+  }
+
+  // The feed
+
+  leaseMs(): number | null {
+    return this.#leaseMs;
+  }
+
+  setLeaseMs(ms: number): void {
+    this.#leaseMs = ms;
+  }
+
+  unbound(): readonly Instance[] {
+    return [...this.#unbound.values()];
+  }
+
+  addUnbound(instance: Instance): void {
+    this.#unbound.set(instance.id, instance);
+  }
+
+  removeUnbound(id: string): void {
+    this.#unbound.delete(id);
+  }
+
+  addEvent(event: AuditDraft, at: number): void {
+    this.#eventId += 1;
+    this.#events.push({ ...event, id: this.#eventId, at });
+  }
+
+  events(filter: AuditFilter, before: number | null, limit: number): readonly AuditEvent[] {
+    return this.#events
+      .filter(
+        (event) =>
+          (before === null || event.id < before) &&
+          (filter.user === undefined || event.user === filter.user) &&
+          (filter.name === undefined || event.name === filter.name),
+      )
+      .slice(-limit)
+      .reverse();
+  }
+
+  removeEvents(before: number, limit: number): number {
+    const count = this.#events.length;
+    let left = limit;
+    this.#events = this.#events.filter(({ at }) => at >= before || left-- <= 0);
+    return count - this.#events.length;
+  }
+}
