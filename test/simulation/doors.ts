@@ -12,7 +12,7 @@ import {
   parsePosition,
   SNAPSHOT_TYPE,
 } from "@mapae/verifier/revocation";
-import type { FeedConnection } from "../../packages/server/src/feed/hub.ts";
+import type { FeedConnection } from "../../packages/server/src/feed/link.ts";
 import type { Verifier } from "../../packages/server/src/feed/verifiers.ts";
 import type { Server } from "./node.ts";
 import { AUDIENCES } from "./people.ts";

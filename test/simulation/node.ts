@@ -79,7 +79,7 @@ export class NodeHost {
         if (life.over) return;
         this.#server = server;
         server.storage.revocation.onCommit((entries) => {
-          if (entries.some(({ kind }) => kind === "key")) this.#stage.timeline.hold(server.keyring.tick());
+          if (entries.some(({ kind }) => kind === "key")) void this.#stage.aside(() => server.keyring.tick());
         });
         this.acceptor = acceptorOf(server);
         this.answerer = answererOf(server);
@@ -112,12 +112,9 @@ export class NodeHost {
 
   async #open(): Promise<Server> {
     const { machine } = this;
-    const { database, timeline, plan } = this.#stage;
+    const { database, plan } = this.#stage;
     const world = machine.world();
-    // Keys are made on other threads, so that this part takes real time and no simulated time.
-    const opening = openSecrets(database.atOnce(), world);
-    timeline.hold(opening);
-    const { vault, keyring } = await opening;
+    const { vault, keyring } = await this.#stage.aside(() => openSecrets(database.atOnce(), world));
     const storage = database.connect(machine);
     const live = await LiveSet.load(storage.revocation);
     const verifiers = createVerifiers(storage.clients, AUDIENCES[0]);
@@ -216,9 +213,7 @@ async function carryOut(stage: Stage, server: Server, kind: RevocationKind, toke
       return;
     case "key": {
       stage.steal(server, value);
-      const revoking = keyring.revoke(value, CAUSE);
-      stage.timeline.hold(revoking);
-      await revoking;
+      await stage.aside(() => keyring.revoke(value, CAUSE));
       return;
     }
     case "all":

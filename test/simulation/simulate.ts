@@ -10,6 +10,7 @@ import { type Plan, planOf } from "./plan.ts";
 import { Dice } from "./random.ts";
 import { Stage } from "./stage.ts";
 import { tell } from "./story.ts";
+import { holdTimeOf } from "./threads.ts";
 import { Timeline } from "./timeline.ts";
 import type { Token } from "./truth.ts";
 
@@ -41,6 +42,7 @@ export async function simulate(seed: number): Promise<Outcome> {
   const stage = new Stage(plan, timeline, dice);
   let found: Error | null = null;
   let recoveredIn = Number.NaN;
+  holdTimeOf(timeline);
   try {
     await stage.prepare();
     const run = (until: number): Promise<void> => timeline.run(until, () => stage.look());
@@ -58,6 +60,8 @@ export async function simulate(seed: number): Promise<Outcome> {
   } catch (error) {
     found = error instanceof Error ? error : new Error(String(error));
     stage.note(`found: ${found.message}`);
+  } finally {
+    holdTimeOf(null);
   }
   const { trace, events } = timeline;
   return { seed, plan, found, hash: timeline.traceHash(), trace, events, asked: stage.oracle.asked, recoveredIn };

@@ -42,6 +42,7 @@ export class Stage {
   readonly #secrets: Secret[] = [];
   readonly #stolen = new Map<string, SigningKey>();
   readonly #backups: { readonly at: number; readonly rows: MapRows }[] = [];
+  #aside: Promise<unknown> = Promise.resolve();
   #rows = new MapRows(Math.floor(EPOCH_MS / 1000));
   feedKey: Uint8Array;
 
@@ -118,6 +119,14 @@ export class Stage {
 
   note(line: string): void {
     this.timeline.note(line);
+  }
+
+  /** Real work on other threads (keys are made there): one after the other, and time stands still. */
+  aside<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#aside.then(work, work);
+    this.#aside = done;
+    this.timeline.hold(done);
+    return done;
   }
 
   /** After every event: whoever had a turn is asked. */
