@@ -5,6 +5,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { SETTINGS } from "../../packages/server/src/config.ts";
+import { GATE_SETTINGS } from "../../packages/server/src/gate/settings.ts";
 import { ROOT, temporaryFolder } from "../processes.ts";
 import { execForm, parseDockerfile, readCopy } from "./deploy.ts";
 import { documentPaths } from "./document.ts";
@@ -69,9 +70,15 @@ test("every setting that deploy/ and the documents name exists", () => {
   const known = new Set<string>(
     Object.values(SETTINGS).flatMap(({ env, secret }) => (secret ? [env, `${env}_FILE`] : [env])),
   );
-  const places = ["Dockerfile", "compose.yaml", "mapae.service", "nginx.conf", "haproxy.cfg"].map(
-    (name) => `deploy/${name}`,
-  );
+  for (const { env } of Object.values(GATE_SETTINGS)) known.add(env);
+  const places = [
+    "Dockerfile",
+    "compose.yaml",
+    "mapae.service",
+    "nginx.conf",
+    "haproxy.cfg",
+    "gate/mapae-gate.service",
+  ].map((name) => `deploy/${name}`);
   for (const path of [...places, ...documentPaths()]) {
     for (const [name] of read(path).matchAll(/\bMAPAE_[A-Z_]+\b/g)) {
       // The one that docs/settings.md misspells on purpose.
