@@ -151,7 +151,7 @@ export function verifierOn<Key extends KeyFacts>(
 
   function stands({ basis: { key, prints } }: Remembered<Accepted, Basis<Key>>): boolean {
     if (!(supply.current()?.holds(key) ?? false)) return false;
-    return prints === null || revocations === null || revocations.judge(prints) === null;
+    return prints === null || revocations === null || revocations.stands(prints);
   }
 
   /** Everything before the signature check. */
@@ -254,7 +254,10 @@ export function verifierOn<Key extends KeyFacts>(
         verdict = await once(token);
       }
       if (!verdict.ok || revocations === null || typeof token !== "string") return verdict;
-      return await revocations.settleLater(token, verdict, onStale, clock());
+      const prints = printsOf.get(verdict.claims);
+      return prints === undefined
+        ? VERIFICATION_FAULT
+        : await revocations.settleLater(token, verdict, prints, onStale, clock());
     } catch {
       return VERIFICATION_FAULT;
     }

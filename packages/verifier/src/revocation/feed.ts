@@ -79,6 +79,8 @@ export interface Feed {
 }
 
 const POLL_TIMEOUT_MS = 10_000;
+/** N, until the first snapshot says it. */
+const LEASE_MS_USUAL = 5_000;
 
 /** RFC 6749 §2.3.1: both are form-encoded before they become Basic credentials. */
 export function basicAuthorization(clientId: string, clientSecret: string): string {
@@ -291,7 +293,7 @@ export function openFeed(options: FeedOptions, world: FeedWorld): Feed {
     },
     leaseLeft: () => leaseLeft(state.lease, now()),
     get leaseMs() {
-      return Math.min(state.signedLeaseMs, maxStaleness);
+      return Math.min(state.era === 0 ? LEASE_MS_USUAL : state.signedLeaseMs, maxStaleness);
     },
     authorization,
     async ready() {

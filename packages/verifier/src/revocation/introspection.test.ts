@@ -52,6 +52,14 @@ describe("introspection while the copy is not to be trusted", () => {
     assert.equal(questions.length, 2);
   });
 
+  test("takes a yes that came N after its question, or later, for no answer", async () => {
+    const { it, questions, clock } = setup();
+    const asked = it.ask("t");
+    clock.mono += N;
+    await questions[0]?.answer(active(true));
+    assert.equal(await asked, "unknown");
+  });
+
   test("forgets a yes also where only the wall clock went on: the machine slept", async () => {
     const { it, questions, clock } = setup();
     void it.ask("t");

@@ -16,7 +16,7 @@ export type Introspected = "active" | "inactive" | "unknown";
 export interface IntrospectionOptions {
   readonly url: string;
   readonly authorization: string;
-  /** N in milliseconds, as it is in force; 0 for no remembering. */
+  /** N in milliseconds, as it is in force. */
   readonly leaseMs: () => number;
 }
 
@@ -83,7 +83,8 @@ export function createIntrospection(options: IntrospectionOptions, world: FeedWo
     failures = 0;
     if (answers.size >= REMEMBERED_MAX) answers.clear();
     answers.set(token, { sent, active });
-    return active ? "active" : "inactive";
+    // A yes that took N to come says nothing of the present any more.
+    return remembered(token) ?? "unknown";
   }
 
   return {

@@ -8,8 +8,11 @@ import { createTestIssuer, type TestIssuer, type TestIssuerOptions } from "../te
 import type { Verdict } from "../verdict.ts";
 import { createVerifier, type Verifier, verifierOn } from "../verifier.ts";
 import type { RevocationKind } from "./entry.ts";
+import { at, entry, ISSUER, N, settled, setupWith } from "./feed.test-support.ts";
+import { followRevocations } from "./revocations.ts";
 import type { RevocationOptions } from "./stale-policy.ts";
-import { platformWorld } from "./world.ts";
+import { encodeRev } from "./wire.ts";
+import { type FeedWorld, platformWorld } from "./world.ts";
 
 function codeOf(verdict: Verdict): string {
   return verdict.ok ? "ok" : verdict.code;
@@ -213,5 +216,40 @@ describe("a verifier that follows the revocations", { timeout: 60_000 }, () => {
     verifier.close();
     assert.equal(codeOf(verifier.verify(issuer.token())), "verifier_closed");
     await issuer.close();
+  });
+});
+
+describe("an answer of the introspection", () => {
+  test("does not outweigh an entry that came in while it was under way, and may be acknowledged by now", async () => {
+    for (const [news, expected] of [
+      ["s-1", "token_revoked"],
+      ["s-2", "ok"],
+    ] as const) {
+      const questions: ((answer: Response) => void)[] = [];
+      const it = setupWith(
+        (options, world) => {
+          const fetch: FeedWorld["fetch"] = (url, init) => {
+            if (!url.endsWith("/introspect")) return world.fetch(url, init);
+            return new Promise((resolve) => questions.push(resolve));
+          };
+          const { keep, ...rest } = options;
+          const resolved = { ...rest, keep, onStale: "introspect" as const, webSocket: undefined };
+          const introspectionUrl = `${ISSUER}/oauth2/introspect`;
+          return followRevocations({ ...resolved, introspectionUrl }, ISSUER, options.readSigned, { ...world, fetch });
+        },
+        (revocations) => revocations.status().trust,
+      );
+      await it.live();
+      const claims = { iss: ISSUER, sub: "u", aud: "a", exp: 0, iat: 0, jti: "j", client_id: "c", sid: "s-1" };
+      const prints = it.feed.prints(claims, "k");
+      assert.equal(it.feed.judge(prints), null);
+      it.clock.wall += N;
+      const asked = it.feed.settleLater("token", { ok: true, claims }, prints, undefined, it.clock.wall);
+      await settled();
+      it.socket.hear(encodeRev(at(10), at(11), [entry(11, "session", news)]));
+      assert.deepEqual(it.socket.last, { type: "ack", position: at(11) });
+      questions[0]?.(Response.json({ active: true }));
+      assert.equal(codeOf(await asked), expected);
+    }
   });
 });

@@ -51,6 +51,8 @@ export interface Revocations {
   /** Moves with every change that may concern a token. */
   readonly version: number;
   prints(claims: AccessTokenClaims, kid: string): TokenPrints;
+  /** Does a token that was found good still count as good? False also where only `judgeLater` can tell. */
+  stands(token: TokenPrints): boolean;
   /** The entry that kills the token, as a verdict; null for none, undefined where only `judgeLater` can tell. */
   judge(token: TokenPrints): Revoked | null | undefined;
   judgeLater(token: TokenPrints): Promise<Revoked | null>;
@@ -60,6 +62,7 @@ export interface Revocations {
   settleLater(
     token: string,
     accepted: Accepted,
+    prints: TokenPrints,
     policy: StalePolicy | undefined,
     wall: number,
   ): Promise<Accepted | Revoked | Undecided>;
@@ -141,6 +144,7 @@ export function followRevocations(
       return copy.version;
     },
     prints: copy.prints,
+    stands: (token) => copy.judge(token) === null,
     judge(token) {
       const hit = copy.judge(token);
       return hit ? verdictOf(hit) : hit;
@@ -150,9 +154,12 @@ export function followRevocations(
       return hit && verdictOf(hit);
     },
     settle,
-    async settleLater(token, accepted, policy, wall) {
+    async settleLater(token, accepted, prints, policy, wall) {
       if (policyOf(policy) !== "introspect" || feed.trust(wall) === "live") return settle(accepted, policy, wall);
       const answer = await introspection.ask(token);
+      // What came in meanwhile, and may be acknowledged by now, counts.
+      const hit = await copy.judgeLater(prints);
+      if (hit !== null) return verdictOf(hit);
       if (answer === "active") {
         count("introspected");
         return accepted;
