@@ -231,8 +231,10 @@ export class Hub {
   #headRead(connection: Open, head: Position): void {
     // By now everyone has heard of every entry up to it: where the mirror is behind, the last ones were forgotten.
     this.#parts.mirror.advance(head);
+    // Then everything that this node knows, whatever waits for the window: the read may have begun before a commit and end
+    // after somebody was told that nobody accepts what it took back. No lease is given without that.
+    this.#give(connection, { type: "news", head: this.#parts.mirror.head });
     this.#give(connection, { type: "head", head });
-    if (this.#callOffFlush === null) this.#give(connection, { type: "news", head: this.#parts.mirror.head });
   }
 
   #beat(connection: Open, echo: number, head: Position): void {
