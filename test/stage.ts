@@ -101,7 +101,7 @@ export function list(value: unknown): readonly Json[] {
   return Array.isArray(value) ? value.map(object) : [];
 }
 
-async function answerOf(response: Response): Promise<Answer> {
+export async function answerOf(response: Response): Promise<Answer> {
   const body = await response.text();
   let parsed: unknown = null;
   try {

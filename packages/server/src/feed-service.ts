@@ -1,10 +1,10 @@
 /** What the feed needs of the rest of the server: a signature over a position, and a log line for what it notices. */
 
-import { signJws } from "@mapae/verifier/jose";
+import { parseJws, signJws } from "@mapae/verifier/jose";
 import { CHECKPOINT_TYP, checkpointClaims } from "@mapae/verifier/revocation";
 import type { Logger } from "pino";
 import type { FeedNotice } from "./feed/feed.ts";
-import type { SignCheckpoint } from "./feed/frames.ts";
+import type { IsSigned, SignCheckpoint } from "./feed/frames.ts";
 import type { Keyring } from "./keys/keyring.ts";
 import type { Clock } from "./prelude/world.ts";
 
@@ -14,6 +14,14 @@ export function createCheckpointSigner(keyring: Keyring, iss: string, clock: Clo
     const iat = Math.floor(clock.now() / 1000);
     const key = await keyring.signer(iat);
     return signJws({ typ: CHECKPOINT_TYP }, checkpointClaims({ iss, position, count, sha256, iat }), key);
+  };
+}
+
+/** Whether the key that signed is still one that verifies. */
+export function signedBy(keyring: Keyring): IsSigned {
+  return (checkpoint) => {
+    const jws = parseJws(checkpoint);
+    return jws.ok && keyring.find(jws.header.kid) !== undefined;
   };
 }
 

@@ -13,7 +13,7 @@ import type { Config } from "./config.ts";
 import { type Confirming, createConfirming } from "./feed/confirming.ts";
 import { openFeed } from "./feed/feed.ts";
 import { createVerifiers } from "./feed/verifiers.ts";
-import { createCheckpointSigner, logNotice } from "./feed-service.ts";
+import { createCheckpointSigner, logNotice, signedBy } from "./feed-service.ts";
 import { firstStart } from "./first-start.ts";
 import { createAddressReader } from "./http/address.ts";
 import { JWKS_MAX_AGE_SECONDS } from "./http/api/discovery.ts";
@@ -193,6 +193,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       verifiers,
       feedKey: vault.current("feed").key,
       sign: createCheckpointSigner(keyring, issuer, world.clock),
+      isSigned: signedBy(keyring),
       issuer,
       leaseMs: config.revocationLease,
       maxConnections: config.feedConnections,

@@ -368,6 +368,41 @@ describe("leases", () => {
     assert.equal(link.last("hb").echo, 3);
   });
 
+  test("a head that was read before a commit gives no lease without it, when its confirmation was told meanwhile", async () => {
+    const stage = await Stage.open();
+    const { revocation } = stage.storage;
+    let finish = (): void => {};
+    const slow: RevocationStore = {
+      ...revocation,
+      readHead: async () => {
+        const head = revocation.head();
+        await new Promise<void>((resolve) => {
+          finish = resolve;
+        });
+        return head;
+      },
+    };
+    await stage.start({ log: slow });
+    await stage.time.pass(outlast(N)); // no lease of the first process runs any more
+    const link = stage.link();
+    link.hello("orders", stage.head);
+    await settle();
+    finish();
+    await settle();
+    link.ping(1);
+    await settle();
+    await stage.revoke(); // goes out at once
+    const second = await stage.revoke(); // waits for the window
+    const confirmation = stage.confirm(second);
+    await settle();
+    assert.equal(confirmation.answer()?.by, "leases");
+    finish();
+    await settle();
+    assert.equal(link.last("hb").head.seq, 0);
+    assert.deepEqual(link.types(), ["welcome", "rev", "rev", "hb"]);
+    assert.deepEqual(link.last("rev").to, second);
+  });
+
   test("a head that the node has not heard of yet is waited for: the entries come first", async () => {
     const stage = await Stage.open();
     const { revocation } = stage.storage;
@@ -600,6 +635,17 @@ describe("polling", () => {
 });
 
 describe("snapshots", () => {
+  test("are signed anew when the key that signed them was revoked, without waiting for another entry", async () => {
+    let key = "first";
+    const stage = await Stage.open({
+      sign: async () => `by ${key}`,
+      isSigned: (checkpoint) => checkpoint === `by ${key}`,
+    });
+    assert.equal((await stage.feed.snapshot(verifier("orders"))).checkpoint, "by first");
+    key = "second";
+    assert.equal((await stage.feed.snapshot(verifier("orders"))).checkpoint, "by second");
+  });
+
   test("are one immutable piece for many, signed, and new when enough has come since", async () => {
     const stage = await Stage.open();
     await stage.revoke();

@@ -15,7 +15,7 @@ import type { SetAlarm, World } from "../prelude/world.ts";
 import type { Position, RevocationEntry } from "../revocation/entry.ts";
 import type { RevocationStore } from "../revocation/store.ts";
 import { resyncReason } from "./connection.ts";
-import { type FeedSnapshot, Frames, type SignCheckpoint } from "./frames.ts";
+import { type FeedSnapshot, Frames, type IsSigned, type SignCheckpoint } from "./frames.ts";
 import { HeadReads } from "./heads.ts";
 import { Hub } from "./hub.ts";
 import { Leases } from "./leases.ts";
@@ -34,6 +34,8 @@ export interface FeedParts {
   /** Under which entries are hashed; 32 octets, known to verifiers and this server. */
   readonly feedKey: Uint8Array;
   readonly sign: SignCheckpoint;
+  /** Left out: signatures hold for ever. */
+  readonly isSigned?: IsSigned;
   readonly issuer: string;
   readonly leaseMs: number;
   readonly maxConnections: number;
@@ -91,13 +93,14 @@ const DRAIN_LOOK_MS = 50;
 
 export async function openFeed(parts: FeedParts): Promise<Feed> {
   const { log, store, verifiers, feedKey, issuer, world, alarm, leaseMs, maxConnections, notice } = parts;
+  const { isSigned = () => true } = parts;
   const { clock } = world;
   const keys = entryKeys(feedKey, issuer);
   const mirror = new LogMirror(({ kind, value }) => keys(kind, value));
   const tally = new FeedTally();
   const failed = (error: unknown): void => notice({ kind: "failed", error });
   const leases = await Leases.open({ store, clock, alarm, leaseMs, failed });
-  const frames = new Frames(mirror, clock, () => ({ leaseMs, feedKey }), parts.sign);
+  const frames = new Frames(mirror, clock, () => ({ leaseMs, feedKey }), parts.sign, isSigned);
   const heads = new HeadReads(() => log.readHead());
 
   let signed: { readonly at: number; readonly position: Position; readonly text: string } | null = null;
@@ -105,6 +108,7 @@ export async function openFeed(parts: FeedParts): Promise<Feed> {
   /** The last signed position, if not ahead of what was sent; a new one is made in the background when it is old. */
   const checkpoint = (sent: Position): string | null => {
     const now = clock.monotonic();
+    if (signed !== null && !isSigned(signed.text)) signed = null;
     if (!signing && (signed === null || now - signed.at >= CHECKPOINT_EVERY_MS)) {
       signing = true;
       const position = mirror.head;

@@ -38,10 +38,15 @@ export interface FeedSnapshot {
 /** Signs a statement about a position; `sha256` is the digest of the snapshot there, or `null`. */
 export type SignCheckpoint = (position: Position, count: number, sha256: string | null) => Promise<string>;
 
+/** Whether an earlier signature still holds: its key may have been revoked since. */
+export type IsSigned = (checkpoint: string) => boolean;
+
 interface Kept {
   readonly madeAt: number;
   readonly position: Position;
   readonly snapshot: Promise<FeedSnapshot>;
+  /** Once it is made. */
+  checkpoint: string | null;
 }
 
 export class Frames {
@@ -49,6 +54,7 @@ export class Frames {
   readonly #clock: Clock;
   readonly #facts: () => Omit<SnapshotFacts, "position" | "serverTime">;
   readonly #sign: SignCheckpoint;
+  readonly #isSigned: IsSigned;
   readonly #revs = new Map<string, readonly Uint8Array[]>();
   readonly #snapshots = new Map<string, Kept>();
 
@@ -57,11 +63,13 @@ export class Frames {
     clock: Clock,
     facts: () => Omit<SnapshotFacts, "position" | "serverTime">,
     sign: SignCheckpoint,
+    isSigned: IsSigned,
   ) {
     this.#mirror = mirror;
     this.#clock = clock;
     this.#facts = facts;
     this.#sign = sign;
+    this.#isSigned = isSigned;
   }
 
   /** The `rev` frames from a position to a later one of the same epoch, contiguous, for an audience. */
@@ -97,12 +105,19 @@ export class Frames {
     const madeAt = this.#clock.monotonic();
     const { head: position } = this.#mirror;
     const snapshot = this.#make(position, audience);
-    this.#snapshots.set(whom, { madeAt, position, snapshot });
-    snapshot.catch(() => this.#snapshots.delete(whom)); // the next one who asks tries again
+    const made: Kept = { madeAt, position, snapshot, checkpoint: null };
+    this.#snapshots.set(whom, made);
+    snapshot.then(
+      ({ checkpoint }) => {
+        made.checkpoint = checkpoint;
+      },
+      () => this.#snapshots.delete(whom), // the next one who asks tries again
+    );
     return snapshot;
   }
 
-  #isFresh({ madeAt, position }: Kept): boolean {
+  #isFresh({ madeAt, position, checkpoint }: Kept): boolean {
+    if (checkpoint !== null && !this.#isSigned(checkpoint)) return false;
     const since = this.#mirror.countAfter(position);
     return since === 0 || (since <= SNAPSHOT_FRESH_ENTRIES && this.#clock.monotonic() - madeAt < SNAPSHOT_FRESH_MS);
   }
