@@ -1,10 +1,12 @@
 /**
  * The one server that all runtimes talk to: it serves the built libraries and the suite to the browser, and to everyone
- * the fixture, a JWKS, an address that is down, and the client's login server.
+ * the fixture, a JWKS, an address that is down, the client's login server, and the revocation feed of a test issuer.
  */
 import { readFile } from "node:fs/promises";
 import { createServer, type IncomingMessage } from "node:http";
+import { connect } from "node:net";
 import { join, normalize } from "node:path";
+import { createTestIssuer } from "@mapae/verifier/testing";
 import { modelServer } from "../../../packages/client/src/model-server.test-support.ts";
 import { createFixture } from "./fixture.ts";
 
@@ -26,6 +28,7 @@ const PAGE = `<!doctype html><meta charset="utf-8"><title>runtimes</title><scrip
 interface Reply {
   readonly status: number;
   readonly type: string;
+  readonly checkpoint?: string;
   readonly body: string | Buffer;
 }
 
@@ -55,7 +58,34 @@ export async function startHost(): Promise<Host> {
   const json = (value: object): Reply => ({ status: 200, type: "application/json", body: JSON.stringify(value) });
   const login = modelServer({ now: Date.now }).connect(new Map());
 
+  const issuer = createTestIssuer();
+  const issuerPort = Number(new URL(await issuer.listen()).port);
+
+  /** What a runtime needs to follow the issuer, with a token of a session that nobody else has. */
+  function feedOf(sid: string): object {
+    const { audience, jwks: keys } = issuer;
+    return { issuer: issuer.issuer, audience, jwks: keys, ...issuer.feedOptions, token: issuer.token({ sid }) };
+  }
+
+  /** To the test issuer, for the browser as from this origin. */
+  async function passOn(request: IncomingMessage, path: string): Promise<Reply> {
+    const { authorization = "" } = request.headers;
+    const answer = await fetch(`${issuer.issuer}${path}`, { headers: { authorization } });
+    const checkpoint = answer.headers.get("mapae-checkpoint");
+    return {
+      status: answer.status,
+      type: answer.headers.get("content-type") ?? "text/plain",
+      ...(checkpoint === null ? {} : { checkpoint }),
+      body: Buffer.from(await answer.arrayBuffer()),
+    };
+  }
+
   async function reply(request: IncomingMessage, path: string): Promise<Reply> {
+    const { pathname, searchParams } = new URL(path, "http://host");
+    const sid = searchParams.get("sid") ?? "";
+    if (pathname === "/feed") return json(feedOf(sid));
+    if (pathname === "/revoke") return issuer.revoke("session", sid, "evicted").then(() => json({}));
+    if (pathname.startsWith("/v1/revocations")) return passOn(request, path);
     if (path === "/") return { status: 200, type: "text/html", body: PAGE };
     if (path === "/fixture.json") return json(fixture);
     if (path === "/jwks.json") return json(jwks);
@@ -76,9 +106,27 @@ export async function startHost(): Promise<Host> {
 
   const server = createServer((request, response) => {
     reply(request, request.url ?? "").then(
-      ({ status, type, body }) => response.writeHead(status, { "content-type": type }).end(body),
+      ({ status, type, checkpoint, body }) => {
+        if (checkpoint !== undefined) response.setHeader("mapae-checkpoint", checkpoint);
+        response.writeHead(status, { "content-type": type }).end(body);
+      },
       (error: unknown) => response.writeHead(500).end(String(error)),
     );
+  });
+  server.on("upgrade", (request, socket) => {
+    const lines = [`${request.method} ${request.url} HTTP/1.1`];
+    for (let at = 0; at < request.rawHeaders.length; at += 2) {
+      lines.push(`${request.rawHeaders[at]}: ${request.rawHeaders[at + 1]}`);
+    }
+    const onward = connect(issuerPort, "127.0.0.1", () => onward.write(`${lines.join("\r\n")}\r\n\r\n`));
+    socket.pipe(onward).pipe(socket);
+    for (const [one, other] of [
+      [socket, onward],
+      [onward, socket],
+    ] as const) {
+      one.on("error", () => other.destroy());
+      one.on("close", () => other.destroy());
+    }
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
@@ -86,6 +134,7 @@ export async function startHost(): Promise<Host> {
   return {
     base: `http://127.0.0.1:${address.port}`,
     async close() {
+      await issuer.close();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },

@@ -59,7 +59,7 @@ function assertPassed(results: readonly StepResult[]): void {
     results.filter(({ failure }) => failure !== null),
     [],
   );
-  assert.equal(results.length, 6);
+  assert.equal(results.length, 7);
 }
 
 async function runOnNode(binary: string, base: string): Promise<readonly StepResult[]> {

@@ -140,7 +140,44 @@ async function clientSignsIn(_, base) {
   return "the client signs in, calls and signs out";
 }
 
-const STEPS = [verdictsAgree, vectorsAgree, keysComeOverHttp, outageIsNotRefusal, handlersAreGuarded, clientSignsIn];
+/** By the platform's WebSocket where there is one, else by polling; the token goes within a poll. */
+async function revocationsAreFollowed(_, base) {
+  const sid = crypto.randomUUID();
+  const { token, jwks, revocation, ...options } = await (await fetch(`${base}/feed?sid=${sid}`)).json();
+  const verifier = createVerifier({ ...options, keys: { jwks }, revocation: { ...revocation, feed: base } });
+  await verifier.ready();
+  const via = typeof WebSocket === "undefined" ? "poll" : "stream";
+  equal(verifier.status().via, via, "how it follows");
+  const verdict = await verifier.check(token);
+  equal(code(verdict), "ok", "before");
+  let told = "";
+  verifier.onRevoked(verdict.claims, ({ reason }) => {
+    told = reason;
+  });
+  await fetch(`${base}/revoke?sid=${sid}`);
+  for (let tries = 0; (await verifier.check(token)).ok && tries < 300; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  const refused = await verifier.check(token);
+  equal(code(refused), "token_revoked", "afterwards");
+  equal(refused.reason, "evicted", "the reason");
+  equal(code(verifier.verify(token)) === "ok", false, "without waiting");
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  equal(told, "evicted", "onRevoked");
+  equal(verifier.status().trust, "live", "the lease");
+  verifier.close();
+  return `revocations by ${via}`;
+}
+
+const STEPS = [
+  verdictsAgree,
+  vectorsAgree,
+  keysComeOverHttp,
+  outageIsNotRefusal,
+  handlersAreGuarded,
+  revocationsAreFollowed,
+  clientSignsIn,
+];
 
 /**
  * @param {string} base address of the host that serves the fixture
