@@ -9,7 +9,7 @@ import { createLogger } from "../log.ts";
 import type { OperatorSocket } from "../operator/socket.ts";
 import { placesIn } from "../places.ts";
 import { StartRefused } from "../prelude/fault.ts";
-import { systemWorld } from "../prelude/world.ts";
+import { systemSleep, systemWorld } from "../prelude/world.ts";
 import type { MapaeServer } from "../server.ts";
 import { openStorage } from "../storage/open.ts";
 import { exitCode } from "./exit.ts";
@@ -91,6 +91,7 @@ export async function serve(env: Readonly<Record<string, string | undefined>>): 
     const signal = await stopSignal();
     say(`mapae: ${signal}: finishing what is under way`);
     server.drain();
+    await systemSleep(config.shutdownDelay);
     await door?.close(config.shutdownGrace);
     await listening.close(config.shutdownGrace);
     await server.close();
