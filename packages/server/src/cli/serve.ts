@@ -7,6 +7,7 @@ import { isShared } from "../keys/keyring.ts";
 import { type Listening, listen } from "../listen.ts";
 import { createLogger } from "../log.ts";
 import type { OperatorSocket } from "../operator/socket.ts";
+import { lowerHashing } from "../passwords/priority.ts";
 import { placesIn } from "../places.ts";
 import { StartRefused } from "../prelude/fault.ts";
 import { systemSleep, systemWorld } from "../prelude/world.ts";
@@ -82,6 +83,7 @@ export async function serve(env: Readonly<Record<string, string | undefined>>): 
     storage.catch(() => {}); // told where it is awaited
     const { openServer } = await import("../server.ts");
     const server = await openServer({ config, issuer, logger, storage });
+    await lowerHashing();
     const door = await openDoor(config, server, logger).catch(async (error: unknown) => {
       await server.close();
       throw error;
