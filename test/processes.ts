@@ -88,6 +88,7 @@ function stop(child: ChildProcess): Promise<number | null> {
 
 function kill(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) return resolve();
     child.once("exit", () => resolve());
     child.kill("SIGKILL");
   });

@@ -126,7 +126,7 @@ export const SETTINGS = {
     "MAPAE_PASSWORD_WORDS",
     "Words that no password may contain: your product, company, team. The issuer's host name counts too.",
     "words separated by commas",
-    (word) => /^.{3,64}$/u.test(word),
+    (word) => /^.{2,64}$/u.test(word),
   ),
   passwordDenylist: text(
     "MAPAE_PASSWORD_DENYLIST",
@@ -190,6 +190,13 @@ export const SETTINGS = {
     "info",
     ["debug", "info", "warn", "error", "silent"],
     "The least level that is logged.",
+  ),
+  shutdownDelay: duration(
+    "MAPAE_SHUTDOWN_DELAY",
+    "0s",
+    "0s",
+    "5m",
+    "How long the server goes on taking requests after it was told to stop, with /readyz saying 503: as long as your load balancer needs to notice.",
   ),
   shutdownGrace: duration(
     "MAPAE_SHUTDOWN_GRACE",

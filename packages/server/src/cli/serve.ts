@@ -7,9 +7,10 @@ import { isShared } from "../keys/keyring.ts";
 import { type Listening, listen } from "../listen.ts";
 import { createLogger } from "../log.ts";
 import type { OperatorSocket } from "../operator/socket.ts";
+import { lowerHashing } from "../passwords/priority.ts";
 import { placesIn } from "../places.ts";
 import { StartRefused } from "../prelude/fault.ts";
-import { systemWorld } from "../prelude/world.ts";
+import { systemSleep, systemWorld } from "../prelude/world.ts";
 import type { MapaeServer } from "../server.ts";
 import { openStorage } from "../storage/open.ts";
 import { exitCode } from "./exit.ts";
@@ -86,6 +87,7 @@ export async function serve(env: Readonly<Record<string, string | undefined>>): 
     storage.catch(() => {}); // told where it is awaited
     const { openServer } = await import("../server.ts");
     const server = await openServer({ config, issuer, logger, storage });
+    await lowerHashing();
     const door = await openDoor(config, server, logger).catch(async (error: unknown) => {
       await server.close();
       throw error;
@@ -94,7 +96,8 @@ export async function serve(env: Readonly<Record<string, string | undefined>>): 
     greet(config, issuer, server);
     const signal = await stopSignal();
     say(`mapae: ${signal}: finishing what is under way`);
-    await server.drain(Math.min(DRAIN_MS, config.shutdownGrace / 4));
+    const leaveMs = Math.max(config.shutdownDelay, Math.min(DRAIN_MS, config.shutdownGrace / 4));
+    await Promise.all([server.drain(leaveMs), systemSleep(config.shutdownDelay)]);
     await door?.close(config.shutdownGrace);
     await listening.close(config.shutdownGrace);
     await server.close();
