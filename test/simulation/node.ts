@@ -2,15 +2,14 @@
  * A node of the login server: its feed, keyring and issuer as they are, over its view of the database. What it knows dies
  * with its process; the database is what it finds again.
  */
-import { signJws } from "@mapae/verifier/jose";
-import { CHECKPOINT_TYP, checkpointClaims } from "@mapae/verifier/revocation";
+import { createRevocationAction, type RevocationAction } from "../../packages/server/src/admin/revocations.ts";
+import { type Confirming, createConfirming } from "../../packages/server/src/feed/confirming.ts";
 import { type Feed, openFeed } from "../../packages/server/src/feed/feed.ts";
 import { createVerifiers, type Verifiers } from "../../packages/server/src/feed/verifiers.ts";
+import { createCheckpointSigner } from "../../packages/server/src/feed-service.ts";
 import { type Keyring, openKeyring } from "../../packages/server/src/keys/keyring.ts";
-import { asId } from "../../packages/server/src/prelude/ids.ts";
 import { Secret } from "../../packages/server/src/prelude/secret.ts";
 import type { World } from "../../packages/server/src/prelude/world.ts";
-import type { Position, RevocationKind } from "../../packages/server/src/revocation/entry.ts";
 import { LiveSet } from "../../packages/server/src/revocation/live-set.ts";
 import { createIssuer, type Issuer } from "../../packages/server/src/signin/issue.ts";
 import type { Storage } from "../../packages/server/src/storage/storage.ts";
@@ -18,16 +17,16 @@ import { createAccessTokens } from "../../packages/server/src/tokens/access-toke
 import { openVault, type Vault } from "../../packages/server/src/vault/vault.ts";
 import { acceptorOf, answererOf } from "./doors.ts";
 import type { Machine } from "./machine.ts";
-import { AUDIENCES, CAUSE, TOKEN_LIFE_MS } from "./people.ts";
+import { AUDIENCES, ISSUER, TOKEN_LIFE_MS } from "./people.ts";
 import type { Answerer } from "./requests.ts";
 import type { Stage } from "./stage.ts";
 import type { Acceptor } from "./transport.ts";
-import { nameOf, type Token } from "./truth.ts";
-import { ISSUER } from "./verifier.ts";
 
 const SECRET = new Secret("A".repeat(43));
 /** As the server does it in the background. */
 const UPKEEP_MS = 30_000;
+/** How long a process that could not start waits before it tries again: whoever supervises it. */
+const RESTART_MS = 1_000;
 
 /** One life of a node's process. */
 export interface Server {
@@ -40,12 +39,8 @@ export interface Server {
   readonly verifiers: Verifiers;
   readonly live: LiveSet;
   readonly feed: Feed;
-}
-
-export interface Revoked {
-  readonly position: Position;
-  readonly confirmed: boolean;
-  readonly waitedMs: number;
+  readonly revoke: RevocationAction;
+  readonly confirming: Confirming;
 }
 
 export class NodeHost {
@@ -76,22 +71,13 @@ export class NodeHost {
     });
     this.#open().then(
       (server) => {
-        if (life.over) return;
-        this.#server = server;
-        server.storage.revocation.onCommit((entries) => {
-          if (entries.some(({ kind }) => kind === "key")) void this.#stage.aside(() => server.keyring.tick());
-        });
-        this.acceptor = acceptorOf(server);
-        this.answerer = answererOf(server);
-        this.#stage.note(`${machine.name} serves`);
-        this.#upkeep(server);
+        if (!life.over) this.#serve(server);
       },
       (error: unknown) => {
         if (life.over) return;
-        // It cannot reach the database: it ends, and is started again.
-        this.crash(false);
         this.#stage.note(`${machine.name} could not start: ${error instanceof Error ? error.message : "?"}`);
-        this.#stage.timeline.after(1_000, () => this.boot());
+        this.crash(false);
+        this.#stage.timeline.after(RESTART_MS, () => this.boot());
       },
     );
   }
@@ -107,27 +93,37 @@ export class NodeHost {
 
   drain(afterMs: number): void {
     this.#stage.note(`${this.machine.name} drains`);
-    this.#server?.feed.drain(afterMs);
+    void this.#server?.feed.drain(afterMs);
+  }
+
+  #serve(server: Server): void {
+    this.#server = server;
+    this.acceptor = acceptorOf(server);
+    this.answerer = answererOf(server);
+    this.#stage.note(`${this.machine.name} serves`);
+    // What another node did to the keys is read at once: between two rounds of upkeep this one would sign with a dead key.
+    server.storage.revocation.onCommit((entries) => {
+      if (entries.some(({ kind }) => kind === "key")) void this.#stage.aside(() => server.keyring.tick());
+    });
+    this.#upkeep(server);
   }
 
   async #open(): Promise<Server> {
     const { machine } = this;
     const { database, plan } = this.#stage;
     const world = machine.world();
-    const { vault, keyring } = await this.#stage.aside(() => openSecrets(database.atOnce(), world));
+    const { clock } = world;
+    const { vault, keyring } = await this.#stage.aside(() => this.#secrets(world));
     const storage = database.connect(machine);
-    const live = await LiveSet.load(storage.revocation);
+    const { revocation: log } = storage;
+    const live = await LiveSet.load(log);
     const verifiers = createVerifiers(storage.clients, AUDIENCES[0]);
     const feed = await openFeed({
-      log: storage.revocation,
+      log,
       store: storage.feed,
       verifiers,
-      feedKey: this.#stage.feedKey,
-      sign: async (position, count, sha256) => {
-        const iat = Math.floor(world.clock.now() / 1000);
-        const claims = checkpointClaims({ iss: ISSUER, position, count, sha256, iat });
-        return signJws({ typ: CHECKPOINT_TYP }, claims, await keyring.signer(iat));
-      },
+      feedKey: vault.current("feed").key,
+      sign: createCheckpointSigner(keyring, ISSUER, clock),
       issuer: ISSUER,
       leaseMs: plan.leaseMs,
       maxConnections: 100,
@@ -135,89 +131,39 @@ export class NodeHost {
       alarm: (ms, ring) => machine.timer(ms, ring),
       notice: () => {},
     });
-    const tokens = createIssuer(
-      createAccessTokens(keyring, { issuer: ISSUER, ttlMs: TOKEN_LIFE_MS, mark: null }, world),
-      vault,
-    );
-    return { machine, world, storage, vault, keyring, tokens, verifiers, live, feed };
+    const confirming = createConfirming({ feed, log, clock }, () => 0);
+    const issuing = { issuer: ISSUER, ttlMs: TOKEN_LIFE_MS, mark: null };
+    const tokens = createIssuer(createAccessTokens(keyring, issuing, world), vault);
+    const revoke = createRevocationAction({ ...storage, keyring });
+    return { machine, world, storage, vault, keyring, tokens, verifiers, live, feed, revoke, confirming };
+  }
+
+  async #secrets(world: World): Promise<{ vault: Vault; keyring: Keyring }> {
+    const storage = this.#stage.database.atOnce();
+    const vault = await openVault(storage.vault, [SECRET], world);
+    if (this.#stage.takesNewFeedKey()) await vault.rotate("feed");
+    const options = {
+      rotateAfterMs: 0,
+      publishLeadMs: 0,
+      toleranceSeconds: 60,
+      alg: "ES256",
+      sharedSecrets: [],
+    } as const;
+    return { vault, keyring: await openKeyring(storage.keys, vault, options, world) };
   }
 
   #upkeep(server: Server): void {
     this.machine.timer(UPKEEP_MS, () => {
       if (this.#server !== server) return;
       this.#upkeep(server);
-      void upkeep(server).catch(() => {});
+      upkeep(server).catch(() => {});
     });
   }
 }
 
-async function openSecrets(storage: Storage, world: World): Promise<{ vault: Vault; keyring: Keyring }> {
-  const vault = await openVault(storage.vault, [SECRET], world);
-  const schedule = { rotateAfterMs: 0, publishLeadMs: 0, toleranceSeconds: 60 };
-  return {
-    vault,
-    keyring: await openKeyring(storage.keys, vault, { ...schedule, alg: "ES256", sharedSecrets: [] }, world),
-  };
-}
-
-/** One round of what the server does in the background. */
-export async function upkeep({ storage, live, feed, world }: Server): Promise<void> {
+/** What the server does in the background (maintenance.ts), as far as the log is concerned. */
+async function upkeep({ storage, live, feed, world }: Server): Promise<void> {
   await storage.revocation.compact();
   live.compact(world.clock.now() / 1000);
   feed.compact();
-}
-
-/** Takes back what an entry of a kind names of a token, the way the server's routes do, and waits if asked. */
-export async function revoke(
-  stage: Stage,
-  server: Server,
-  kind: RevocationKind,
-  token: Token,
-  wait: { readonly timeoutMs: number | null } | null,
-): Promise<Revoked> {
-  await carryOut(stage, server, kind, token);
-  // A write of its own is told before it is answered. Keys are changed beside the node's view.
-  const { revocation } = server.storage;
-  const position = kind === "key" ? await revocation.readHead() : revocation.head();
-  if (wait === null) return { position, confirmed: false, waitedMs: 0 };
-  const { confirmed, waitedMs } = await server.feed.wait(position, wait.timeoutMs).settled;
-  return { position, confirmed, waitedMs };
-}
-
-async function carryOut(stage: Stage, server: Server, kind: RevocationKind, token: Token): Promise<void> {
-  const { storage, keyring } = server;
-  const value = nameOf(kind, token);
-  switch (kind) {
-    case "token":
-      await storage.revocation.apply([
-        {
-          effect: "revoke_token",
-          jti: value,
-          grant: asId("grant", token.gid),
-          audience: token.audience,
-          reason: "admin",
-        },
-      ]);
-      return;
-    case "session":
-      await storage.sessions.end({ session: asId("session", value) }, "logout", CAUSE);
-      return;
-    case "grant":
-      await storage.revocation.apply([{ effect: "end_grant", grant: asId("grant", value), reason: "admin" }]);
-      return;
-    case "user":
-      await storage.sessions.end({ user: asId("user", value) }, "admin", CAUSE);
-      return;
-    case "client":
-      await storage.revocation.apply([{ effect: "revoke", kind, value, reason: "admin" }]);
-      return;
-    case "key": {
-      stage.steal(server, value);
-      await stage.aside(() => keyring.revoke(value, CAUSE));
-      return;
-    }
-    case "all":
-      await storage.sessions.end({ everyone: true }, "admin", CAUSE);
-      return;
-  }
 }

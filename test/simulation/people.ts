@@ -16,8 +16,8 @@ import type { Server } from "./node.ts";
 import type { Dice } from "./random.ts";
 import type { Timeline } from "./timeline.ts";
 import type { Token, Truth } from "./truth.ts";
-import { ISSUER } from "./verifier.ts";
 
+export const ISSUER = "https://login.example.com";
 export const AUDIENCES = ["https://orders.example.com", "https://files.example.com"] as const;
 export const CLIENTS: readonly ClientId[] = [DEFAULT_CLIENT, asId("client", "cli_partner")];
 export const TOKEN_LIFE_MS = 300_000;

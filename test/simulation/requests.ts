@@ -30,9 +30,16 @@ export function request(route: Route, url: string, init: RequestInit): Promise<R
           back(() => reject(new TypeError("fetch failed")));
           return;
         }
+        const silence = to.onCrash((silently) => {
+          // Its kernel says that nobody is there any more.
+          if (!silently) back(() => reject(new TypeError("fetch failed")));
+        });
         to.deliver(() => {
           answer(new Request(url, { ...init, signal: null })).then(
-            (response) => back(() => resolve(response)),
+            (response) => {
+              silence();
+              back(() => resolve(response));
+            },
             () => back(() => reject(new TypeError("fetch failed"))),
           );
         });

@@ -16,7 +16,7 @@ import { EPOCH_MS, Machine } from "./machine.ts";
 import { Network } from "./network.ts";
 import { NodeHost, type Server } from "./node.ts";
 import { type Answer, Oracle, Violation, type Witness } from "./oracle.ts";
-import { AUDIENCES, CLIENTS, People } from "./people.ts";
+import { AUDIENCES, CAUSE, CLIENTS, People } from "./people.ts";
 import type { Plan } from "./plan.ts";
 import type { Dice } from "./random.ts";
 import type { Timeline } from "./timeline.ts";
@@ -44,7 +44,7 @@ export class Stage {
   readonly #backups: { readonly at: number; readonly rows: MapRows }[] = [];
   #aside: Promise<unknown> = Promise.resolve();
   #rows = new MapRows(Math.floor(EPOCH_MS / 1000));
-  feedKey: Uint8Array;
+  #feedKeyIsOld = false;
 
   constructor(plan: Plan, timeline: Timeline, dice: Dice) {
     this.plan = plan;
@@ -63,7 +63,6 @@ export class Stage {
     });
     this.oracle = new Oracle(this.truth);
     this.people = new People(this.database, this.truth, timeline, dice.split("people"));
-    this.feedKey = dice.split("feed key").bytes(32);
     this.nodes = plan.nodes.map(
       (node, index) => new NodeHost(this, machine(`node-${index}`, node.rates, node.wallOffset)),
     );
@@ -184,10 +183,12 @@ export class Stage {
     });
   }
 
-  /** A thief takes a key while it signs. */
-  steal(server: Server, kid: string): void {
+  /** Revokes a key, which somebody has stolen while it signed. Keys are changed beside the node's view of the log. */
+  async revokeKey(server: Server, kid: string): Promise<void> {
     const key = server.keyring.signer(0);
     if (!(key instanceof Promise) && key.kid === kid) this.#stolen.set(kid, key);
+    await this.aside(() => server.revoke({ kind: "key", id: kid, reason: null }, null, CAUSE));
+    await server.storage.revocation.readHead();
   }
 
   forge(dice: Dice): void {
@@ -208,7 +209,14 @@ export class Stage {
     const storage = openMemory(world, rows);
     this.database.use(storage);
     this.database.apart(rows, () => beginEpoch(rows, replaced, false, world.clock.now()));
-    if (this.#dice.chance(0.3)) this.feedKey = this.#dice.bytes(32);
+    this.#feedKeyIsOld = this.#dice.chance(0.3);
+  }
+
+  /** Once, for the first node that starts after a restore by an operator who changes the feed key as well. */
+  takesNewFeedKey(): boolean {
+    const takes = this.#feedKeyIsOld;
+    this.#feedKeyIsOld = false;
+    return takes;
   }
 
   heal(): void {

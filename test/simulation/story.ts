@@ -4,15 +4,16 @@
  * right again has so long to do so.
  */
 
+import type { Progress } from "../../packages/server/src/feed/confirming.ts";
 import type { RevocationKind } from "../../packages/server/src/revocation/entry.ts";
-import { type Revoked, revoke, type Server } from "./node.ts";
+import type { Server } from "./node.ts";
 import { Violation } from "./oracle.ts";
-import { CLIENTS } from "./people.ts";
+import { CAUSE, CLIENTS } from "./people.ts";
 import { TROUBLES } from "./plan.ts";
 import type { Dice } from "./random.ts";
 import type { Stage } from "./stage.ts";
 import { MAKE } from "./troubles.ts";
-import type { Token } from "./truth.ts";
+import { nameOf, type Token } from "./truth.ts";
 
 /** How often each kind is taken back. `all` and `key` end everything, so that they are rare. */
 const KINDS: Readonly<Record<RevocationKind, number>> = {
@@ -85,8 +86,10 @@ function takeBack(stage: Stage, dice: Dice): void {
   const timeoutMs = dice.chance(0.2) ? dice.between(10, 3_000) : null;
   const again = dice.chance(0.5);
   stage.atServer(dice, async (server) => {
-    const revoked = await revoke(stage, server, kind, token, waits ? { timeoutMs } : null);
-    answered(stage, server, kind, token, revoked);
+    if (kind === "key") await stage.revokeKey(server, token.kid);
+    else await server.revoke({ kind, id: nameOf(kind, token), reason: null }, null, CAUSE);
+    const progress = await server.confirming.confirm(waits ? "all" : "none", timeoutMs);
+    answered(stage, server, kind, token, progress);
     // Signing in again works at once, also for whom everything was just ended.
     if (again && (kind === "user" || kind === "client" || kind === "all")) await logInAgain(stage, server, token);
   });
@@ -99,8 +102,8 @@ async function logInAgain(stage: Stage, server: Server, token: Token): Promise<v
 }
 
 /** Somebody has been told: from now on it must be true. */
-function answered(stage: Stage, server: Server, kind: RevocationKind, token: Token, revoked: Revoked): void {
-  const { confirmed, waitedMs, position } = revoked;
+function answered(stage: Stage, server: Server, kind: RevocationKind, token: Token, progress: Progress): void {
+  const { confirmed, waitedMs, position } = progress;
   const how = confirmed ? `, confirmed after ${waitedMs.toFixed(0)} ms` : "";
   stage.note(`${server.machine.name} answers: ${kind} of ${token.label} is revoked at ${position.seq}${how}`);
   if (token.deadAt > stage.timeline.now) {

@@ -15,7 +15,7 @@ import { type Verifier, verifierOn } from "../../packages/verifier/src/verifier.
 import type { Machine } from "./machine.ts";
 import type { NodeHost } from "./node.ts";
 import type { Answer, Oracle, Witness } from "./oracle.ts";
-import { AUDIENCES } from "./people.ts";
+import { AUDIENCES, ISSUER } from "./people.ts";
 import { CLOCK_RATE_ERROR, type VerifierPlan } from "./plan.ts";
 import type { Dice } from "./random.ts";
 import { request } from "./requests.ts";
@@ -23,7 +23,6 @@ import { SimulatedSocket } from "./socket.ts";
 import type { Stage } from "./stage.ts";
 import type { Token } from "./truth.ts";
 
-export const ISSUER = "https://login.example.com";
 /** How far a token's own times may be off by a verifier's clock, in seconds. */
 const TOLERANCE_S = 60;
 
@@ -70,7 +69,7 @@ export class VerifierHost {
       resolveOptions({
         issuer: ISSUER,
         audience,
-        keys: { jwksUri: `${ISSUER}/jwks.json`, cooldown: 1, timeout: 2 },
+        keys: { jwksUri: `${ISSUER}/.well-known/jwks.json`, cooldown: 1, timeout: 2 },
         clock: () => machine.wall(),
         clockTolerance: TOLERANCE_S,
         credentials: this.#stage.credentials(plan.audience),
