@@ -4,8 +4,7 @@
  * A refusal is a value, not an exception: an invalid token is an ordinary event on the open internet. No sentence carries
  * any part of the token, so a refusal may be logged and shown. The codes are the package's contract; the sentences are not.
  */
-import type { Revocation } from "./revocation/copy.ts";
-import type { RevocationReason } from "./revocation/entry.ts";
+import type { Revocation, RevocationReason } from "./revocation/entry.ts";
 
 export const REFUSALS = {
   malformed_token: "The token is not a JWS in compact serialisation with canonical base64url parts.",

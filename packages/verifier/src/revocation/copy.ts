@@ -9,17 +9,10 @@
  * the first stay as they are and count on: nothing is un-revoked. There are then two sets, until the first is empty.
  */
 import type { AccessTokenClaims } from "../claims.ts";
-import { ENTRY_BYTES, KINDS, REVOCATION_KINDS, type RevocationKind, type RevocationReason } from "./entry.ts";
+import { ENTRY_BYTES, KINDS, REVOCATION_KINDS, type Revocation, type RevocationKind } from "./entry.ts";
 import { type MacOf, macsLater, macsNow } from "./entry-key.ts";
-import { comparePositions, type Position } from "./position.ts";
+import { comparePositions } from "./position.ts";
 import { RevocationSet, SET_MAX } from "./set.ts";
-
-/** The entry that kills a token. */
-export interface Revocation {
-  readonly kind: RevocationKind;
-  readonly reason: RevocationReason;
-  readonly position: Position;
-}
 
 /** What of a token entries can meet, and what has been made of it. */
 export interface TokenPrints {

@@ -60,6 +60,13 @@ export interface FeedEntry {
   readonly key: Uint8Array;
 }
 
+/** The entry that kills a token. */
+export interface Revocation {
+  readonly kind: RevocationKind;
+  readonly reason: RevocationReason;
+  readonly position: Position;
+}
+
 export const ENTRY_BYTES = 40;
 export const KEY_BYTES = 16;
 

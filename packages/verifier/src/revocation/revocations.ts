@@ -13,7 +13,8 @@
 import type { AccessTokenClaims } from "../claims.ts";
 import { type Revoked, revoked } from "../refusals.ts";
 import { type Accepted, REVOCATION_UNKNOWN, type Undecided } from "../verdict.ts";
-import type { Revocation, TokenPrints } from "./copy.ts";
+import type { TokenPrints } from "./copy.ts";
+import type { Revocation } from "./entry.ts";
 import { type Feed, openFeed } from "./feed.ts";
 import { createIntrospection } from "./introspection.ts";
 import { leaseLeft } from "./lease.ts";
