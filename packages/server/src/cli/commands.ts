@@ -2,7 +2,9 @@
  * The table of commands: name, what it takes, one sentence, and where its code is. It parses, prints the help, and is
  * what docs/cli.md lists; a command's code is loaded when it is called.
  */
+
 import { GATE_OPTIONS } from "../gate/settings.ts";
+import { END_REASONS } from "../revocation/entry.ts";
 import type { Command } from "./context.ts";
 
 /** Flags as they are typed, and a sentence. `many`: may stand several times. */
@@ -153,6 +155,20 @@ export const COMMANDS: readonly CommandRow[] = [
       YES,
     ],
     load: async () => (await import("./commands/sessions.ts")).revokeSessions,
+  },
+  {
+    name: "revoke",
+    args: ["<kind>", "[id]"],
+    says: "take something back, and wait until no verifier anywhere can accept it",
+    options: [
+      { flags: "--reason <reason>", says: "what its user is told (default: admin)", choices: END_REASONS },
+      { flags: "--timeout <duration>", says: "stop waiting after this long (2s, 1m)" },
+      { flags: "--no-wait", says: "do not wait: the entry is written, and on its way" },
+      YES,
+    ],
+    notes:
+      "<kind> and [id]: token <jti>, session <id>, grant <id>, user <id or identifier>, client <id>, key <kid>, all.\nWhile it waits, it shows who has acknowledged. It need not wait longer than MAPAE_REVOCATION_LEASE.",
+    load: async () => (await import("./commands/revoke.ts")).revoke,
   },
   {
     name: "keys list",

@@ -72,7 +72,8 @@ const KID = /^-[\w-]{42}$/;
 
 /** One key id in 64 begins with a hyphen, and is no option: behind `--` nothing is one. */
 function kidsLast(args: readonly string[]): string[] {
-  const kids = args.includes("keys") && !args.includes("--") ? args.filter((text) => KID.test(text)) : [];
+  const named = args.includes("keys") || args.includes("revoke");
+  const kids = named && !args.includes("--") ? args.filter((text) => KID.test(text)) : [];
   return kids.length === 0 ? [...args] : [...args.filter((text) => !kids.includes(text)), "--", ...kids];
 }
 

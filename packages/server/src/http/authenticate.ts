@@ -76,11 +76,14 @@ export function createAuthenticator(
     if (!judged.ok) return refuse(judged.reason);
     const { claims } = judged;
     if (only !== null && claims.aud !== only) return refuse(null);
+    // A token that an operator signed by hand hangs under no session: it is for resource servers.
+    const { sid, gid } = claims;
+    if (sid === undefined || gid === undefined) return refuse(null);
     return {
       ok: true,
       caller: {
         user: asId("user", claims.sub),
-        session: asId("session", claims.sid ?? ""),
+        session: asId("session", sid),
         client: asId("client", claims.client_id),
         scope: claims.scope?.split(" ") ?? [],
         roles: claims.roles ?? [],

@@ -49,11 +49,10 @@ export function createJudge(services: JudgeServices, sharedSecret: boolean): Jud
     const checked = checkClaims(jws, rules, clock.now() / 1000);
     if (!checked.ok) return no(checked.code);
     const { claims } = checked;
-    if (claims.sid === undefined || claims.gid === undefined) return no("not_ours");
     const reason = live.reasonFor(claims, jws.header.kid);
     if (reason !== null) return no("token_revoked", reason);
     if (sharedSecret) {
-      if (!bearsMark(claims, vault)) return no("not_ours");
+      if (claims.sid === undefined || !bearsMark(claims, vault)) return no("not_ours");
       const row = await sessions.find(asId("session", claims.sid));
       if (row === undefined || row.user !== claims.sub || !isLive(row, clock.now())) return no("not_ours");
     }

@@ -64,7 +64,7 @@ export function createRevokeToken(
       {
         effect: "revoke_token",
         jti: claims.jti,
-        grant: asId("grant", claims.gid ?? ""),
+        grant: claims.gid === undefined ? null : asId("grant", claims.gid),
         audience: typeof claims.aud === "string" ? claims.aud : null,
         reason: by.kind === "public" ? "logout" : "admin",
       },

@@ -14,6 +14,8 @@ import { id, token } from "./fields.ts";
 
 /** RFC 7009 §2.1, RFC 7662 §2.1: a hint and no more; unknown parameters are ignored (RFC 6749 §3.2). */
 const hint = z.string().max(200).optional();
+/** What is more than N is cut down to it. */
+const leaseMs = z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
 const done: Reply["headers"] = { "cache-control": "no-store" };
 
 export interface OAuthServices {
@@ -42,14 +44,20 @@ export function oauthRoutes({ introspect, revokeToken, verifiers, throttle }: OA
           path: "/oauth2/introspect",
           group: "OAuth",
           summary: "Ask about a token (RFC 7662)",
-          body: z.object({ token, token_type_hint: hint }),
+          body: z.object({
+            token,
+            token_type_hint: hint,
+            lease_ms: leaseMs
+              .optional()
+              .describe("a verifier will act on the answer for so long; a confirmation waits for that"),
+          }),
           answer: {
             status: 200,
             schema: z.looseObject({ active: z.boolean() }),
             says: "Whether it is active, read from the log itself; with its claims if it is.",
           },
         },
-        async ({ body }, verifier) => json(200, await introspect(body.token, verifier)),
+        async ({ body }, verifier) => json(200, await introspect(body.token, verifier, body.lease_ms ?? null)),
       ),
       style: "oauth",
     },
