@@ -47,7 +47,7 @@ export function answererOf(server: Server): Answerer {
   const { revocation: log, grants, clients, sessions } = storage;
   const judge = createJudge({ keyring, vault, live, sessions, clock }, false);
   const throttle = createThrottle(openMemoryThrottle(clock), false);
-  const introspect = createIntrospect({ judge, log, grants, vault, clock }, ISSUER);
+  const introspect = createIntrospect({ judge, log, feed, grants, vault, clock }, ISSUER);
   const settings = { issuer: ISSUER, audience: AUDIENCES[0], adminAudience: ADMIN };
   const revokeToken = createRevokeToken({ judge, log, grants, clients, vault }, settings);
   return handlerOf(

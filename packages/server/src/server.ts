@@ -206,7 +206,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
     );
     const revoke = createRevocationAction({ ...storage, keyring });
     const introspect = createIntrospect(
-      { judge, log: storage.revocation, grants: storage.grants, vault, clock: world.clock },
+      { judge, log: storage.revocation, feed, grants: storage.grants, vault, clock: world.clock },
       issuer,
     );
     const revokeToken = createRevokeToken(

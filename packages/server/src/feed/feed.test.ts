@@ -573,6 +573,27 @@ describe("confirmation", () => {
     assert.deepEqual(await stage.storage.feed.unbound(), []);
   });
 
+  test("who was told of a token is waited for as long as he may act on it, and no longer than N", async () => {
+    const stage = await Stage.open();
+    assert.equal(await stage.feed.lend(verifier("orders"), 1_000), 1_000);
+    const short = stage.confirm(await stage.revoke());
+    await stage.time.pass(outlast(1_000) - 1);
+    assert.equal(short.answer(), null);
+    await stage.time.pass(1);
+    assert.equal(short.answer()?.by, "leases");
+
+    assert.equal(await stage.feed.lend(verifier("orders"), 60_000), N);
+    const long = stage.confirm(await stage.revoke());
+    await stage.time.pass(outlast(N) - 1);
+    assert.equal(long.answer(), null);
+    await stage.time.pass(1);
+    assert.equal(long.answer()?.confirmed, true);
+    assert.deepEqual(
+      long.answer()?.outstanding.map(({ client }) => client),
+      ["orders"],
+    );
+  });
+
   test("closing this process confirms nothing", async () => {
     const stage = await Stage.open();
     const link = await stage.follower();

@@ -10,7 +10,7 @@
  */
 import { entryKeys, type ServerTextFrame } from "@mapae/verifier/revocation";
 import { Unavailable } from "../prelude/fault.ts";
-import { type InstanceId, newId } from "../prelude/ids.ts";
+import { type ClientId, type InstanceId, newId } from "../prelude/ids.ts";
 import type { SetAlarm, World } from "../prelude/world.ts";
 import type { Position, RevocationEntry } from "../revocation/entry.ts";
 import type { RevocationStore } from "../revocation/store.ts";
@@ -69,6 +69,11 @@ export interface Feed {
   /** A poll is a ping: the same head read, the same lease. Rejects with `Unavailable` where the head is not certain. */
   poll(request: PollRequest): Promise<PollAnswer>;
   snapshot(verifier: Verifier): Promise<FeedSnapshot>;
+  /**
+   * Before a resource server is told that a token is active (introspection): counts it for as long as it may act on the
+   * answer. @param asked milliseconds that it wants @returns those that it may take, from when it sent its question
+   */
+  lend(verifier: Verifier, asked: number): Promise<number>;
   /** Begins to wait for a position that is committed: see leases.ts. */
   wait(position: Position, timeoutMs: number | null): Waiting;
   standings(): readonly Standing[];
@@ -145,6 +150,9 @@ export async function openFeed(parts: FeedParts): Promise<Feed> {
   const loaded = load(log, mirror, (entries) => hub.news(entries));
   loaded.catch(failed);
 
+  /** Who introspects, by resource server: all processes of one count as one, by what was lent last. */
+  const introspecting = new Map<ClientId, InstanceId>();
+
   /** One registration for all polls that name it: it counts by its last lease alone, so that two who share it are covered. */
   const pollerOf = async ({ verifier, instance, acceptMs }: PollRequest): Promise<InstanceId> => {
     if (leases.resume(instance, verifier.client)) return instance;
@@ -184,6 +192,15 @@ export async function openFeed(parts: FeedParts): Promise<Feed> {
       tally.snapshots += 1;
       await loaded;
       return frames.snapshot(verifier.audience);
+    },
+    lend: async ({ client }, asked) => {
+      let id = introspecting.get(client) ?? null;
+      if (!leases.resume(id, client)) {
+        id = newId("instance", world.random);
+        introspecting.set(client, id);
+        await leases.register({ id, client, acceptMs: 0, polls: true }, START);
+      }
+      return leases.lend(id, asked);
     },
     wait: (position, timeoutMs) => {
       const waiting = leases.wait(position, timeoutMs);

@@ -71,6 +71,19 @@ export class Leases {
     return true;
   }
 
+  /**
+   * Counts a resource server that is about to be told of a token and may act on that for a while, as on a lease; before
+   * the token is judged, so that nothing is confirmed in between.
+   * @param asked for how long it wants to, in milliseconds
+   * @returns for how long it may
+   */
+  lend(id: InstanceId, asked: number): number {
+    const ms = Math.min(asked, this.leaseMs);
+    this.#registry.granted(id, this.#parts.clock.monotonic(), ms);
+    this.#registry.lost(id);
+    return ms;
+  }
+
   /** One that polls asks again under the id that it was given; `false`: nobody of that resource server has it. */
   resume(id: string | null, client: ClientId): id is InstanceId {
     const known = id === null ? undefined : this.#registry.find(id);

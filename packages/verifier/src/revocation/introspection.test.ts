@@ -8,7 +8,8 @@ const N = 5_000;
 /** An introspection endpoint in hand: every question waits until it is answered. */
 function setup() {
   const clock = { mono: 0, wall: 1_800_000_000_000 };
-  const questions: { token: string; answer: (response: Response | Error) => Promise<void> }[] = [];
+  const questions: { token: string; lease: string | null; answer: (response: Response | Error) => Promise<void> }[] =
+    [];
   const world: FeedWorld = {
     mono: () => clock.mono,
     now: () => clock.wall,
@@ -18,13 +19,14 @@ function setup() {
     connect: null,
     fetch: (_, { body }) =>
       new Promise((resolve, reject) => {
-        const token = new URLSearchParams(String(body)).get("token") ?? "";
+        const form = new URLSearchParams(String(body));
+        const token = form.get("token") ?? "";
         const answer = async (response: Response | Error) => {
           if (response instanceof Error) reject(response);
           else resolve(response);
           await settled();
         };
-        questions.push({ token, answer });
+        questions.push({ token, lease: form.get("lease_ms"), answer });
       }),
   };
   const options = { url: "https://i.test/oauth2/introspect", authorization: "Basic x", leaseMs: () => N };
@@ -50,6 +52,22 @@ describe("introspection while the copy is not to be trusted", () => {
     clock.mono += 1;
     void it.ask("t");
     assert.equal(questions.length, 2);
+  });
+
+  test("says for how long a yes will count, and takes it for no longer than the issuer waits for that", async () => {
+    const { it, questions, clock } = setup();
+    void it.ask("t");
+    assert.equal(questions[0]?.lease, String(N));
+    await questions[0]?.answer(Response.json({ active: true, lease_ms: 1_000 }));
+    clock.mono += 999;
+    assert.equal(await it.ask("t"), "active");
+    clock.mono += 1;
+    void it.ask("t");
+    assert.equal(questions.length, 2);
+    await questions[1]?.answer(Response.json({ active: true, lease_ms: 10 * N }));
+    clock.mono += N;
+    void it.ask("t");
+    assert.equal(questions.length, 3);
   });
 
   test("takes a yes that came N after its question, or later, for no answer", async () => {

@@ -4,7 +4,9 @@
  *
  *   token ──► answered a moment ago? ──► being asked? join ──► breaker open? too many? unknown ──► POST ──► active, inactive
  *
- * A positive answer is good until N after its question was *sent*, as a lease is: the issuer looked after that.
+ * A positive answer is good until N after its question was *sent*, as a lease is: the issuer looked after that. And as of a
+ * lease the issuer must know of it, or it would confirm a revocation that we still go against: the question says for how
+ * long its answer will count (`lease_ms`), and the answer for how long it may.
  */
 import { exchange } from "../exchange.ts";
 import { parseJsonObject } from "../jose/json.ts";
@@ -37,6 +39,8 @@ const PAUSE_LONGEST_MS = 30_000;
 
 interface Remembered {
   readonly sent: Moment;
+  /** For how long a yes counts, in milliseconds. */
+  readonly ms: number;
   readonly active: boolean;
 }
 
@@ -55,7 +59,7 @@ export function createIntrospection(options: IntrospectionOptions, world: FeedWo
     if (answer === undefined) return null;
     // What was revoked stays revoked; what was active may have been revoked since.
     if (!answer.active) return "inactive";
-    if (elapsed(answer.sent, now()) < leaseMs()) return "active";
+    if (elapsed(answer.sent, now()) < answer.ms) return "active";
     answers.delete(token);
     return null;
   }
@@ -71,18 +75,24 @@ export function createIntrospection(options: IntrospectionOptions, world: FeedWo
 
   async function question(token: string): Promise<Introspected> {
     const sent = now();
-    const body = new URLSearchParams({ token, token_type_hint: "access_token" }).toString();
+    const wanted = Math.ceil(leaseMs());
+    const body = new URLSearchParams({
+      token,
+      token_type_hint: "access_token",
+      lease_ms: String(wanted),
+    }).toString();
     const headers = {
       accept: "application/json",
       authorization,
       "content-type": "application/x-www-form-urlencoded",
     };
     const answer = await exchange({ url, body, headers, most: ANSWER_MAX, timeout: TIMEOUT_MS }, world, stop.signal);
-    const active = answer.ok ? parseJsonObject(answer.octets)?.active : undefined;
+    const { active, lease_ms: lent } = (answer.ok && parseJsonObject(answer.octets)) || {};
     if (typeof active !== "boolean") return failed();
     failures = 0;
     if (answers.size >= REMEMBERED_MAX) answers.clear();
-    answers.set(token, { sent, active });
+    const ms = typeof lent === "number" ? Math.min(wanted, lent) : wanted;
+    answers.set(token, { sent, ms, active });
     // A yes that took N to come says nothing of the present any more.
     return remembered(token) ?? "unknown";
   }
