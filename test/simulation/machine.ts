@@ -7,8 +7,9 @@
  *      └──crash──► down         the process is gone, with all that it knew; what it still had to do never happens
  *
  * The monotonic clock runs at a rate within 1 % of true time, and so does the wall clock, which can also be set. What is
- * assumed of clocks (docs/revocation.md) holds here by construction: no clock's rate is off by more, and a machine that
- * sleeps is not set back in the same moment, since then all of its clocks would have stood still.
+ * assumed of clocks (docs/revocation.md) is what whoever makes trouble here keeps to: no clock's rate is off by more, and a
+ * wall clock is not set back close to a sleep, since over both together no clock would have counted the time that passed
+ * (`isSteady`).
  */
 import type { World } from "../../packages/server/src/prelude/world.ts";
 import type { Dice } from "./random.ts";
@@ -42,6 +43,9 @@ export class Machine {
   onTurn: () => void = () => {};
   #life: Life = { over: false };
   #waiting: (() => void)[] = [];
+  /** True time of the last sleep's end, and of the last time that the wall clock was set back. */
+  #woke = Number.NEGATIVE_INFINITY;
+  #setBack = Number.NEGATIVE_INFINITY;
   #mono: { at: number; value: number };
   #wall: { at: number; value: number };
 
@@ -68,7 +72,13 @@ export class Machine {
     return this.wall() - (EPOCH_MS + this.timeline.now);
   }
 
+  /** Neither slept nor was set back in the last so many milliseconds. */
+  isSteady(ms: number): boolean {
+    return this.state !== "asleep" && this.timeline.now - Math.max(this.#woke, this.#setBack) > ms;
+  }
+
   setWall(error: number): void {
+    if (error < this.wallError()) this.#setBack = this.timeline.now;
     this.#wall = { at: this.timeline.now, value: EPOCH_MS + this.timeline.now + error };
     this.onTurn();
   }
@@ -134,7 +144,10 @@ export class Machine {
   /** Goes on: first whoever uses the process gets to it (`onResume`), then everything that waited, in order. */
   resume(): void {
     if (this.state !== "paused" && this.state !== "asleep") return;
-    if (this.state === "asleep") this.#mono = { at: this.timeline.now, value: this.#mono.value };
+    if (this.state === "asleep") {
+      this.#mono = { at: this.timeline.now, value: this.#mono.value };
+      this.#woke = this.timeline.now;
+    }
     this.state = "running";
     this.onResume();
     const life = this.#life;

@@ -219,12 +219,23 @@ export class Stage {
     return takes;
   }
 
+  /** For so long, in true milliseconds, somebody may go on trusting what he learnt from his clocks. */
+  get longestTrust(): number {
+    return 1.1 * (this.plan.leaseMs + Math.max(...this.plan.verifiers.map(({ acceptMs }) => acceptMs)));
+  }
+
+  /** Now, or when its clocks may be set back by what is assumed of them. */
+  whenSteady(machine: Machine, run: () => void): void {
+    if (machine.isSteady(this.longestTrust)) run();
+    else this.timeline.after(500, () => this.whenSteady(machine, run));
+  }
+
   heal(): void {
     this.note("everything is healed");
     this.network.heal();
     for (const { machine } of [...this.nodes, ...this.verifiers]) {
       machine.resume();
-      machine.setWall(0);
+      this.whenSteady(machine, () => machine.setWall(0));
     }
     for (const host of [...this.nodes, ...this.verifiers]) host.boot();
   }

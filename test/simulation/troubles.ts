@@ -20,7 +20,7 @@ export const MAKE: Readonly<Record<Trouble, Make>> = {
   "pause a node": (stage, dice) => pause(stage, dice, dice.pick(stage.nodes).machine),
   sleep(stage, dice) {
     const { machine } = dice.pick(stage.verifiers);
-    if (!machine.running) return;
+    if (!machine.running || !machine.isSteady(stage.longestTrust)) return;
     stage.note(`${machine.name} sleeps`);
     machine.sleep();
     wake(stage, machine, aroundALease(stage, dice));
@@ -33,13 +33,12 @@ export const MAKE: Readonly<Record<Trouble, Make>> = {
   },
   "set a clock"(stage, dice) {
     const { machine } = dice.pick(stage.verifiers);
-    // Set back while it sleeps, all of its clocks would have stood still: that is outside of what is assumed.
-    if (!machine.running) return;
+    if (!machine.running || !machine.isSteady(stage.longestTrust)) return;
     const by = dice.pick([-3_600_000, -605_000, -30_000, -1_000, 1_000, 30_000, 605_000, 3_600_000]);
     stage.note(`the clock of ${machine.name} is set by ${by} ms`);
     machine.setWall(machine.wallError() + by);
     const back = dice.between(500, 15_000);
-    stage.timeline.after(back, () => whenRunning(stage, machine, () => machine.setWall(dice.between(-5_000, 5_000))));
+    stage.timeline.after(back, () => stage.whenSteady(machine, () => machine.setWall(dice.between(-5_000, 5_000))));
   },
   "go dark"(stage, dice) {
     const [one, other] = path(stage, dice);
@@ -149,12 +148,6 @@ function wake(stage: Stage, machine: Machine, ms: number): void {
     stage.note(`${machine.name} goes on`);
     machine.resume();
   });
-}
-
-/** Now, or when it runs again: a clock that is set in a machine's sleep is not what is assumed. */
-function whenRunning(stage: Stage, machine: Machine, run: () => void): void {
-  if (machine.state === "asleep") stage.timeline.after(500, () => whenRunning(stage, machine, run));
-  else run();
 }
 
 function aroundALease(stage: Stage, dice: Dice): number {
