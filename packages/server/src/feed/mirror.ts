@@ -10,7 +10,7 @@
  * An entry that concerns one audience's token only is left out for the others. Its number is missing there, which is
  * no gap: what is contiguous are the positions of frames.
  */
-import { type FeedEntry, REVOCATION_KINDS } from "@mapae/verifier/revocation";
+import { type FeedEntry, REVOCATION_KINDS, SECONDS_MAX } from "@mapae/verifier/revocation";
 import { isBefore, type Position, type RevocationEntry } from "../revocation/entry.ts";
 import {
   append,
@@ -57,8 +57,9 @@ export class LogMirror {
       if (!isBefore(this.#head, entry)) continue;
       const { kind, reason, epoch, seq, at, expires } = entry;
       const position = { epoch, seq };
-      const key = this.#keyOf(entry);
-      const made = { kind, reason, position, at: Math.floor(at / 1000), expires: Math.ceil(expires), key };
+      // Who stole a key writes `exp` as he likes: no verifier may forget that it was revoked.
+      const until = kind === "key" ? SECONDS_MAX : Math.ceil(expires);
+      const made = { kind, reason, position, at: Math.floor(at / 1000), expires: until, key: this.#keyOf(entry) };
       this.#append(made, this.#numberOf(entry.audience));
       if (kind === "all") this.#everyone = position;
       this.#head = position;
