@@ -21,6 +21,8 @@ export interface Inquiry {
   readonly most: number;
   /** Milliseconds for the whole exchange. */
   readonly timeout: number;
+  /** Most milliseconds in which nothing comes, where that is to be less than the whole. */
+  readonly silence?: number;
   /** Called with each piece of the answer as it arrives. */
   readonly onPiece?: (piece: Uint8Array) => void;
 }
@@ -34,16 +36,24 @@ const PAST_CACHES: RequestInit = "cache" in Request.prototype ? { cache: "no-cac
 
 /** @param stop aborts it */
 export async function exchange(inquiry: Inquiry, net: Net, stop: AbortSignal): Promise<Exchanged> {
-  const { url, body, headers, most, timeout, onPiece } = inquiry;
+  const { url, body, headers, most, timeout, silence = timeout, onPiece } = inquiry;
   const abort = new AbortController();
   const onStop = () => abort.abort();
   if (stop.aborted) return fault("the verifier was closed");
   stop.addEventListener("abort", onStop, { once: true });
-  let late = false;
-  const cancelTimer = net.after(timeout, () => {
-    late = true;
-    abort.abort();
-  });
+  let late: number | null = null;
+  const giveUpAfter = (ms: number) =>
+    net.after(ms, () => {
+      late = ms;
+      abort.abort();
+    });
+  const cancelTimer = giveUpAfter(timeout);
+  let cancelSilence = silence < timeout ? giveUpAfter(silence) : () => {};
+  const heard = (piece: Uint8Array) => {
+    cancelSilence();
+    if (silence < timeout) cancelSilence = giveUpAfter(silence);
+    onPiece?.(piece);
+  };
   try {
     const method: RequestInit = body === undefined ? {} : { method: "POST", body };
     // "manual" and not "error": the runtimes at the edge know no other way to be told not to follow.
@@ -55,15 +65,16 @@ export async function exchange(inquiry: Inquiry, net: Net, stop: AbortSignal): P
       const what = redirect ? "a redirect, which is not followed" : `status ${response.status}`;
       return fault(`the answer was ${what}`, response.status);
     }
-    const octets = await readBounded(response, most, onPiece);
+    const octets = await readBounded(response, most, heard);
     if (octets === null) return fault(`the answer was not a text of at most ${Math.floor(most / 1024)} KiB`);
     return { ok: true, octets, headers: response.headers };
   } catch (error) {
-    if (late) return fault(`there was no answer within ${timeout / 1000} s`);
+    if (late !== null) return fault(`there was no answer within ${late / 1000} s`);
     if (stop.aborted) return fault("the verifier was closed");
     return fault(networkReason(error));
   } finally {
     cancelTimer();
+    cancelSilence();
     stop.removeEventListener("abort", onStop);
   }
 }
@@ -85,7 +96,7 @@ const ROOM_FIRST = 16 * 1024;
 async function readBounded(
   response: Response,
   most: number,
-  onPiece: ((piece: Uint8Array) => void) | undefined,
+  onPiece: (piece: Uint8Array) => void,
 ): Promise<Uint8Array<ArrayBuffer> | null> {
   if (response.body === null) return null;
   const announced = Number(response.headers.get("content-length"));
@@ -107,6 +118,6 @@ async function readBounded(
     }
     octets.set(value, size);
     size = needed;
-    onPiece?.(value);
+    onPiece(value);
   }
 }

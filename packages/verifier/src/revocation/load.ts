@@ -49,6 +49,8 @@ export interface LoadOptions {
 }
 
 const TIMEOUT_MS = 60_000;
+/** A server that vanished says nothing. Without this, the next attempt would wait for the whole of the other. */
+const SILENCE_MS = 10_000;
 /** Entries that are taken in before others have their turn: some two milliseconds. */
 const PART = 2_048;
 
@@ -61,6 +63,7 @@ export async function loadSnapshot(options: LoadOptions, world: FeedWorld, stop:
       headers: { accept: SNAPSHOT_TYPE, authorization },
       most: SNAPSHOT_HEADER_BYTES + most * ENTRY_BYTES,
       timeout: TIMEOUT_MS,
+      silence: SILENCE_MS,
       ...(hash === undefined ? {} : { onPiece: (piece) => hash.update(piece) }),
     },
     world,
