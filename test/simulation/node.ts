@@ -126,6 +126,7 @@ export class NodeHost {
       sign: createCheckpointSigner(keyring, ISSUER, clock),
       issuer: ISSUER,
       leaseMs: plan.leaseMs,
+      alone: plan.nodes.length === 1,
       maxConnections: 100,
       world,
       alarm: (ms, ring) => machine.timer(ms, ring),

@@ -9,6 +9,7 @@ import { availableParallelism } from "node:os";
 import type { Logger } from "pino";
 import { type ClientAction, createClientAction } from "./admin/clients.ts";
 import { createRevocationAction, type RevocationAction } from "./admin/revocations.ts";
+import { createWebhookAction, type WebhookAction } from "./admin/webhooks.ts";
 import type { Config } from "./config.ts";
 import { type Confirming, createConfirming } from "./feed/confirming.ts";
 import { openFeed } from "./feed/feed.ts";
@@ -53,6 +54,9 @@ import { createAccessTokens } from "./tokens/access-token.ts";
 import { readOrMakeSecret } from "./vault/secret-file.ts";
 import { openVault, type Vault } from "./vault/vault.ts";
 import { VERSION } from "./version.ts";
+import { startWebhooks } from "./webhooks/runner.ts";
+import { createSender } from "./webhooks/send.ts";
+import { createReach } from "./webhooks/target.ts";
 
 /** How far a verifier's clock may be off before a retired key's last tokens are in doubt. */
 const TOLERANCE_SECONDS = 60;
@@ -70,6 +74,7 @@ export interface Operations {
   readonly passwordAction: PasswordAction;
   readonly signUp: SignUp;
   readonly clientAction: ClientAction;
+  readonly webhookAction: WebhookAction;
   readonly revoke: RevocationAction;
   readonly confirming: Confirming;
   readonly throttle: Throttle;
@@ -105,6 +110,8 @@ export interface ServerParts {
   readonly world?: World;
   readonly alarm?: SetAlarm;
   readonly sleep?: Sleep;
+  /** Whether webhooks are delivered; `false` for a process that is only here for a moment. */
+  readonly delivers?: boolean;
   /** The configured storage, where the caller began to open it already. */
   readonly storage?: Promise<Storage>;
 }
@@ -196,6 +203,8 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       isSigned: signedBy(keyring),
       issuer,
       leaseMs: config.revocationLease,
+      // The engines there are have one writer, and only one process opens them.
+      alone: true,
       maxConnections: config.feedConnections,
       world,
       alarm,
@@ -213,8 +222,20 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       { judge, log: storage.revocation, grants: storage.grants, clients: storage.clients, vault },
       { issuer, audience, adminAudience },
     );
+    const mayReach = createReach(config.dangerouslyAllowWebhooksTo);
+    const webhooks =
+      parts.delivers === false
+        ? null
+        : startWebhooks({
+            ...{ store: storage.webhooks, vault, world, alarm },
+            sender: createSender(mayReach, alarm),
+            fault: (error) => logger.warn({ err: error }, "a webhook could not be worked on"),
+          });
+    const wake = () => webhooks?.wake();
+    storage.revocation.onCommit(wake);
+    const webhookAction = createWebhookAction({ webhooks: storage.webhooks, vault, mayReach, wake, world });
     const exampleSecret = await firstStart(storage.clients, clientAction);
-    const metrics = createMetrics({ hashing: () => admission.metrics(), revocations: () => live.size, feed });
+    const metrics = createMetrics({ hashing: () => admission.metrics(), revocations: () => live.size, feed, webhooks });
     let draining = false;
     const routes = createRoutes(
       {
@@ -226,6 +247,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
         refresh,
         passwords: passwordAction,
         clientAction,
+        webhookAction,
         feed,
         verifiers,
         confirming,
@@ -257,7 +279,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       upgrade: createStreamDoor(feed, base),
       operations: {
         ...{ storage, vault, keyring, passwords, passwordAction, signUp, clientAction, issuer, audience, world },
-        ...{ revoke, confirming, throttle },
+        ...{ revoke, confirming, throttle, webhookAction },
       },
       exampleSecret,
       drain: (withinMs = 0) => {
@@ -266,6 +288,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       },
       close: async () => {
         feed.close();
+        await webhooks?.stop();
         await maintenance.stop();
         await storage.close();
       },

@@ -24,7 +24,7 @@ export interface Question {
   readonly committedAt: number;
   /** The longest N under which any lease may still run. */
   readonly leaseMs: number;
-  /** Until then leases may run that this process did not give: before it started, others did. */
+  /** Until then leases may run that this process did not give: others did before it started, or do for ever. */
   readonly knowsAllFrom: number;
   /** `null`: until it is confirmed. */
   readonly timeoutMs: number | null;

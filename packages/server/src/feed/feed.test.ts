@@ -138,6 +138,7 @@ class Stage {
       sign: async (position, count, sha256) => `signed ${formatPosition(position)} ${count} ${sha256}`,
       issuer: ISSUER,
       leaseMs: N,
+      alone: true,
       maxConnections: 3,
       world: this.time.world,
       alarm: this.time.alarm,
@@ -571,6 +572,18 @@ describe("confirmation", () => {
     await settle();
     assert.deepEqual(later.answer()?.unbound, []);
     assert.deepEqual(await stage.storage.feed.unbound(), []);
+  });
+
+  test("where other nodes serve the same log, acknowledgements confirm nothing, and N is waited for", async () => {
+    const stage = await Stage.open({ alone: false });
+    const link = await stage.follower();
+    const position = await stage.revoke();
+    const held = stage.confirm(position);
+    link.ack(position);
+    await stage.time.pass(outlast(N) - 1);
+    assert.equal(held.answer(), null);
+    await stage.time.pass(1);
+    assert.deepEqual([held.answer()?.confirmed, held.answer()?.by], [true, "time"]);
   });
 
   test("who was told of a token is waited for as long as he may act on it, and no longer than N", async () => {

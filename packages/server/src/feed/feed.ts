@@ -38,6 +38,8 @@ export interface FeedParts {
   readonly isSigned?: IsSigned;
   readonly issuer: string;
   readonly leaseMs: number;
+  /** No other node serves this log: see leases.ts. */
+  readonly alone: boolean;
   readonly maxConnections: number;
   readonly world: World;
   readonly alarm: SetAlarm;
@@ -97,14 +99,14 @@ const CHECKPOINT_EVERY_MS = 10_000;
 const DRAIN_LOOK_MS = 50;
 
 export async function openFeed(parts: FeedParts): Promise<Feed> {
-  const { log, store, verifiers, feedKey, issuer, world, alarm, leaseMs, maxConnections, notice } = parts;
+  const { log, store, verifiers, feedKey, issuer, world, alarm, leaseMs, alone, maxConnections, notice } = parts;
   const { isSigned = () => true } = parts;
   const { clock } = world;
   const keys = entryKeys(feedKey, issuer);
   const mirror = new LogMirror(({ kind, value }) => keys(kind, value));
   const tally = new FeedTally();
   const failed = (error: unknown): void => notice({ kind: "failed", error });
-  const leases = await Leases.open({ store, clock, alarm, leaseMs, failed });
+  const leases = await Leases.open({ store, clock, alarm, leaseMs, alone, failed });
   const frames = new Frames(mirror, clock, () => ({ leaseMs, feedKey }), parts.sign, isSigned);
   const heads = new HeadReads(() => log.readHead());
 

@@ -21,6 +21,11 @@ export interface LeaseParts {
   readonly alarm: SetAlarm;
   /** N: how long a lease runs, in milliseconds. */
   readonly leaseMs: number;
+  /**
+   * No other node serves this log. Where others do, they have verifiers of their own that are not counted here, and
+   * acknowledgements confirm nothing: N is waited for.
+   */
+  readonly alone: boolean;
   /** Told of what failed and matters to nobody who waits. */
   readonly failed: (error: unknown) => void;
 }
@@ -36,14 +41,14 @@ export class Leases {
   #lowered = false;
 
   private constructor(parts: LeaseParts, stored: number | null) {
-    const { clock, alarm, leaseMs } = parts;
+    const { clock, alarm, leaseMs, alone } = parts;
     this.#parts = parts;
     this.leaseMs = leaseMs;
     const endsAt = stored === null ? Number.NEGATIVE_INFINITY : clock.monotonic() + outlast(stored);
     this.#earlier = { leaseMs: stored ?? leaseMs, endsAt };
     this.#room = new WaitingRoom(this.#registry, clock, alarm, () => ({
       leaseMs: clock.monotonic() < endsAt ? Math.max(leaseMs, this.#earlier.leaseMs) : leaseMs,
-      knowsAllFrom: endsAt,
+      knowsAllFrom: alone ? endsAt : Number.POSITIVE_INFINITY,
     }));
   }
 
