@@ -18,7 +18,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["keys", "users"],
   ["tokens"],
   ["grants"],
-  ["feed"],
+  ["feed", "webhooks"],
   ["signin", "admin", "oauth"],
   ["http"],
   ["settings"],
@@ -199,7 +199,7 @@ test("nobody but server.ts and the command line knows a driver", () => {
 });
 
 /** Tables, and nothing but. */
-const TABLES = /(\.table\.ts|config\.ts)$/;
+const TABLES = /(\.table\.ts|config\.ts|cli\/commands\.ts)$/;
 test("no file is longer than 400 lines, few than 300, and half of them are shorter than 120", () => {
   const lengths = packages.filter(({ path }) => !TABLES.test(path)).map(({ path, lines }) => ({ path, lines }));
   assert.deepEqual(

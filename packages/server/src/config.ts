@@ -100,6 +100,19 @@ export const SETTINGS = {
     LEASE_LONGEST,
     "How long a verifier may trust its copy of the revocations after it asked: the bound on staleness, and the longest that a confirmed revocation waits.",
   ),
+  webhookRetention: duration(
+    "MAPAE_WEBHOOK_RETENTION",
+    "7d",
+    "2d",
+    "90d",
+    "How long a revocation is kept for webhooks: for receivers that are away, and for replays. Nothing is kept where there is no webhook.",
+  ),
+  dangerouslyAllowWebhooksTo: list(
+    "MAPAE_DANGEROUSLY_ALLOW_WEBHOOKS_TO",
+    "Private addresses that webhooks may be sent to. Whoever may make a webhook can then send requests there, from inside your network.",
+    "addresses or networks separated by commas (10.1.0.0/16, 127.0.0.1)",
+    isNetwork,
+  ),
   feedConnections: integer(
     "MAPAE_FEED_CONNECTIONS",
     5000,

@@ -22,6 +22,7 @@ const SETTLE_MS = 60 * 60_000;
 export interface MaintenanceSettings {
   readonly auditRetention: number;
   readonly sessionRetention: number;
+  readonly webhookRetention: number;
 }
 
 /** One round of it. */
@@ -37,6 +38,7 @@ export async function maintain(
   live.compact(now / 1000);
   feed.compact();
   await storage.sessions.sweep(now - settings.sessionRetention);
+  await storage.webhooks.prune(now - settings.webhookRetention);
   await storage.audit.prune(now - settings.auditRetention);
 }
 

@@ -2,6 +2,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Feed } from "./feed/feed.ts";
 import type { HashAdmissionMetrics } from "./passwords/admission.ts";
+import type { WebhookRunner } from "./webhooks/runner.ts";
 
 const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"]);
 
@@ -23,6 +24,7 @@ export interface MetricSources {
   readonly hashing: () => HashAdmissionMetrics;
   readonly revocations: () => number;
   readonly feed: Pick<Feed, "connections" | "standings" | "head" | "entries" | "tally">;
+  readonly webhooks: Pick<WebhookRunner, "tally"> | null;
 }
 
 export interface Prometheus {
@@ -71,6 +73,27 @@ function observeFeed(feed: MetricSources["feed"], gauge: MakeGauge, registers: R
   byLabel("mapae_revocation_confirmations_total", "Confirmations, by what they rest on", "by", tally.confirmations);
 }
 
+function observeWebhooks(webhooks: MetricSources["webhooks"], gauge: MakeGauge, registers: Registry[]): void {
+  if (webhooks === null) return;
+  gauge("mapae_webhooks_active", "Webhooks that are delivered to", () => webhooks.tally().active);
+  gauge("mapae_webhooks_paused", "Webhooks that gave up until an operator resumes them", () => webhooks.tally().paused);
+  gauge("mapae_webhook_events_total", "Revocations delivered to webhooks", () => webhooks.tally().delivered);
+  gauge(
+    "mapae_webhook_lag_seconds",
+    "Age of the oldest revocation that is being delivered or waits for another attempt",
+    () => webhooks.tally().lagMs / 1000,
+  );
+  new Gauge({
+    name: "mapae_webhook_attempts_total",
+    help: "Attempts to deliver, by how they ended",
+    labelNames: ["outcome"],
+    registers,
+    collect() {
+      for (const [outcome, count] of Object.entries(webhooks.tally().attempts)) this.set({ outcome }, count);
+    },
+  });
+}
+
 export function openPrometheus(sources: MetricSources): Prometheus {
   const registry = new Registry();
   const registers = [registry];
@@ -103,6 +126,7 @@ export function openPrometheus(sources: MetricSources): Prometheus {
   gauge("mapae_revocation_entries", "Revocations in force", sources.revocations);
 
   observeFeed(sources.feed, gauge, registers);
+  observeWebhooks(sources.webhooks, gauge, registers);
 
   let collecting = false;
   return {

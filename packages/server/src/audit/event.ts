@@ -31,6 +31,12 @@ export const AUDIT_EVENTS = {
   "key.revoked": "A signing key was revoked; every token it signed is refused",
   "token.signed": "An operator signed an access token by hand",
   "revocation.requested": "Something was revoked by its id, or by being shown",
+  "webhook.created": "A webhook was made",
+  "webhook.deleted": "A webhook was deleted",
+  "webhook.secret_rotated": "A webhook's secret was replaced; the one before stays good for a while",
+  "webhook.replayed": "A webhook was sent back to a position of the log, or resumed",
+  "webhook.paused": "A webhook was paused: its receiver is gone, or took nothing for a day",
+  "webhook.missed": "Revocations were forgotten before a webhook's receiver took them",
   "store.backed_up": "A backup of the database was written",
   "store.restored": "The database was restored from a backup; a new epoch began",
 } as const;

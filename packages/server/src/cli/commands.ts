@@ -37,6 +37,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   sessions: "log-ins, each on one device",
   keys: "signing keys",
   clients: "apps that sign users in, and resource servers",
+  webhooks: "addresses of your own that are told of every revocation",
   token: "access tokens: look into one, verify one, sign one",
 };
 
@@ -226,6 +227,55 @@ export const COMMANDS: readonly CommandRow[] = [
     says: "delete a client: its grants end, its tokens are refused",
     options: [YES],
     load: async () => (await import("./commands/clients.ts")).deleteClient,
+  },
+  {
+    name: "webhooks create",
+    args: ["<url>"],
+    says: "tell an address of every revocation from now on; its secret is printed once",
+    options: [
+      {
+        flags: "--kind <kind>",
+        says: "only revocations of this kind; may stand several times",
+        many: true,
+      },
+    ],
+    notes: "Kinds: token, session, grant, key, user, client, all. docs/webhooks.md has the receiver's side.",
+    load: async () => (await import("./commands/webhooks.ts")).createWebhook,
+  },
+  {
+    name: "webhooks list",
+    says: "list webhooks, and how far each has come",
+    load: async () => (await import("./commands/webhooks.ts")).listWebhooks,
+  },
+  {
+    name: "webhooks delete",
+    args: ["<id>"],
+    says: "delete a webhook",
+    options: [YES],
+    load: async () => (await import("./commands/webhooks.ts")).deleteWebhook,
+  },
+  {
+    name: "webhooks rotate",
+    args: ["<id>"],
+    says: "replace a webhook's secret; messages carry both signatures for a while",
+    options: [{ flags: "--overlap <duration>", says: "for how long (default: 1d); 0 where the secret leaked" }],
+    load: async () => (await import("./commands/webhooks.ts")).rotateWebhook,
+  },
+  {
+    name: "webhooks replay",
+    args: ["<id>"],
+    says: "resume a webhook that is paused, or send again what came behind a position",
+    options: [
+      { flags: "--after <position>", says: "epoch.number, as `webhooks list` prints it; 0.0: all that is kept" },
+    ],
+    load: async () => (await import("./commands/webhooks.ts")).replayWebhook,
+  },
+  {
+    name: "webhooks deliveries",
+    args: ["<id>"],
+    says: "list the last attempts at a webhook, newest first",
+    options: [{ flags: "--limit <count>", says: "how many (default: 50, at most 200)" }],
+    load: async () => (await import("./commands/webhooks.ts")).listDeliveries,
   },
   {
     name: "token inspect",

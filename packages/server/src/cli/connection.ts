@@ -116,7 +116,7 @@ async function overStorage(config: Config, say: (line: string) => void): Promise
   const { createLogger } = await import("../log.ts");
   const logger = createLogger("silent");
   const issuer = config.issuer ?? `http://localhost:${config.port}`;
-  const server = await openServer({ config, issuer, logger });
+  const server = await openServer({ config, issuer, logger, delivers: false });
   if (server.exampleSecret !== null) {
     say(`A new database was made in ${config.data}.`);
     say(`A resource server to try: ${EXAMPLE_API} ${server.exampleSecret.reveal()} (shown this once)`);

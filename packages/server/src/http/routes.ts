@@ -1,5 +1,6 @@
 /** The table of routes: everything this server answers, in one list. */
 import type { ClientAction } from "../admin/clients.ts";
+import type { WebhookAction } from "../admin/webhooks.ts";
 import type { AuditStore } from "../audit/store.ts";
 import type { ClientStore } from "../clients/store.ts";
 import type { Feed } from "../feed/feed.ts";
@@ -10,11 +11,13 @@ import type { PasswordAction } from "../signin/password.ts";
 import type { RefreshAction } from "../signin/refresh.ts";
 import type { SignUp } from "../signin/sign-up.ts";
 import type { UserStore } from "../users/store.ts";
+import type { WebhookStore } from "../webhooks/store.ts";
 import { adminAuditRoute } from "./api/admin-audit.ts";
 import { adminClientRoutes } from "./api/admin-clients.ts";
 import { adminKeyRoutes } from "./api/admin-keys.ts";
 import { adminSessionRoutes } from "./api/admin-sessions.ts";
 import { adminUserRoutes } from "./api/admin-users.ts";
+import { adminWebhookRoutes } from "./api/admin-webhooks.ts";
 import { discoveryRoutes } from "./api/discovery.ts";
 import { logInRoute, type SessionRouteOptions } from "./api/log-in.ts";
 import { meRoutes } from "./api/me.ts";
@@ -41,6 +44,8 @@ export interface RouteServices extends OperationsServices, RevocationServices, O
   readonly refresh: RefreshAction;
   readonly passwords: PasswordAction;
   readonly clientAction: ClientAction;
+  readonly webhooks: WebhookStore;
+  readonly webhookAction: WebhookAction;
 }
 
 export interface RouteOptions extends SessionRouteOptions {
@@ -63,6 +68,7 @@ export function createRoutes(services: RouteServices, options: RouteOptions): re
     ...adminSessionRoutes(services),
     ...adminKeyRoutes(services),
     ...adminClientRoutes(services.clients, services.clientAction),
+    ...adminWebhookRoutes(services),
     adminAuditRoute(services.audit),
     ...discoveryRoutes(services.keyring, options.issuer),
     ...operationsRoutes(services),

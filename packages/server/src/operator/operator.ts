@@ -17,6 +17,7 @@ import { adminClientRoutes } from "../http/api/admin-clients.ts";
 import { adminKeyRoutes } from "../http/api/admin-keys.ts";
 import { adminSessionRoutes } from "../http/api/admin-sessions.ts";
 import { adminUserRoutes } from "../http/api/admin-users.ts";
+import { adminWebhookRoutes } from "../http/api/admin-webhooks.ts";
 import { revocationRoutes } from "../http/api/revocations.ts";
 import { type App, createApp } from "../http/app.ts";
 import type { Authenticated, Authenticator } from "../http/authenticate.ts";
@@ -39,13 +40,14 @@ async function refuse(): Promise<Authenticated & { ok: false }> {
 }
 
 export function createOperator(operations: Operations, config: Config, logger: Logger): App {
-  const { storage, keyring, clientAction, confirming, world, issuer } = operations;
+  const { storage, keyring, clientAction, webhookAction, confirming, world, issuer } = operations;
   const shared: readonly Route[] = [
     ...adminUserRoutes({ ...storage, confirming }),
     ...adminSessionRoutes({ ...storage, confirming }),
     ...adminKeyRoutes({ keyring, confirming }),
     ...revocationRoutes(operations),
     ...adminClientRoutes(storage.clients, clientAction),
+    ...adminWebhookRoutes({ ...storage, webhookAction }),
     adminAuditRoute(storage.audit),
   ];
   const importUser = createImport({ ...operations, users: storage.users }, config.loginFloor);

@@ -15,6 +15,7 @@ export type ClientId = Id<"client">;
 export type DeviceId = Id<"device">;
 /** One connection of one verifier process. */
 export type InstanceId = Id<"instance">;
+export type WebhookId = Id<"webhook">;
 
 const PREFIX = {
   user: "usr_",
@@ -23,6 +24,7 @@ const PREFIX = {
   client: "cli_",
   device: "dev_",
   instance: "ins_",
+  webhook: "whk_",
 } as const;
 type Named = {
   user: UserId;
@@ -31,6 +33,7 @@ type Named = {
   client: ClientId;
   device: DeviceId;
   instance: InstanceId;
+  webhook: WebhookId;
 };
 
 /** A fresh id, e.g. `ses_0J3k…`: the prefix and 22 characters of base64url (128 random bits). */

@@ -77,4 +77,6 @@ function revokeToken(rows: Rows, token: Omit<RevokeToken, "effect">, now: number
 
 function addEntry(rows: Rows, entry: Omit<RevocationEntry, keyof Position | "at" | "expires">, now: number): void {
   rows.addEntry({ ...entry, at: now, expires: entryExpires(rows.highestExp(), now) });
+  const { kind, value, reason } = entry;
+  if (rows.webhooks.any()) rows.webhooks.enqueue({ ...rows.position(), kind, value, reason, at: now });
 }

@@ -4,7 +4,8 @@ import type { Clock } from "../prelude/world.ts";
 import type { Position, RevocationEntry } from "../revocation/entry.ts";
 import { isLive } from "../sessions/session.ts";
 import type { After, Reads } from "./rows.ts";
-import { SLICE, type StepArguments, type StepName, type StepResult } from "./steps.ts";
+import { SLICE } from "./slice.ts";
+import type { StepArguments, StepName, StepResult } from "./steps.ts";
 import type { Backup, Storage } from "./storage.ts";
 
 /** What a driver gives: a way to read, a way to run a step atomically, and news of the log. */
@@ -86,6 +87,18 @@ export function portsOver(engine: Engine): Storage {
       unbound: () => read((reads) => reads.unbound()),
       addUnbound: (instance) => write("addUnbound", instance),
       removeUnbound: (id) => write("removeUnbound", id),
+    },
+    webhooks: {
+      create: (webhook, effects) => write("createWebhook", webhook, effects),
+      list: () => read((reads) => reads.webhooks.all()),
+      find: (id) => read((reads) => reads.webhooks.find(id)),
+      change: (id, wish, effects) => write("changeWebhook", id, wish, effects),
+      delete: (id, effects) => write("deleteWebhook", id, effects),
+      queued: (after, limit) => read((reads) => reads.webhooks.queued(after, limit)),
+      skip: (id, from, upTo) => write("skipWebhook", id, from, upTo),
+      settle: (id, attempt, jitter) => write("settleWebhook", id, attempt, jitter),
+      attempts: (id, limit) => read((reads) => reads.webhooks.attempts(id, limit)),
+      prune: (before) => inSlices(() => write("pruneWebhookQueue", before)),
     },
     audit: {
       append: async (events) => {

@@ -12,13 +12,15 @@ import type { Client } from "../clients/client.ts";
 import type { Instance } from "../feed/registry.ts";
 import type { Grant } from "../grants/grant.ts";
 import type { SigningKeyRecord } from "../keys/signing-key.ts";
-import type { ClientId, GrantId, SessionId, UserId } from "../prelude/ids.ts";
+import type { ClientId, GrantId, SessionId, UserId, WebhookId } from "../prelude/ids.ts";
 import type { EndReason, Position, RevocationEntry, RevocationKind } from "../revocation/entry.ts";
 import type { Session } from "../sessions/session.ts";
 import type { SessionFilter } from "../sessions/store.ts";
 import type { UserFilter } from "../users/store.ts";
 import type { User } from "../users/user.ts";
 import type { WrappedKey } from "../vault/store.ts";
+import type { PastAttempt } from "../webhooks/attempt.ts";
+import type { QueuedEntry, Webhook } from "../webhooks/webhook.ts";
 
 /** The sort key after which a page begins. */
 export interface After {
@@ -68,9 +70,37 @@ export interface Reads {
   unbound(): readonly Instance[];
   /** Newest first. */
   events(filter: AuditFilter, before: number | null, limit: number): readonly AuditEvent[];
+  readonly webhooks: WebhookReads;
+}
+
+export interface WebhookReads {
+  /** Oldest first. */
+  all(): readonly Webhook[];
+  find(id: WebhookId): Webhook | undefined;
+  /** Oldest first. */
+  queued(after: Position, limit: number): readonly QueuedEntry[];
+  /** Newest first. */
+  attempts(id: WebhookId, limit: number): readonly PastAttempt[];
+}
+
+export interface WebhookRows extends WebhookReads {
+  any(): boolean;
+  put(webhook: Webhook): void;
+  /** With its attempts. */
+  remove(id: WebhookId): void;
+  enqueue(entry: QueuedEntry): void;
+  /** Empties the queue. */
+  clear(): void;
+  /** The oldest of the queue from before a time or up to a position. */
+  outdated(before: number, upTo: Position, limit: number): readonly QueuedEntry[];
+  /** Removes what is queued up to a position, itself included. */
+  dequeue(upTo: Position): void;
+  /** Remembers an attempt, and forgets all but the last `ATTEMPTS_KEPT` of the webhook. */
+  addAttempt(id: WebhookId, attempt: Omit<PastAttempt, "id">): void;
 }
 
 export interface Rows extends Reads {
+  readonly webhooks: WebhookRows;
   /** Writes something that changes nothing. */
   touch(): void;
   /** The position of the last entry as this step sees it. */

@@ -22,9 +22,8 @@ import { type ChangeRefusal, change, type User, type UserChange } from "../users
 import type { WrappedKey } from "../vault/store.ts";
 import { apply } from "./apply.ts";
 import type { Held, Rows } from "./rows.ts";
-
-/** Upkeep goes in slices of this many rows, so that it never holds up the writer for long. */
-export const SLICE = 500;
+import { SLICE } from "./slice.ts";
+import { WEBHOOK_STEPS } from "./webhook-steps.ts";
 
 export const STEPS = {
   addDataKeys(rows: Rows, _now: number, keys: readonly WrappedKey[]): boolean {
@@ -189,6 +188,8 @@ export const STEPS = {
     apply(rows, effects, now);
     return true;
   },
+
+  ...WEBHOOK_STEPS,
 
   /** Writes without changing anything: whether the engine can. */
   touch(rows: Rows): void {

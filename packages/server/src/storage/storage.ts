@@ -11,6 +11,7 @@ import type { RevocationStore } from "../revocation/store.ts";
 import type { SessionStore } from "../sessions/store.ts";
 import type { UserStore } from "../users/store.ts";
 import type { VaultStore } from "../vault/store.ts";
+import type { WebhookStore } from "../webhooks/store.ts";
 
 /** Told how many of how many bytes are written. */
 export type BackupProgress = (done: number, total: number) => void;
@@ -29,6 +30,7 @@ export interface Storage {
   readonly keys: KeyStore;
   readonly revocation: RevocationStore;
   readonly feed: FeedStore;
+  readonly webhooks: WebhookStore;
   readonly audit: AuditStore;
   readonly users: UserStore;
   readonly clients: ClientStore;

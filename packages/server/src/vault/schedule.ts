@@ -23,6 +23,7 @@ export const DATA_KEY_LIVES: Record<DataKeyPurpose, DataKeyLife | null> = {
   pepper: null,
   // Another one makes every verifier load a snapshot anew.
   feed: null,
+  webhook: null,
 };
 
 export interface DataKeyPlan {

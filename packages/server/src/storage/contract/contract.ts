@@ -10,6 +10,7 @@ import { describeRevocationStore } from "./revocation.ts";
 import { describeSessionStore } from "./sessions.ts";
 import type { Open } from "./stage.ts";
 import { describeUserStore } from "./users.ts";
+import { describeWebhookStore } from "./webhooks.ts";
 
 /** @param open opens a fresh, empty storage with the clock and randomness given */
 export function describeStorage(name: string, open: Open): void {
@@ -20,6 +21,7 @@ export function describeStorage(name: string, open: Open): void {
     describeSessionStore(open);
     describeGrantStore(open);
     describeRevocationStore(open);
+    describeWebhookStore(open);
     describeAuditStore(open);
     describeRaces(open);
     describeStateMachine(open);

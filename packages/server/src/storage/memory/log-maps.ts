@@ -7,8 +7,10 @@ import type { Instance } from "../../feed/registry.ts";
 import type { GrantId } from "../../prelude/ids.ts";
 import { isBefore, type Position, type RevocationEntry, type RevocationKind } from "../../revocation/entry.ts";
 import { isCovered, isForgettable } from "../../revocation/expiry.ts";
+import { WebhookMaps } from "./webhook-maps.ts";
 
 export abstract class LogMaps {
+  readonly webhooks = new WebhookMaps();
   #epoch: number;
   #seq = 0;
   #log: RevocationEntry[] = [];
@@ -34,6 +36,7 @@ export abstract class LogMaps {
     this.#events = [...other.#events];
     this.#eventId = other.#eventId;
     this.#leaseMs = other.#leaseMs;
+    this.webhooks.copyFrom(other.webhooks);
     for (const [id, instance] of other.#unbound) this.#unbound.set(id, instance);
   }
 

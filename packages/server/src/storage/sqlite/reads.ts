@@ -18,6 +18,7 @@ import type { WrappedKey } from "../../vault/store.ts";
 import type { After, Held, Reads } from "../rows.ts";
 import { integer, integerOrNull, type Row, text } from "./columns.ts";
 import * as table from "./tables.ts";
+import { SqliteWebhooks } from "./webhooks.ts";
 
 /** A condition of a list and what it binds; left out where `false`. */
 type Condition = false | readonly [string, ...SQLInputValue[]];
@@ -41,6 +42,7 @@ const HELD_OTHERS = HELD_USER + table.USER.count;
 export class SqliteReads implements Reads {
   protected readonly db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  readonly webhooks = new SqliteWebhooks((sql) => this.statement(sql));
 
   /** @param db opened with `returnArrays` */
   constructor(db: DatabaseSync) {

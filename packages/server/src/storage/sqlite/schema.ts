@@ -162,4 +162,47 @@ export const MIGRATIONS: readonly string[] = [
     accept_ms INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- The secrets are encrypted, each under the data key beside it.
+  CREATE TABLE webhooks (
+    id              TEXT PRIMARY KEY,
+    url             TEXT NOT NULL,
+    kinds           TEXT NOT NULL,
+    created_at      INTEGER NOT NULL,
+    data_key        INTEGER NOT NULL,
+    secret          BLOB NOT NULL,
+    previous_key    INTEGER,
+    previous_secret BLOB,
+    previous_until  INTEGER,
+    epoch           INTEGER NOT NULL,
+    seq             INTEGER NOT NULL,
+    state           TEXT NOT NULL,
+    failures        INTEGER NOT NULL,
+    failing_since   INTEGER,
+    next_attempt_at INTEGER NOT NULL,
+    missed          INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE webhook_queue (
+    epoch  INTEGER NOT NULL,
+    seq    INTEGER NOT NULL,
+    kind   TEXT NOT NULL,
+    value  TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    at     INTEGER NOT NULL,
+    PRIMARY KEY (epoch, seq)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE webhook_attempts (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    webhook TEXT NOT NULL REFERENCES webhooks (id) ON DELETE CASCADE,
+    message TEXT NOT NULL,
+    epoch   INTEGER NOT NULL,
+    seq     INTEGER NOT NULL,
+    events  INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    status  INTEGER,
+    took_ms INTEGER NOT NULL,
+    at      INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX webhook_attempts_of ON webhook_attempts (webhook, id);
+  `,
 ];
