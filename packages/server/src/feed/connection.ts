@@ -225,11 +225,15 @@ function flush(state: LiveState, head: Position): Step {
   return then([{ ...state, sent: head }, [{ do: "send_entries", from: state.sent, to: head }]], beat);
 }
 
-/** The heartbeat that is owed, once every entry up to its head has gone out before it. */
+/**
+ * The heartbeat that is owed, once every entry up to its head has gone out before it. It names all that has: a verifier
+ * takes its lease behind that, and not merely behind the head that was read, which may be older than a revocation that
+ * was confirmed in the meantime.
+ */
 function beat(state: LiveState): Step {
   const { owed, sent } = state;
   if (owed === null || isBefore(sent, owed.head)) return [state, []];
-  return [{ ...state, owed: null }, [{ do: "heartbeat", ...owed }]];
+  return [{ ...state, owed: null }, [{ do: "heartbeat", echo: owed.echo, head: sent }]];
 }
 
 function then([state, actions]: Step, next: (state: LiveState) => Step): Step {

@@ -399,9 +399,40 @@ describe("leases", () => {
     assert.equal(confirmation.answer()?.by, "leases");
     finish();
     await settle();
-    assert.equal(link.last("hb").head.seq, 0);
+    assert.deepEqual(link.last("hb").head, second, "the lease is taken behind all that was sent");
     assert.deepEqual(link.types(), ["welcome", "rev", "rev", "hb"]);
     assert.deepEqual(link.last("rev").to, second);
+  });
+
+  test("the same for one that polls", async () => {
+    const stage = await Stage.open();
+    const { revocation } = stage.storage;
+    const ends: (() => void)[] = [];
+    let slow = false;
+    const log: RevocationStore = {
+      ...revocation,
+      readHead: async () => {
+        const head = await revocation.readHead();
+        if (slow) await new Promise<void>((end) => ends.push(end));
+        return head;
+      },
+    };
+    await stage.start({ log });
+    await stage.time.pass(outlast(N));
+    slow = true;
+    const polled = stage.feed.poll({ ...request(stage.head), ping: 7 });
+    await settle();
+    const position = await stage.revoke();
+    const held = stage.confirm(position);
+    await settle();
+    assert.equal(held.answer()?.confirmed, true, "nobody holds a lease yet");
+    slow = false;
+    for (const end of ends) end();
+    await settle();
+    const answer = await polled;
+    const beat = answer.at(-1);
+    assert(beat !== undefined && "type" in beat && beat.type === "hb");
+    assert.deepEqual(beat.head, position);
   });
 
   test("a head that the node has not heard of yet is waited for: the entries come first", async () => {

@@ -171,11 +171,11 @@ export async function openFeed(parts: FeedParts): Promise<Feed> {
       await loaded;
       const instance = await pollerOf(request);
       try {
-        const head = await heads.ask();
-        mirror.advance(head);
+        mirror.advance(await heads.ask());
+        // All that this node knows by now, which may be more than the head that was read: see `beat` in connection.ts.
         const to = mirror.head;
         const why = resyncReason(after, to, mirror.countAfter(after));
-        if (why === "ahead") notice({ kind: "position_ahead", client: verifier.client, position: after, head });
+        if (why === "ahead") notice({ kind: "position_ahead", client: verifier.client, position: after, head: to });
         if (why !== null) return [{ type: "resync", reason: why }];
         const revs = to.seq === after.seq ? [] : frames.revs(after, to, verifier.audience);
         if (!leases.grant(instance)) throw new Unavailable("a verifier is not counted any more");
@@ -184,7 +184,7 @@ export async function openFeed(parts: FeedParts): Promise<Feed> {
         return [
           { type: "welcome", instance, leaseMs, position: after, feedKey, serverTime },
           ...revs,
-          { type: "hb", echo: ping, head, serverTime, leaseMs, ...(told === null ? {} : { checkpoint: told }) },
+          { type: "hb", echo: ping, head: to, serverTime, leaseMs, ...(told === null ? {} : { checkpoint: told }) },
         ];
       } finally {
         leases.left(instance, "lost");
