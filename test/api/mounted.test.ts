@@ -1,7 +1,12 @@
 /** `createMapae`: the server as a handler inside another app. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
+import { encodeClientFrame, ORIGIN, SUBPROTOCOL } from "@mapae/verifier/revocation";
 import { createMapae, StartRefused } from "mapae";
+import { WebSocket } from "ws";
 import { object, PASSWORD, text } from "../stage.ts";
 
 const MEMORY = { databaseUrl: "memory:", logLevel: "silent" } as const;
@@ -29,6 +34,33 @@ test("mounted under a path, everything lies under the path of the issuer", async
   assert.equal(home.status, 200);
   assert.match(await home.text(), /https:\/\/app\.example\/auth\/docs/);
   await mapae.close();
+});
+
+test("mounted with upgrade, verifiers find the stream under the path of the issuer", async () => {
+  const server = createServer((_message, response) => response.writeHead(404).end());
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const mapae = createMapae({ ...MEMORY, issuer: `http://localhost:${port}/auth` });
+  server.on("upgrade", mapae.upgrade);
+  const stranger = {
+    type: "hello",
+    clientId: "x",
+    clientSecret: "x",
+    after: ORIGIN,
+    instance: null,
+    acceptMs: 0,
+  } as const;
+  const socket = new WebSocket(`ws://localhost:${port}/auth/v1/revocations/stream`, SUBPROTOCOL);
+  await once(socket, "open");
+  socket.send(encodeClientFrame(stranger));
+  const [code] = (await once(socket, "close")) as [number];
+  assert.equal(code, 4401);
+  const elsewhere = new WebSocket(`ws://localhost:${port}/v1/revocations/stream`, SUBPROTOCOL);
+  const [error] = (await once(elsewhere, "error")) as [Error];
+  assert.match(error.message, /404/);
+  await mapae.close();
+  server.close();
 });
 
 test("an option that there is not, or out of its bounds, is told at once", () => {
