@@ -72,11 +72,12 @@ after(async () => {
 /** All that a request could change and an administrator can see, but for last uses. */
 async function everything(): Promise<unknown> {
   const page = { limit: 200, after: null };
-  const { users, sessions, clients, keys } = stage.storage;
+  const { users, sessions, clients, keys, webhooks } = stage.storage;
   return [
     await users.list({}, page),
     (await sessions.list({}, page)).items.map(({ id, ended }) => [id, ended]),
     await clients.list(page),
+    await webhooks.list(),
     (await keys.all()).keys.map(({ kid, state }) => [kid, state]),
   ];
 }

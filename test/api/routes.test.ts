@@ -259,6 +259,25 @@ test("the admin API: the audit tells who did what, newest first", async () => {
   assert.equal(list(body.events).length, 1);
 });
 
+test("the admin API: webhooks, whose secrets are told once", async () => {
+  const wish = { url: "https://hooks.example.com/in", kinds: ["user", "session"] };
+  const made = await ask("POST", "/v1/admin/webhooks", { token: admin, body: wish });
+  const webhook = object(made.body.webhook);
+  assert.deepEqual([webhook.url, webhook.state, webhook.kinds], [wish.url, "active", ["session", "user"]]);
+  assert.match(text(made.body.secret), /^whsec_[A-Za-z0-9+/]{43}=$/);
+  const path = `/v1/admin/webhooks/${text(webhook.id)}`;
+  const rotated = await ask("POST", `${path}/rotate-secret`, { token: admin, body: { overlap_seconds: 60 } });
+  assert.notEqual(rotated.body.secret, made.body.secret);
+  const again = await ask("POST", `${path}/replay`, { token: admin, body: { after: "0.0" } });
+  assert.deepEqual(object(again.body.webhook).position, { epoch: 0, seq: 0 });
+  assert.deepEqual((await ask("GET", `${path}/deliveries?limit=5`, { token: admin })).body, { deliveries: [] });
+  const listed = await ask("GET", "/v1/admin/webhooks", { token: admin });
+  assert.equal(list(listed.body.webhooks).length, 1);
+  assert.doesNotMatch(listed.text, /secret_?":|whsec/);
+  assert.equal((await ask("DELETE", path, { token: admin })).status, 204);
+  assert.equal((await stage.call("DELETE", path, { token: admin })).status, 404);
+});
+
 test("lists come in pages that miss nothing and repeat nothing", async () => {
   for (const [path, member] of [
     ["/v1/admin/users", "users"],

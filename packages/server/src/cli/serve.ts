@@ -29,6 +29,11 @@ function warnings(config: Config): readonly string[] {
   if (config.rateLimit === "off") {
     told.push("WARNING: MAPAE_RATE_LIMIT=off: passwords can be guessed without limit. For load tests only.");
   }
+  if (config.dangerouslyAllowWebhooksTo.length > 0) {
+    told.push(
+      "WARNING: MAPAE_DANGEROUSLY_ALLOW_WEBHOOKS_TO is set: administrators can send requests into your network.",
+    );
+  }
   if (isShared(config.signingAlg)) {
     told.push(`Note: with ${config.signingAlg}, whoever holds MAPAE_SHARED_SECRET can impersonate any user.`);
   }
