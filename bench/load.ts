@@ -10,6 +10,15 @@ export interface Answer {
   readonly body: string;
 }
 
+export interface SendOptions {
+  /** A bearer token. */
+  readonly token?: string;
+  /** Credentials of a client, encoded. */
+  readonly basic?: string;
+  readonly json?: string;
+  readonly form?: string;
+}
+
 /** One connection: a request at a time. */
 export class Connection {
   readonly #socket: Socket;
@@ -40,13 +49,16 @@ export class Connection {
     });
   }
 
-  send(method: string, path: string, options: { token?: string; json?: string } = {}): Promise<Answer> {
-    const token = options.token === undefined ? "" : `Authorization: Bearer ${options.token}\r\n`;
-    const body = options.json ?? "";
+  send(method: string, path: string, options: SendOptions = {}): Promise<Answer> {
+    const { json, form, basic } = options;
+    const credentials = basic === undefined ? options.token && `Bearer ${options.token}` : `Basic ${basic}`;
+    const token = credentials === undefined ? "" : `Authorization: ${credentials}\r\n`;
+    const body = json ?? form ?? "";
+    const type = json === undefined ? "application/x-www-form-urlencoded" : "application/json";
     const content =
-      options.json === undefined
+      json === undefined && form === undefined
         ? ""
-        : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`;
+        : `Content-Type: ${type}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`;
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
       this.#socket.write(`${method} ${path} HTTP/1.1\r\nHost: localhost\r\n${token}${content}\r\n${body}`);

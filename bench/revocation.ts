@@ -28,7 +28,8 @@ import {
   SNAPSHOT_TYPE,
 } from "@mapae/verifier/revocation";
 import { type Copy, createCopy } from "../packages/verifier/src/revocation/copy.ts";
-import { interleave, median, type Report, type Subject } from "./harness.ts";
+import { type BenchOptions, interleave, median, type Report, type Subject } from "./harness.ts";
+import { runConnected } from "./revocation-connected.ts";
 
 const SIZES = [10_000, 100_000, 1_000_000];
 const LARGEST = 1_000_000;
@@ -270,7 +271,14 @@ async function measureSnapshot(report: Report): Promise<void> {
   await server.close();
 }
 
-export async function run(report: Report): Promise<void> {
+/** @param options `alone` measures within one process only, `connected` only what goes over the feed */
+export async function run(report: Report, { args }: BenchOptions): Promise<void> {
+  const [only] = args;
+  if (args.length > 1 || (only !== undefined && only !== "alone" && only !== "connected")) {
+    throw new TypeError("revocation measures `alone`, `connected`, or both");
+  }
+  if (only !== "alone") await runConnected(report);
+  if (only === "connected") return;
   for (const size of SIZES) await measureChecks(report, size);
   for (const size of SIZES) await measureJudging(report, size);
   console.error("bench: growth");
