@@ -181,7 +181,9 @@ export interface Confirmed {
 
 export class Stage {
   readonly oracle = new Oracle(BOUND);
+  /** Those that are to follow. */
   readonly verifiers: ChildVerifier[] = [];
+  readonly #everyone: ChildVerifier[] = [];
   readonly folder: string;
   readonly issuer: string;
   readonly #port: number;
@@ -226,7 +228,15 @@ export class Stage {
       keep: index % 6 === 3 ? join(this.folder, `${clientId}.json`) : null,
     };
     const kind = settings.stream ? settings.onStale : "polls";
-    this.verifiers.push(new ChildVerifier(`${clientId} ${kind}`, proxy, settings, this.folder, this.oracle));
+    const verifier = new ChildVerifier(`${clientId} ${kind}`, proxy, settings, this.folder, this.oracle);
+    this.#everyone.push(verifier);
+    this.verifiers.push(verifier);
+  }
+
+  /** Expects nothing more of a verifier. */
+  async dismiss(verifier: ChildVerifier): Promise<void> {
+    this.verifiers.splice(this.verifiers.indexOf(verifier), 1);
+    await verifier.kill();
   }
 
   get settings(): Readonly<Record<string, string>> {
@@ -337,9 +347,9 @@ export class Stage {
 
   async close(): Promise<void> {
     this.oracle.stop();
-    await Promise.all(this.verifiers.map((verifier) => verifier.kill()));
+    await Promise.all(this.#everyone.map((verifier) => verifier.kill()));
     await this.endServer("SIGKILL");
     await Promise.all(this.#watches);
-    await Promise.all(this.verifiers.map(({ proxy }) => proxy.close()));
+    await Promise.all(this.#everyone.map(({ proxy }) => proxy.close()));
   }
 }
