@@ -7,7 +7,7 @@
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { answerDenial, REFUSALS, type RefusalCode, UNDECIDED, type UndecidedCode } from "@mapae/verifier";
+import { answerDenial, type Denial, REFUSALS, type RefusalCode, UNDECIDED, type UndecidedCode } from "@mapae/verifier";
 import { createMapae } from "mapae";
 import { AUDIT_EVENTS } from "../packages/server/src/audit/event.ts";
 import { COMMANDS, DATA_OPTION, EVERYWHERE } from "../packages/server/src/cli/commands.ts";
@@ -73,16 +73,21 @@ function problems(): string {
   );
 }
 
+/** A denial of every code that a token can be refused, or left undecided, by. */
+function* denials(): Generator<Denial & { readonly message: string }> {
+  for (const [code, message] of Object.entries(REFUSALS) as [RefusalCode, string][]) {
+    if (code === "token_revoked") yield { ok: false, code, message, reason: "unknown", revocation: null };
+    else yield { ok: false, code, message };
+  }
+  for (const [code, message] of Object.entries(UNDECIDED) as [UndecidedCode, string][]) {
+    yield { ok: false, code, message };
+  }
+}
+
 function refusals(): string {
-  const status = (name: RefusalCode | UndecidedCode, message: string) =>
-    String(answerDenial({ ok: false, code: name, message }, "").status);
-  const rows = [
-    ...(Object.entries(REFUSALS) as [RefusalCode, string][]),
-    ...(Object.entries(UNDECIDED) as [UndecidedCode, string][]),
-  ];
   return table(
     ["code", "status over HTTP", "meaning"],
-    rows.map(([name, message]) => [code(name), status(name, message), message]),
+    [...denials()].map((denial) => [code(denial.code), String(answerDenial(denial, "").status), denial.message]),
   );
 }
 

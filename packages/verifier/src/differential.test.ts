@@ -3,8 +3,8 @@
  * refused here that jose lets pass.
  *
  * Tokens are mutated in three places: in their text, in their header, and in the text of their payload; the latter two are
- * signed again with the right key, so that the mutation reaches the parser behind the signature. The seed is printed; a
- * failure is repeated with MAPAE_TEST_SEED.
+ * signed again with the right key, so that the mutation reaches the parser behind the signature. The seed is printed;
+ * MAPAE_TEST_SEED sets it, and MAPAE_TEST_SEED=random goes where nobody has been.
  */
 import assert from "node:assert/strict";
 import { generateKeyPairSync, type KeyObject, randomBytes, randomInt } from "node:crypto";
@@ -176,8 +176,12 @@ async function refusalOf(token: string, key: EngineKey): Promise<string | null> 
   return verdict.ok ? null : verdict.code;
 }
 
+/** This one found that the engines told a folded letter apart. */
+const FOUND = "1899529349";
+
 test(`of ${TOKENS} mutated tokens, none is accepted that jose rejects, and both engines agree`, async (context) => {
-  const seed = Number(process.env.MAPAE_TEST_SEED ?? randomInt(2 ** 31));
+  const asked = process.env.MAPAE_TEST_SEED ?? FOUND;
+  const seed = asked === "random" ? randomInt(2 ** 31) : Number(asked);
   context.diagnostic(`MAPAE_TEST_SEED=${seed}`);
   const random = randomFrom(seed);
   const all = await parties();

@@ -91,9 +91,12 @@ function modulusBytes(admitted: AdmittedKey): number {
   return "jwk" in admitted ? (decodeBase64url(admitted.jwk.n ?? "")?.length ?? 0) : 0;
 }
 
-/** A code unit beyond ASCII becomes 0xFF, which occurs in no text that was signed. */
+/**
+ * The low octet of each code unit, as node:crypto reads "latin1". A letter beyond ASCII that shares its low octet with the
+ * one that was signed passes the signature on either engine, and is refused where the payload is decoded.
+ */
 function asciiBytes(text: string): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(text.length);
-  for (let at = 0; at < text.length; at++) bytes[at] = Math.min(text.charCodeAt(at), 0xff);
+  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at) & 0xff;
   return bytes;
 }
