@@ -177,7 +177,7 @@ describe("a verifier that follows the revocations", { timeout: 60_000 }, () => {
     const verifier = verifierOn(nodeEngine, options, { ...platform, connect });
     await verifier.ready();
     const tokenOf = (sid: string) => issuer.token({ sid });
-    const [good, gone, known] = [tokenOf("s-1"), tokenOf("s-2"), tokenOf("s-3")];
+    const [good, gone, unseen, known] = [tokenOf("s-1"), tokenOf("s-2"), tokenOf("s-2"), tokenOf("s-3")];
     await issuer.revoke("session", "s-3");
     cut = true;
     issuer.outage(true);
@@ -188,12 +188,14 @@ describe("a verifier that follows the revocations", { timeout: 60_000 }, () => {
     assert.equal(codeOf(await verifier.check(good)), "ok");
     assert.equal(codeOf(await verifier.check(gone)), "token_revoked");
     assert.equal(codeOf(await verifier.check(good, { onStale: "reject" })), "revocation_unknown");
-    assert.equal(codeOf(verifier.verify(gone, { onStale: "accept" })), "ok");
+    assert.equal(codeOf(verifier.verify(unseen, { onStale: "accept" })), "ok");
+    // Nothing is un-revoked, least of all what the issuer said a moment ago.
+    assert.equal(codeOf(verifier.verify(gone, { onStale: "accept" })), "token_revoked");
     assert.equal(codeOf(verifier.verify(known, { onStale: "accept" })), "token_revoked");
     assert.equal(codeOf(verifier.verify(known)), "token_revoked");
     const { decisions } = verifier.status() ?? assert.fail();
     assert.deepEqual(decisions, {
-      revoked: 3,
+      revoked: 4,
       stale_accepted: 1,
       stale_rejected: 2,
       introspected: 1,
@@ -220,6 +222,36 @@ describe("a verifier that follows the revocations", { timeout: 60_000 }, () => {
 });
 
 describe("an answer of the introspection", () => {
+  test("that a token is inactive stands when a lease comes that was asked for before, and its entry has not", async () => {
+    const questions: ((answer: Response) => void)[] = [];
+    const it = setupWith(
+      (options, world) => {
+        const fetch: FeedWorld["fetch"] = (url, init) => {
+          if (!url.endsWith("/introspect")) return world.fetch(url, init);
+          return new Promise((resolve) => questions.push(resolve));
+        };
+        const { keep, ...rest } = options;
+        const resolved = { ...rest, keep, onStale: "introspect" as const, webSocket: undefined };
+        const introspectionUrl = `${ISSUER}/oauth2/introspect`;
+        return followRevocations({ ...resolved, introspectionUrl }, ISSUER, options.readSigned, { ...world, fetch });
+      },
+      (revocations) => revocations.status().trust,
+    );
+    await it.live();
+    const claims = { iss: ISSUER, sub: "u", aud: "a", exp: 0, iat: 0, jti: "j", client_id: "c", sid: "s-1" };
+    const prints = it.feed.prints(claims, "k");
+    it.clock.wall += N;
+    const asked = it.feed.settleLater("token", { ok: true, claims }, prints, undefined, it.clock.wall);
+    await settled();
+    questions[0]?.(Response.json({ active: false }));
+    assert.equal(codeOf(await asked), "token_revoked");
+    it.clock.wall -= N;
+    assert.equal(it.feed.status().trust, "live");
+    assert.equal(codeOf(it.feed.settle({ ok: true, claims }, undefined, it.clock.wall)), "token_revoked");
+    const other = { ...claims, jti: "k" };
+    assert.equal(codeOf(it.feed.settle({ ok: true, claims: other }, undefined, it.clock.wall)), "ok");
+  });
+
   test("does not outweigh an entry that came in while it was under way, and may be acknowledged by now", async () => {
     for (const [news, expected] of [
       ["s-1", "token_revoked"],

@@ -14,6 +14,7 @@ import type { AccessTokenClaims } from "../claims.ts";
 import { type Revoked, revoked } from "../refusals.ts";
 import { type Accepted, REVOCATION_UNKNOWN, type Undecided } from "../verdict.ts";
 import type { TokenPrints } from "./copy.ts";
+import { createDenied } from "./denied.ts";
 import type { Revocation } from "./entry.ts";
 import { type Feed, openFeed } from "./feed.ts";
 import { createIntrospection } from "./introspection.ts";
@@ -58,7 +59,7 @@ export interface Revocations {
   judge(token: TokenPrints): Revoked | null | undefined;
   judgeLater(token: TokenPrints): Promise<Revoked | null>;
   /** @param wall milliseconds since 1970 */
-  settle(accepted: Accepted, policy: StalePolicy | undefined, wall: number): Accepted | Undecided;
+  settle(accepted: Accepted, policy: StalePolicy | undefined, wall: number): Accepted | Revoked | Undecided;
   /** `settle` for those who can wait: asks the issuer where the policy says so. */
   settleLater(
     token: string,
@@ -93,6 +94,7 @@ export function followRevocations(
     introspected: 0,
     introspection_failed: 0,
   };
+  const denied = createDenied();
   const watched = new Map<TokenPrints, (revoked: Revoked) => void>();
   let looked = -1;
 
@@ -111,7 +113,11 @@ export function followRevocations(
     return wanted === "accept" && options.acceptMs === 0 ? "reject" : wanted;
   }
 
-  function settle(accepted: Accepted, policy: StalePolicy | undefined, wall: number): Accepted | Undecided {
+  function settle(accepted: Accepted, policy: StalePolicy | undefined, wall: number): Accepted | Revoked | Undecided {
+    if (denied.has(accepted.claims)) {
+      count("revoked");
+      return revoked(null);
+    }
     const trust = feed.trust(wall);
     if (trust === "live") return accepted;
     if (trust === "extra" && policyOf(policy) === "accept") {
@@ -165,8 +171,13 @@ export function followRevocations(
         count("introspected");
         return accepted;
       }
-      count(answer === "unknown" ? "introspection_failed" : "revoked");
-      return answer === "unknown" ? REVOCATION_UNKNOWN : revoked(null);
+      if (answer === "unknown") {
+        count("introspection_failed");
+        return REVOCATION_UNKNOWN;
+      }
+      count("revoked");
+      denied.add(accepted.claims, wall / 1000);
+      return revoked(null);
     },
     watch(token, call) {
       // Prints of its own: those of the verdict are marked as judged by whoever verifies meanwhile.
