@@ -274,7 +274,8 @@ async function measureDead(report: Report, stage: Stage): Promise<void> {
     const answer = await revoke(stage, crypto.randomUUID(), "all");
     times.push(clock() - before);
     const outstanding = Array.isArray(answer.outstanding) ? answer.outstanding.length : 0;
-    if (answer.confirmed !== true || outstanding !== 10)
+    // Those of the death before are named for a while longer, and not waited for.
+    if (answer.confirmed !== true || outstanding < 10)
       throw new Error(`ten were to be dead, and it was ${outstanding}`);
     await doomed.end();
   }
