@@ -167,12 +167,17 @@ class Followers {
   }
 }
 
-/** One run: revocations at a rate, some of which are watched. @returns milliseconds from call to last refusal, and to the answer */
-async function pace(
-  stage: Stage,
-  followers: Followers,
-  rate: 1 | 100,
-): Promise<{ last: number[]; answered: number[] }> {
+interface Pace {
+  /** Milliseconds from the call to the last refusal, of those watched. */
+  readonly last: readonly number[];
+  /** Milliseconds from each call to its answer. */
+  readonly answered: readonly number[];
+  /** CPU that the server used meanwhile. */
+  readonly cores: number;
+}
+
+/** One run: revocations at a rate, some of which are watched. */
+async function pace(stage: Stage, followers: Followers, rate: 1 | 100): Promise<Pace> {
   await reconnect(stage);
   const tokens = await mint(stage, WATCHED[rate]);
   await followers.ask({ watch: Object.fromEntries(tokens), prove: [] });
@@ -184,6 +189,7 @@ async function pace(
   const began = new Map<string, number>();
   const answered: number[] = [];
   const underWay: Promise<void>[] = [];
+  const cpuBefore = await stage.server.cpuSeconds();
   const start = clock();
   for (let index = 0; index < total; index += 1) {
     await later(start + (index * 1_000) / rate - clock());
@@ -203,10 +209,12 @@ async function pace(
   await Promise.all(underWay);
   const called = watched.filter((id) => began.has(id));
   await followers.allRefused(called);
+  const cores = ((await stage.server.cpuSeconds()) - cpuBefore) / ((clock() - start) / 1000);
   await followers.ask({ watch: {}, prove: called.map((id) => tokens.get(id) ?? "") });
   return {
     last: called.map((id) => (followers.refused.get(id) ?? Number.NaN) - (began.get(id) ?? Number.NaN)),
     answered,
+    cores,
   };
 }
 
@@ -218,12 +226,11 @@ async function measureReach(report: Report, stage: Stage): Promise<void> {
       console.error(`bench: ${name}`);
       const [p50, p99, answered, cpu]: [number[], number[], number[], number[]] = [[], [], [], []];
       for (let run = 0; run < RUNS; run += 1) {
-        const [cpuBefore, before] = [await stage.server.cpuSeconds(), clock()];
         const measured = await pace(stage, followers, rate);
         p50.push(percentile(measured.last, 0.5));
         p99.push(percentile(measured.last, 0.99));
         answered.push(percentile(measured.answered, 0.5));
-        cpu.push(((await stage.server.cpuSeconds()) - cpuBefore) / ((clock() - before) / 1000));
+        cpu.push(measured.cores);
       }
       const row = { case: name, subject: "mapae", runs: RUNS };
       report({ ...row, metric: "p50", value: median(p50), unit: "ms" });
@@ -246,7 +253,7 @@ async function measureConfirmed(report: Report, stage: Stage): Promise<void> {
     const answer = await revoke(stage, crypto.randomUUID(), "all");
     times.push(clock() - before);
     if (answer.confirmed !== true || Number(answer.acknowledged) < 100) {
-      throw new Error(`not everyone acknowledged: ${JSON.stringify(answer)}`);
+      throw new Error(`of 100 verifiers ${String(answer.acknowledged)} acknowledged`);
     }
   }
   const row = { case: "confirmed, 100 verifiers", subject: "mapae", runs: CONFIRMATIONS };
@@ -267,8 +274,9 @@ async function measureDead(report: Report, stage: Stage): Promise<void> {
     const answer = await revoke(stage, crypto.randomUUID(), "all");
     times.push(clock() - before);
     const outstanding = Array.isArray(answer.outstanding) ? answer.outstanding.length : 0;
-    if (answer.confirmed !== true || outstanding !== 10)
-      throw new Error(`not ten were dead: ${JSON.stringify(answer)}`);
+    // Those of the death before are named for a while longer, and not waited for.
+    if (answer.confirmed !== true || outstanding < 10)
+      throw new Error(`ten were to be dead, and it was ${outstanding}`);
     await doomed.end();
   }
   await living.end();

@@ -135,10 +135,10 @@ export class Database {
     if (this.#dice.chance(this.traits.lostNotifications)) return;
     if (this.network.isDark(this.machine, view.node)) return;
     const { timeline } = this.network;
-    timeline.after(this.network.delay(this.machine, view.node), () => view.node.deliver(() => view.catchUp()));
+    timeline.after(this.network.delay(this.machine, view.node), () => view.deliver(() => view.catchUp()));
     if (this.traits.serialCursor === 0) return;
     // What is seen later is notified later.
-    timeline.after(this.traits.serialCursor, () => view.node.deliver(() => view.catchUp()));
+    timeline.after(this.traits.serialCursor, () => view.deliver(() => view.catchUp()));
   }
 }
 
@@ -150,6 +150,7 @@ type Listener = (entries: readonly RevocationEntry[]) => void;
 
 class View {
   readonly node: Machine;
+  readonly deliver: (run: () => void) => void;
   readonly #database: Database;
   readonly #listeners: Listener[] = [];
   #head: Position;
@@ -157,6 +158,7 @@ class View {
   constructor(database: Database, node: Machine) {
     this.#database = database;
     this.node = node;
+    this.deliver = node.toThisProcess();
     // A process reads where the log stands before it does anything else.
     this.#head = database.storage.revocation.head();
     const look = (): void => {
@@ -210,7 +212,7 @@ class View {
         const answer = (tell: () => void): void => {
           if (network.isDark(machine, node)) return;
           network.timeline.after(network.delay(machine, node), () =>
-            node.deliver(() => {
+            this.deliver(() => {
               giveUp();
               tell();
             }),

@@ -108,6 +108,14 @@ export class Machine {
     } else this.#waiting.push(run);
   }
 
+  /** `deliver` for what concerns the present process and no later one: what it asked for, what it listens to. */
+  toThisProcess(): (run: () => void) => void {
+    const life = this.#life;
+    return (run) => {
+      if (!life.over) this.deliver(run);
+    };
+  }
+
   /** Calls `run` in so many milliseconds of this machine's monotonic clock, if the process lives. */
   timer(ms: number, run: () => void): Cancel {
     const life = this.#life;

@@ -25,6 +25,7 @@ import type { Acceptor } from "./transport.ts";
 const SECRET = new Secret("A".repeat(43));
 /** As the server does it in the background. */
 const UPKEEP_MS = 30_000;
+const FIRST_UPKEEP_MS = 1_000;
 /** How long a process that could not start waits before it tries again: whoever supervises it. */
 const RESTART_MS = 1_000;
 
@@ -153,10 +154,10 @@ export class NodeHost {
     return { vault, keyring: await openKeyring(storage.keys, vault, options, world) };
   }
 
-  #upkeep(server: Server): void {
-    this.machine.timer(UPKEEP_MS, () => {
+  #upkeep(server: Server, inMs = FIRST_UPKEEP_MS): void {
+    this.machine.timer(inMs, () => {
       if (this.#server !== server) return;
-      this.#upkeep(server);
+      this.#upkeep(server, UPKEEP_MS);
       upkeep(server).catch(() => {});
     });
   }

@@ -70,7 +70,8 @@ export class Oracle {
   judge(witness: Witness, token: Token, answer: Answer, now: number): void {
     if (answer === "revoked") {
       witness.refused.add(token);
-      if (token.deadAt > now) throw new Violation("wrongly called revoked", `${token.label} by ${witness.name}`);
+      if (token.deadAt > now && !token.forgiven)
+        throw new Violation("wrongly called revoked", `${token.label} by ${witness.name}`);
       return;
     }
     if (answer === "broken") throw new Violation("a fault", `${witness.name} could not judge ${token.label}`);

@@ -44,6 +44,8 @@ export interface VerifierPlan {
   readonly streams: boolean;
   /** Keeps the last snapshot on its disk. */
   readonly keeps: boolean;
+  /** Has the keys that there were in the beginning in its configuration, and fetches none. */
+  readonly keysConfigured: boolean;
   readonly rates: Rates;
   readonly wallOffset: number;
 }
@@ -68,26 +70,33 @@ export interface Plan {
 
 export function planOf(seed: number, dice: Dice): Plan {
   const nodes = Number(dice.weighted({ 1: 5, 2: 3, 3: 1 }));
-  const leaseMs = dice.pick([1_000, 2_000, 2_000, 5_000]);
+  const leaseMs = dice.pick([1_000, 1_000, 2_000, 2_000, 5_000]);
+  // The worst that is assumed: those who count the time fast, and those for whom it is counted slow.
+  const adverse = dice.chance(0.4);
+  const nodeRates = (): Rates => (adverse ? { mono: 1 + CLOCK_RATE_ERROR, wall: 1 } : ratesOf(dice));
+  const slow = { mono: 1 - CLOCK_RATE_ERROR, wall: 1 - CLOCK_RATE_ERROR };
   return {
     seed,
-    nodes: Array.from({ length: nodes }, () => ({ rates: ratesOf(dice), wallOffset: dice.between(-5_000, 5_000) })),
-    verifiers: Array.from({ length: 2 + dice.below(3) }, () => verifierOf(dice, leaseMs)),
+    nodes: Array.from({ length: nodes }, () => ({ rates: nodeRates(), wallOffset: dice.between(-5_000, 5_000) })),
+    verifiers: Array.from({ length: 2 + dice.below(3) }, () => ({
+      ...verifierOf(dice, leaseMs),
+      rates: adverse ? slow : ratesOf(dice),
+    })),
     users: 3 + dice.below(4),
     weather: { delay: dice.pick([0.2, 1, 20]), jitter: dice.pick([0.2, 2, 30]) },
-    databaseWeather: { delay: dice.pick([0.1, 1]), jitter: dice.pick([0.1, 1, 10]) },
+    databaseWeather: { delay: dice.pick([0.1, 1]), jitter: dice.pick([0.1, 1, 10, 100]) },
     lostNotifications: dice.pick([0, 0, 0.2, 1]),
     leaseMs,
     durationMs: dice.between(15, 30) * 1_000,
-    logInEvery: dice.between(600, 1_500),
-    revokeEvery: dice.between(500, 1_500),
+    logInEvery: dice.between(300, 900),
+    revokeEvery: dice.between(250, 900),
     troubles: troublesOf(dice),
   };
 }
 
 /** Some seeds know one trouble, and it often; others know many. */
 function troublesOf(dice: Dice): Plan["troubles"] {
-  const kinds = dice.chance(0.3) ? 1 : 2 + dice.below(6);
+  const kinds = dice.chance(0.4) ? 1 : 2 + dice.below(6);
   const troubles: Partial<Record<Trouble, number>> = {};
   for (let index = 0; index < kinds; index += 1) {
     const trouble = dice.pick(TROUBLES);
@@ -97,7 +106,7 @@ function troublesOf(dice: Dice): Plan["troubles"] {
   return troubles;
 }
 
-function verifierOf(dice: Dice, leaseMs: number): VerifierPlan {
+function verifierOf(dice: Dice, leaseMs: number): Omit<VerifierPlan, "rates"> {
   const onStale = dice.weighted({ reject: 5, introspect: 3, accept: 2 });
   return {
     audience: dice.below(2),
@@ -106,7 +115,7 @@ function verifierOf(dice: Dice, leaseMs: number): VerifierPlan {
     maxStaleness: dice.chance(0.2) ? Math.max(1_000, leaseMs / 2) : Number.POSITIVE_INFINITY,
     streams: !dice.chance(0.25),
     keeps: dice.chance(0.3),
-    rates: ratesOf(dice),
+    keysConfigured: dice.chance(0.25),
     wallOffset: dice.chance(0.1) ? dice.between(-650_000, 650_000) : dice.between(-20_000, 20_000),
   };
 }

@@ -21,8 +21,9 @@ export interface Route {
 /** `fetch` from one machine to another. Rejects as fetch does: a TypeError where the connection fails, or as aborted. */
 export function request(route: Route, url: string, init: RequestInit): Promise<Response> {
   const { network, from, to, answerer } = route;
+  const deliver = from.toThisProcess();
   return new Promise((resolve, reject) => {
-    const back = (tell: () => void): void => network.bring(to, from, () => from.deliver(tell));
+    const back = (tell: () => void): void => network.bring(to, from, () => deliver(tell));
     const ask = (): void =>
       network.bring(from, to, () => {
         const answer = answerer();

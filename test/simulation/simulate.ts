@@ -45,7 +45,7 @@ export async function simulate(seed: number): Promise<Outcome> {
   holdTimeOf(timeline);
   try {
     await stage.prepare();
-    const run = (until: number): Promise<void> => timeline.run(until, () => stage.look());
+    const run = (ms: number): Promise<void> => timeline.run(ms, () => stage.look());
     tell(stage, dice.split("story"));
     await run(plan.durationMs);
     stage.heal();
@@ -68,12 +68,12 @@ export async function simulate(seed: number): Promise<Outcome> {
 }
 
 /** Runs on until every verifier accepts a new token; returns how long that took. */
-async function recover(stage: Stage, dice: Dice, run: (until: number) => Promise<void>): Promise<number> {
+async function recover(stage: Stage, dice: Dice, run: (ms: number) => Promise<void>): Promise<number> {
   const { timeline } = stage;
   const began = timeline.now;
   const fresh = new Map<string, Token>();
   for (;;) {
-    await run(timeline.now + LOOK_EVERY_MS);
+    await run(LOOK_EVERY_MS);
     for (const audience of AUDIENCES) {
       const known = fresh.get(audience);
       if (known !== undefined && known.deadAt === Number.POSITIVE_INFINITY) continue;

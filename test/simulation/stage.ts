@@ -2,6 +2,7 @@
  * Everything that a seed needs, put together: machines, network, database, nodes, verifiers, people, and the oracle that
  * looks at them after every event.
  */
+import type { Jwk } from "@mapae/verifier";
 import type { SigningKey } from "@mapae/verifier/jose";
 import { type Client, DEFAULT_CLIENT, newClientSecret } from "../../packages/server/src/clients/client.ts";
 import { Unavailable } from "../../packages/server/src/prelude/fault.ts";
@@ -41,10 +42,11 @@ export class Stage {
   readonly #dice: Dice;
   readonly #secrets: Secret[] = [];
   readonly #stolen = new Map<string, SigningKey>();
-  readonly #backups: { readonly at: number; readonly rows: MapRows }[] = [];
+  readonly #backups: { readonly at: number; readonly turn: number; readonly rows: MapRows }[] = [];
   #aside: Promise<unknown> = Promise.resolve();
   #rows = new MapRows(Math.floor(EPOCH_MS / 1000));
   #feedKeyIsOld = false;
+  firstKeys: { readonly keys: readonly Jwk[] } = { keys: [] };
 
   constructor(plan: Plan, timeline: Timeline, dice: Dice) {
     this.plan = plan;
@@ -98,7 +100,7 @@ export class Stage {
     }
     for (let index = 0; index < this.plan.users; index += 1) await this.people.signUp(world);
     const back = (): void => {
-      this.#backups.push({ at: this.timeline.now, rows: this.#rows.copy() });
+      this.#backups.push({ at: this.timeline.now, turn: this.database.turn, rows: this.#rows.copy() });
       this.timeline.after(BACKUP_EVERY_MS, back);
     };
     back();
@@ -106,6 +108,10 @@ export class Stage {
       host.machine.crash(true);
       host.boot();
     }
+    // The first of them makes the keys that are there from the beginning.
+    await this.#aside;
+    const { keys } = await this.database.storage.keys.all();
+    this.firstKeys = { keys: keys.map(({ publicJwk }) => ({ ...publicJwk })) };
     for (const host of this.verifiers) {
       host.machine.crash(true);
       this.timeline.after(this.#dice.between(0, 2_000), () => host.boot());
@@ -197,18 +203,23 @@ export class Stage {
   }
 
   /** Puts the copy that is nearest to `age` old in place of the database. Nobody serves meanwhile. */
-  restore(age: number): void {
+  restore(age: number, wantsToKeep: boolean): void {
     const wanted = this.timeline.now - age;
     const backup = this.#backups.findLast(({ at }) => at <= wanted) ?? this.#backups[0];
     if (backup === undefined) return;
+    // Who keeps the sessions says that no key was revoked since: it would sign again, and be refused by who remembers.
+    const keepSessions = wantsToKeep && !this.truth.hasSince("key", backup.turn);
     const rows = backup.rows.copy();
     const world = this.database.machine.world();
     const replaced = { epoch: this.#rows.position().epoch, highestExp: this.#rows.highestExp() };
-    this.note(`restored, as it was ${((this.timeline.now - backup.at) / 1000).toFixed(1)} s ago`);
+    const when = `${((this.timeline.now - backup.at) / 1000).toFixed(1)} s ago`;
+    this.note(`restored, as it was ${when}${keepSessions ? ", sessions and all" : ""}`);
     this.#rows = rows;
     const storage = openMemory(world, rows);
     this.database.use(storage);
-    this.database.apart(rows, () => beginEpoch(rows, replaced, false, world.clock.now()));
+    this.database.apart(rows, () => beginEpoch(rows, replaced, keepSessions, world.clock.now()));
+    // The operator has said that nothing was taken back since: whoever does not know better may accept it again.
+    if (keepSessions) this.truth.forgot(backup.turn, this.database.turn);
     this.#feedKeyIsOld = this.#dice.chance(0.3);
   }
 
@@ -230,7 +241,11 @@ export class Stage {
     else this.timeline.after(500, () => this.whenSteady(machine, run));
   }
 
+  /** No more trouble from now on. */
+  healed = false;
+
   heal(): void {
+    this.healed = true;
     this.note("everything is healed");
     this.network.heal();
     for (const { machine } of [...this.nodes, ...this.verifiers]) {

@@ -4,7 +4,9 @@
  * right again has so long to do so.
  */
 
+import type { Owner } from "../../packages/server/src/admin/revocations.ts";
 import type { Progress } from "../../packages/server/src/feed/confirming.ts";
+import { asId } from "../../packages/server/src/prelude/ids.ts";
 import type { RevocationKind } from "../../packages/server/src/revocation/entry.ts";
 import type { Server } from "./node.ts";
 import { Violation } from "./oracle.ts";
@@ -27,7 +29,8 @@ const KINDS: Readonly<Record<RevocationKind, number>> = {
 };
 /** Revokers at one moment, now and then. */
 const CROWD = 16;
-/** Mean milliseconds between tokens of a thief's making, and between requests that can wait for an introspection. */
+/** Mean milliseconds between a refresh against a log-out, tokens of a thief's making, and between requests that can wait for an introspection. */
+const RACE_EVERY = 2_000;
 const FORGE_EVERY = 8_000;
 const CHECK_EVERY = 250;
 
@@ -40,6 +43,7 @@ export function tell(stage: Stage, dice: Dice): void {
     const crowd = own.chance(0.06) ? CROWD : 1;
     for (let index = 0; index < crowd; index += 1) stage.timeline.after(own.between(0, 30), () => takeBack(stage, own));
   });
+  every(stage, dice.split("race"), RACE_EVERY, until, (own) => race(stage, own));
   every(stage, dice.split("forge"), FORGE_EVERY, until, (own) => stage.forge(own));
   every(stage, dice.split("check"), CHECK_EVERY, until, (own) => {
     const { tokens } = stage.truth;
@@ -77,22 +81,47 @@ export function logInOrRefresh(stage: Stage, dice: Dice): void {
   });
 }
 
-function takeBack(stage: Stage, dice: Dice): void {
+/** Takes something back that a living token hangs on, at some server. */
+export function takeBack(stage: Stage, dice: Dice, kind: RevocationKind = dice.weighted(KINDS)): void {
   const alive = stage.truth.tokens.filter(({ deadAt }) => deadAt > stage.timeline.now);
   if (alive.length === 0) return;
-  const kind = dice.weighted(KINDS);
   const token = dice.pick(alive);
+  if (dice.chance(0.3)) dice.pick(stage.verifiers).check(token);
   const waits = dice.chance(0.75);
   const timeoutMs = dice.chance(0.2) ? dice.between(10, 3_000) : null;
   const again = dice.chance(0.5);
+  const own = kind === "token" && dice.chance(0.6);
   stage.atServer(dice, async (server) => {
     if (kind === "key") await stage.revokeKey(server, token.kid);
-    else await server.revoke({ kind, id: nameOf(kind, token), reason: null }, null, CAUSE);
+    else await server.revoke({ kind, id: nameOf(kind, token), reason: null }, own ? ownerOf(token) : null, CAUSE);
     const progress = await server.confirming.confirm(waits ? "all" : "none", timeoutMs);
     answered(stage, server, kind, token, progress);
+    for (const host of stage.verifiers) host.check(token);
     // Signing in again works at once, also for whom everything was just ended.
     if (again && (kind === "user" || kind === "client" || kind === "all")) await logInAgain(stage, server, token);
   });
+}
+
+/** Who shows the token itself: then it is known whom the entry concerns. */
+function ownerOf({ sub, jti, gid, audience }: Token): Owner {
+  return { user: asId("user", sub), token: { jti, grant: asId("grant", gid), audience } };
+}
+
+/** Somebody renews while all that he has is ended, here or at another node. */
+function race(stage: Stage, dice: Dice): void {
+  const { people, timeline } = stage;
+  if (people.signedIn.length === 0) return;
+  const who = dice.pick(people.signedIn);
+  timeline.after(dice.between(0, 8), () =>
+    stage.atServer(dice, async (server) => {
+      await people.refresh(server, who);
+    }),
+  );
+  timeline.after(dice.between(0, 8), () =>
+    stage.atServer(dice, async (server) => {
+      await server.revoke({ kind: "user", id: who.user, reason: null }, null, CAUSE);
+    }),
+  );
 }
 
 async function logInAgain(stage: Stage, server: Server, token: Token): Promise<void> {
@@ -106,7 +135,7 @@ function answered(stage: Stage, server: Server, kind: RevocationKind, token: Tok
   const { confirmed, waitedMs, position } = progress;
   const how = confirmed ? `, confirmed after ${waitedMs.toFixed(0)} ms` : "";
   stage.note(`${server.machine.name} answers: ${kind} of ${token.label} is revoked at ${position.seq}${how}`);
-  if (token.deadAt > stage.timeline.now) {
+  if (token.deadAt > stage.timeline.now && !token.orphaned) {
     throw new Violation("a revocation was acknowledged and is not there", `${kind} of ${token.label}`);
   }
   if (confirmed) stage.confirmed(position);

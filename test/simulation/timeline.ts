@@ -9,7 +9,7 @@
 import { createHash, type Hash } from "node:crypto";
 
 interface Planned {
-  readonly at: number;
+  at: number;
   readonly order: number;
   run: (() => void) | null;
 }
@@ -29,6 +29,7 @@ export class Timeline {
   #order = 0;
   #failure: unknown = null;
   #held = 0;
+  #leapt = 0;
 
   at(time: number, run: () => void): Cancel {
     const planned: Planned = { at: Math.max(time, this.now), order: this.#order++, run };
@@ -45,6 +46,13 @@ export class Timeline {
   /** Resolves in so many milliseconds. */
   wait(ms: number): Promise<void> {
     return new Promise((resolve) => this.after(ms, resolve));
+  }
+
+  /** So much time passes in which nothing happens: what is planned comes as much later. */
+  leap(ms: number): void {
+    for (const planned of this.#queue) planned.at += ms;
+    this.now += ms;
+    this.#leapt += ms;
   }
 
   /** A line of the trace. Every line counts for the hash by which two runs are compared. */
@@ -78,11 +86,15 @@ export class Timeline {
     );
   }
 
-  /** @param look called after every event, when all is quiet */
-  async run(until: number, look: () => void): Promise<void> {
+  /**
+   * Works off what happens in so many milliseconds, not counting leaps.
+   * @param look called after every event, when all is quiet
+   */
+  async run(ms: number, look: () => void): Promise<void> {
+    const until = this.now + ms - this.#leapt;
     for (;;) {
       const next = this.#queue[0];
-      if (next === undefined || next.at > until) break;
+      if (next === undefined || next.at > until + this.#leapt) break;
       this.#pop();
       if (next.run === null) continue;
       this.now = next.at;
@@ -93,7 +105,7 @@ export class Timeline {
       if (this.#failure === null) look();
       if (this.#failure !== null) throw this.#failure;
     }
-    this.now = until;
+    this.now = until + this.#leapt;
   }
 
   // A binary heap by time, then by order of planning.

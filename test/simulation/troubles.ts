@@ -7,6 +7,7 @@ import type { NodeHost } from "./node.ts";
 import type { Trouble } from "./plan.ts";
 import type { Dice } from "./random.ts";
 import type { Stage } from "./stage.ts";
+import { takeBack } from "./story.ts";
 import type { VerifierHost } from "./verifier.ts";
 
 /** Longer than any entry of the log is kept when tokens live five minutes: marks are raised ten minutes ahead. */
@@ -60,7 +61,7 @@ export const MAKE: Readonly<Record<Trouble, Make>> = {
   },
   lag(stage, dice) {
     const [one, other] = path(stage, dice);
-    const lag = stage.plan.leaseMs * dice.pick([0.3, 0.9, 1.5, 2.4]);
+    const lag = Math.min(stage.plan.leaseMs * dice.pick([0.3, 0.9, 1.2, 1.6, 2.4]), dice.pick([2_500, 12_000]));
     stage.note(`a lag of ${lag.toFixed(0)} ms between ${one.name} and ${other.name}`);
     const [there, back] = dice.pick([
       [lag, 0],
@@ -69,7 +70,7 @@ export const MAKE: Readonly<Record<Trouble, Make>> = {
     ] as const);
     stage.network.setLag(one, other, there);
     stage.network.setLag(other, one, back);
-    stage.timeline.after(dice.between(2, 5) * stage.plan.leaseMs, () => {
+    stage.timeline.after(dice.between(4_000, 12_000), () => {
       stage.network.setLag(one, other, 0);
       stage.network.setLag(other, one, 0);
     });
@@ -89,7 +90,10 @@ export const MAKE: Readonly<Record<Trouble, Make>> = {
     const host = dice.pick(stage.nodes);
     if (!host.machine.alive) return;
     host.crash(dice.chance(0.5));
-    stage.timeline.after(dice.pick([1, 200, stage.plan.leaseMs, 2 * stage.plan.leaseMs]), () => host.boot());
+    const back = dice.pick([1, 1, 200, stage.plan.leaseMs, 2 * stage.plan.leaseMs]);
+    stage.timeline.after(back, () => host.boot());
+    // Something is taken back at once, while leases of the time before may run.
+    stage.timeline.after(back + dice.between(5, 400), () => takeBack(stage, dice));
   },
   "drain a node"(stage, dice) {
     const host = dice.pick(stage.nodes);
@@ -115,12 +119,25 @@ export const MAKE: Readonly<Record<Trouble, Make>> = {
     });
   },
   restore(stage, dice) {
-    stopServing(stage, dice, dice.between(1, 3_000), () => stage.restore(dice.between(0, 20_000)));
+    const [age, keeps] = [dice.between(0, 20_000), dice.chance(0.4)];
+    stopServing(stage, dice, dice.between(1, 3_000), () => stage.restore(age, keeps));
   },
   "long night"(stage, dice) {
-    for (const host of stage.verifiers) host.crash(true);
-    stopServing(stage, dice, NIGHT_MS, () => stage.truth.prune(stage.timeline.now));
-    for (const host of stage.verifiers) stage.timeline.after(NIGHT_MS + dice.between(0, 1_000), () => host.boot());
+    // A key is stolen and revoked on the eve. Nobody remembers in the morning but the log.
+    takeBack(stage, dice, "key");
+    stage.timeline.after(dice.between(500, 2_000), () => {
+      if (stage.healed) return;
+      stage.note("a long night begins");
+      for (const host of stage.verifiers) host.crash(true);
+      for (const host of stage.nodes) host.crash(true);
+      stage.timeline.leap(NIGHT_MS);
+      stage.truth.prune(stage.timeline.now);
+      for (const host of [...stage.verifiers, ...stage.nodes]) {
+        stage.timeline.after(dice.between(0, 1_000), () => host.boot());
+      }
+      for (let index = 0; index < 3; index += 1)
+        stage.timeline.after(dice.between(3_000, 9_000), () => stage.forge(dice));
+    });
   },
 };
 

@@ -33,6 +33,10 @@ export interface Token extends TokenFacts {
   confirmedAt: number;
   /** Which entry killed it first, for the trace. */
   killer: string;
+  /** It was dead once, and the log has forgotten by what: who knows it refuses it, who does not may accept it. */
+  forgiven: boolean;
+  /** Its session is not in the restored database: what names it there finds nothing to take back. */
+  orphaned: boolean;
 }
 
 interface Record {
@@ -47,7 +51,7 @@ const WIDE: readonly RevocationKind[] = ["user", "client", "all"];
 
 export class Truth {
   readonly tokens: Token[] = [];
-  readonly #records: Record[] = [];
+  #records: Record[] = [];
   /** Everything up to here was confirmed to somebody. */
   #confirmed: Position = { epoch: 0, seq: 0 };
 
@@ -58,6 +62,8 @@ export class Truth {
       deadAt: Number.POSITIVE_INFINITY,
       confirmedAt: Number.POSITIVE_INFINITY,
       killer: "",
+      forgiven: false,
+      orphaned: false,
     };
     for (const record of this.#records) bury(token, record);
     this.tokens.push(token);
@@ -73,9 +79,9 @@ export class Truth {
     }
   }
 
-  /** Whether such an entry was ever committed. */
-  has(kind: RevocationKind, value: string): boolean {
-    return this.#records.some((record) => record.kind === kind && record.value === value);
+  /** Whether an entry of a kind was committed after a turn. */
+  hasSince(kind: RevocationKind, turn: number): boolean {
+    return this.#records.some((record) => record.kind === kind && record.turn > turn);
   }
 
   /** Somebody was told that no verifier accepts what was revoked up to a position. */
@@ -89,6 +95,20 @@ export class Truth {
     if (token.confirmedAt <= now || token.deadAt > now) return;
     const sure = this.#records.some((record) => !isBefore(this.#confirmed, record.position) && kills(record, token));
     if (sure) token.confirmedAt = now;
+  }
+
+  /** What was committed after a turn was undone, by somebody who said that it may be. */
+  forgot(turn: number, until: number): void {
+    for (const token of this.tokens) if (token.turn > turn && token.turn <= until) token.orphaned = true;
+    const lost = this.#records.filter((record) => record.turn > turn);
+    this.#records = this.#records.filter((record) => record.turn <= turn);
+    for (const token of this.tokens) {
+      if (!lost.some((record) => kills(record, token))) continue;
+      token.deadAt = Number.POSITIVE_INFINITY;
+      token.confirmedAt = Number.POSITIVE_INFINITY;
+      token.forgiven = true;
+      for (const record of this.#records) bury(token, record);
+    }
   }
 
   /** Forgets tokens that are over: nobody takes them any more. */

@@ -69,7 +69,9 @@ export class VerifierHost {
       resolveOptions({
         issuer: ISSUER,
         audience,
-        keys: { jwksUri: `${ISSUER}/.well-known/jwks.json`, cooldown: 1, timeout: 2 },
+        keys: plan.keysConfigured
+          ? { jwks: this.#stage.firstKeys }
+          : { jwksUri: `${ISSUER}/.well-known/jwks.json`, cooldown: 1, timeout: 2 },
         clock: () => machine.wall(),
         clockTolerance: TOLERANCE_S,
         credentials: this.#stage.credentials(plan.audience),
@@ -129,6 +131,8 @@ export class VerifierHost {
     const audience = AUDIENCES[this.plan.audience] ?? AUDIENCES[0];
     const token = tokens.get(audience);
     if (token === undefined || this.#life === null) return false;
+    // Keys that are configured are not those that sign now: whoever did so has to configure others.
+    if (this.plan.keysConfigured && !this.#stage.firstKeys.keys.some(({ kid }) => kid === token.kid)) return true;
     const answer = this.#life.witness.answer(token);
     this.check(token);
     return answer === "accepted" && this.#life.verifier.status()?.trust === "live";
@@ -150,12 +154,13 @@ export class VerifierHost {
   #world(): FeedWorld {
     const { machine, plan } = this;
     const { network, timeline } = this.#stage;
+    const deliver = machine.toThisProcess();
     return {
       now: () => machine.wall(),
       mono: () => machine.monotonic(),
       chance: () => this.#dice.roll(),
       after: (ms, run) => machine.timer(ms, run),
-      turn: () => new Promise((resolve) => timeline.after(0, () => machine.deliver(resolve))),
+      turn: () => new Promise((resolve) => timeline.after(0, () => deliver(resolve))),
       fetch: (url, init) => {
         const node = this.#pickNode();
         return request({ network, from: machine, to: node.machine, answerer: () => node.answerer }, url, init);

@@ -454,6 +454,29 @@ describe("leases", () => {
   });
 });
 
+test("a log that cannot be read at the start is read again until it can, and verifiers wait for that", async () => {
+  const stage = await Stage.open();
+  await stage.revoke();
+  const { revocation } = stage.storage;
+  let broken = true;
+  const log: RevocationStore = {
+    ...revocation,
+    after: async (position, limit) => {
+      if (broken) throw new Unavailable("cut off from the database");
+      return revocation.after(position, limit);
+    },
+  };
+  await stage.start({ log });
+  const asked = stage.feed.snapshot(verifier("orders"));
+  await stage.time.pass(3_000);
+  const late = await stage.revoke();
+  broken = false;
+  await stage.time.pass(1_000);
+  assert.deepEqual((await asked).position, late);
+  assert.equal(decodeSnapshot((await asked).octets)?.count, 2);
+  assert(stage.notices.every(({ kind }) => kind === "failed") && stage.notices.length > 1);
+});
+
 describe("confirmation", () => {
   test("every verifier has acknowledged: at once, and with the count", async () => {
     const stage = await Stage.open();

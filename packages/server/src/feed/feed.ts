@@ -97,6 +97,8 @@ const START: Position = { epoch: 0, seq: 0 };
 const CHECKPOINT_EVERY_MS = 10_000;
 /** How often a node that leaves looks whether everyone has gone. */
 const DRAIN_LOOK_MS = 50;
+/** How long a node that could not read the log waits before it tries again. */
+const LOAD_AGAIN_MS = 500;
 
 export async function openFeed(parts: FeedParts): Promise<Feed> {
   const { log, store, verifiers, feedKey, issuer, world, alarm, leaseMs, alone, maxConnections, notice } = parts;
@@ -149,8 +151,18 @@ export async function openFeed(parts: FeedParts): Promise<Feed> {
     ahead: (client, position) => notice({ kind: "position_ahead", client, position, head: mirror.head }),
   });
   // A million entries take seconds to hash: the rest of the server need not wait for them, verifiers do.
-  const loaded = load(log, mirror, (entries) => hub.news(entries));
-  loaded.catch(failed);
+  let closed = false;
+  const loaded = load(
+    log,
+    mirror,
+    (entries) => hub.news(entries),
+    async (error) => {
+      failed(error);
+      if (closed) throw error;
+      await new Promise<void>((wake) => alarm(LOAD_AGAIN_MS, wake));
+    },
+  );
+  loaded.catch(() => {}); // closed before it could be read; whoever asked for it is told
 
   /** Who introspects, by resource server: all processes of one count as one, by what was lent last. */
   const introspecting = new Map<ClientId, InstanceId>();
@@ -232,17 +244,22 @@ export async function openFeed(parts: FeedParts): Promise<Feed> {
       hub.close();
     },
     close: () => {
+      closed = true;
       hub.close();
       leases.close();
     },
   };
 }
 
-/** Fills the mirror with the log as it is, and with every commit from now on. */
+/**
+ * Fills the mirror with the log as it is, and with every commit from now on.
+ * @param failed told of a page that could not be read; it is read again once this resolves
+ */
 async function load(
   log: RevocationStore,
   mirror: LogMirror,
   news: (entries: readonly RevocationEntry[]) => void,
+  failed: (error: unknown) => Promise<void>,
 ): Promise<void> {
   let early: RevocationEntry[] | null = [];
   log.onCommit((entries) => {
@@ -254,7 +271,8 @@ async function load(
     news(entries);
   });
   for (;;) {
-    const page = await log.after(mirror.head, PAGE);
+    const page = await log.after(mirror.head, PAGE).catch(failed);
+    if (page === undefined) continue;
     mirror.add(page);
     if (page.length < PAGE) break;
   }
