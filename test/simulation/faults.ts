@@ -92,8 +92,9 @@ export const FAULTS: readonly Fault[] = [
   {
     name: "lease given ahead of what the node has heard",
     file: HUB,
-    line: 'this.#give(connection, { type: "head", head });',
-    instead: "",
+    line: 'this.#give(connection, { type: "news", head: this.#parts.mirror.head });\n    this.#give(connection, { type: "head", head });',
+    instead:
+      'this.#give(connection, { type: "head", head });\n    if (this.#callOffFlush === null) this.#give(connection, { type: "news", head: this.#parts.mirror.head });',
   },
   {
     name: "introspection not counted as a lease",

@@ -32,6 +32,7 @@ export class Network {
   readonly #weather: (from: Machine, to: Machine) => Weather;
   readonly #directions = new Map<string, Direction>();
   readonly #refused = new Set<string>();
+  readonly #streamless = new Set<string>();
   readonly #breaks = new Map<string, Set<() => void>>();
 
   constructor(timeline: Timeline, dice: Dice, weather: (from: Machine, to: Machine) => Weather) {
@@ -85,6 +86,17 @@ export class Network {
     this.whenLit(from, to, () => this.timeline.after(this.delay(from, to), arrive));
   }
 
+  refusesStreams(one: Machine, other: Machine): boolean {
+    return this.#streamless.has(pairOf(one, other)) || this.refuses(one, other);
+  }
+
+  setStreamless(one: Machine, other: Machine, streamless: boolean): void {
+    const pair = pairOf(one, other);
+    if (streamless) this.#streamless.add(pair);
+    else this.#streamless.delete(pair);
+    if (streamless) this.breakStreams(one, other);
+  }
+
   refuses(one: Machine, other: Machine): boolean {
     return this.#refused.has(pairOf(one, other));
   }
@@ -115,6 +127,7 @@ export class Network {
   /** Everything as it should be, and what waited goes on its way. */
   heal(): void {
     this.#refused.clear();
+    this.#streamless.clear();
     for (const direction of this.#directions.values()) {
       direction.lag = 0;
       direction.dark = false;

@@ -22,6 +22,8 @@ export const TROUBLES = [
   "lag",
   /** Streams break, or nothing can be opened either. */
   "break",
+  /** No stream can be opened, but requests go through: a proxy that knows no WebSocket. */
+  "refuse streams",
   "pause a node",
   "crash a node",
   "drain a node",
@@ -94,14 +96,17 @@ export function planOf(seed: number, dice: Dice): Plan {
   };
 }
 
+/** These stop everything. */
+const RARE: readonly Trouble[] = ["restore", "long night"];
+
 /** Some seeds know one trouble, and it often; others know many. */
 function troublesOf(dice: Dice): Plan["troubles"] {
-  const kinds = dice.chance(0.4) ? 1 : 2 + dice.below(6);
+  const kinds = Number(dice.weighted({ 1: 5, 2: 3, 3: 2, 6: 1 }));
   const troubles: Partial<Record<Trouble, number>> = {};
   for (let index = 0; index < kinds; index += 1) {
     const trouble = dice.pick(TROUBLES);
-    const rare = trouble === "restore" || trouble === "long night";
-    troubles[trouble] = rare ? dice.between(10_000, 40_000) : dice.between(1_500, 4_000) * Math.sqrt(kinds);
+    const mean = RARE.includes(trouble) ? dice.between(5_000, 12_000) : dice.between(1_200, 3_500);
+    troubles[trouble] = mean * Math.sqrt(kinds);
   }
   return troubles;
 }
@@ -116,7 +121,8 @@ function verifierOf(dice: Dice, leaseMs: number): Omit<VerifierPlan, "rates"> {
     streams: !dice.chance(0.25),
     keeps: dice.chance(0.3),
     keysConfigured: dice.chance(0.25),
-    wallOffset: dice.chance(0.1) ? dice.between(-650_000, 650_000) : dice.between(-20_000, 20_000),
+    // Further off than the margin there is no lease, and its owner's policy has to do.
+    wallOffset: dice.chance(0.1) ? dice.pick([-630_000, 590_000, 630_000]) : dice.between(-20_000, 20_000),
   };
 }
 

@@ -1,17 +1,18 @@
 /**
- * `npm run simulate -- --seeds N [--from SEED]`: runs seeds one after the other. What it says goes to stderr; a seed that
- * fails is printed on stdout with its plan and the end of its trace, and the exit code is 1.
+ * `npm run simulate -- --seeds N [--from SEED]`: runs seeds, as many at a time as there are processors. What it says goes
+ * to stderr; a seed that fails is printed on stdout with its plan and the end of its trace, and the exit code is 1.
  */
 import { parseArgs } from "node:util";
-import { type Outcome, simulate } from "./simulate.ts";
+import { type Report, runSeeds } from "./fleet.ts";
 
 const TRACE_LINES = 400;
+const TELL_EVERY = 50;
 
 const { values } = parseArgs({
   options: {
     seeds: { type: "string", default: "200" },
     from: { type: "string", default: "1" },
-    /** Stop after so many seconds, however many seeds that were. */
+    /** Begin no seed after so many seconds. */
     seconds: { type: "string" },
     /** The whole trace of every seed, also of those that hold. */
     trace: { type: "boolean", default: false },
@@ -19,7 +20,7 @@ const { values } = parseArgs({
 });
 const from = whole("from", values.from);
 const seeds = whole("seeds", values.seeds);
-const seconds = values.seconds === undefined ? Number.POSITIVE_INFINITY : whole("seconds", values.seconds);
+const withinMs = values.seconds === undefined ? Number.POSITIVE_INFINITY : whole("seconds", values.seconds) * 1000;
 
 function whole(name: string, text: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text);
@@ -28,41 +29,35 @@ function whole(name: string, text: string): number {
 }
 
 const began = performance.now();
-let done = 0;
-let failed = 0;
-let events = 0;
-let asked = 0;
-for (let seed = from; seed < from + seeds && performance.now() - began < seconds * 1000; seed += 1) {
-  const outcome = await simulate(seed);
-  done += 1;
-  events += outcome.events;
-  asked += outcome.asked;
-  if (values.trace) process.stdout.write(`${outcome.trace.join("\n")}\n${outcome.hash}\n`);
-  if (outcome.found !== null) {
-    failed += 1;
-    print(outcome);
-  }
-  if (done % 20 === 0) tellProgress();
-}
-tellProgress();
-process.exitCode = failed === 0 ? 0 : 1;
+const sums = { done: 0, failed: 0, events: 0, asked: 0 };
+await runSeeds({
+  ...{ from, seeds, withinMs },
+  wantsTraces: values.trace,
+  onReport: (report) => {
+    sums.done += 1;
+    sums.events += report.events;
+    sums.asked += report.asked;
+    if (report.found !== null) sums.failed += 1;
+    if (report.found !== null || values.trace) print(report);
+    if (sums.done % TELL_EVERY === 0) tellProgress();
+  },
+});
+if (sums.done % TELL_EVERY !== 0) tellProgress();
+process.exitCode = sums.failed === 0 ? 0 : 1;
 
 function tellProgress(): void {
   const took = (performance.now() - began) / 1000;
-  const each = ((took / done) * 1000).toFixed(0);
+  const { done, events, asked, failed } = sums;
   process.stderr.write(
-    `${done} seeds from ${from} in ${took.toFixed(1)} s (${each} ms each): ${events} events, ${asked} tokens judged, ${failed} failed\n`,
+    `${done} seeds from ${from} in ${took.toFixed(1)} s: ${events} events, ${asked} tokens judged, ${failed} failed\n`,
   );
 }
 
-function print({ seed, plan, found, trace }: Outcome): void {
-  const lines = [
-    `seed ${seed}: ${found?.message}`,
-    ...(found?.name === "Violation" ? [] : [found?.stack ?? ""]),
-    JSON.stringify(plan),
-    ...trace.slice(-TRACE_LINES),
-    `again: npm run simulate -- --seeds 1 --from ${seed}`,
-    "",
-  ];
-  process.stdout.write(`${lines.join("\n")}\n`);
+function print({ seed, plan, found, trace, hash }: Report): void {
+  const shown = values.trace ? trace : trace.slice(-TRACE_LINES);
+  const finding = found === null ? "everything held" : found.message;
+  const lines = [`seed ${seed}: ${finding}`, ...(found?.stack ? [found.stack] : []), JSON.stringify(plan), ...shown];
+  process.stdout.write(`${lines.join("\n")}\ntrace ${hash}\n`);
+  if (found !== null) process.stdout.write(`again: npm run simulate -- --seeds 1 --from ${seed}\n`);
+  process.stdout.write("\n");
 }

@@ -166,7 +166,7 @@ export function openStream(
   const client = new StreamEnd(network, from, events);
   network.bring(from, to, () => {
     const accept = acceptor();
-    if (accept === null || !to.alive || network.refuses(from, to)) {
+    if (accept === null || !to.alive || network.refusesStreams(from, to)) {
       network.bring(to, from, () => client.break(BROKEN));
       return;
     }

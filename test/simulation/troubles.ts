@@ -86,6 +86,12 @@ export const MAKE: Readonly<Record<Trouble, Make>> = {
     stage.network.setRefused(one, other, true);
     stage.timeline.after(aroundALease(stage, dice), () => stage.network.setRefused(one, other, false));
   },
+  "refuse streams"(stage, dice) {
+    const [one, other] = path(stage, dice);
+    stage.note(`no streams between ${one.name} and ${other.name}`);
+    stage.network.setStreamless(one, other, true);
+    stage.timeline.after(dice.between(2, 6) * 1_000, () => stage.network.setStreamless(one, other, false));
+  },
   "crash a node"(stage, dice) {
     const host = dice.pick(stage.nodes);
     if (!host.machine.alive) return;
@@ -108,12 +114,12 @@ export const MAKE: Readonly<Record<Trouble, Make>> = {
   "cut the database"(stage, dice) {
     const { machine } = dice.pick(stage.nodes);
     const { machine: database } = stage.database;
-    const there = dice.chance(0.7);
+    const there = dice.chance(0.5);
     const back = !there || dice.chance(0.5);
     stage.note(`${machine.name} is cut off from the database${there ? "" : ", one way"}`);
     stage.network.setDark(machine, database, there);
     stage.network.setDark(database, machine, back);
-    stage.timeline.after(aroundALease(stage, dice), () => {
+    stage.timeline.after(stage.plan.leaseMs * dice.pick([0.3, 1.3, 3]), () => {
       stage.network.setDark(machine, database, false);
       stage.network.setDark(database, machine, false);
     });

@@ -204,15 +204,18 @@ function answerOf(verdict: Verdict): Answer {
 const checked = new Map<string, Refusal | null>();
 const CHECKED_MAX = 4_096;
 
+function checkOnce(jws: ParsedJws, key: BoundKey): Refusal | null {
+  const name = `${key.kid} ${jws.signingInput}.${jws.signature}`;
+  const known = checked.get(name);
+  if (known !== undefined) return known;
+  const result = nodeEngine.checkNow?.(jws, key) ?? null;
+  if (checked.size >= CHECKED_MAX) checked.clear();
+  checked.set(name, result);
+  return result;
+}
+
 const ENGINE = {
   ...nodeEngine,
-  checkNow: (jws: ParsedJws, key: BoundKey): Refusal | null => {
-    const name = `${key.kid} ${jws.signingInput}.${jws.signature}`;
-    const known = checked.get(name);
-    if (known !== undefined) return known;
-    const result = nodeEngine.checkNow?.(jws, key) ?? null;
-    if (checked.size >= CHECKED_MAX) checked.clear();
-    checked.set(name, result);
-    return result;
-  },
+  checkNow: checkOnce,
+  check: async (jws: ParsedJws, key: BoundKey) => checkOnce(jws, key),
 };
