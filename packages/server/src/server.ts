@@ -45,6 +45,7 @@ import { createIssuer } from "./signin/issue.ts";
 import { createLogIn } from "./signin/log-in.ts";
 import { createPasswordAction, type PasswordAction } from "./signin/password.ts";
 import { createRefresh } from "./signin/refresh.ts";
+import { createReadSession } from "./signin/session.ts";
 import { type CheckPassword, createSignUp, type SignUp } from "./signin/sign-up.ts";
 import { openMemoryThrottle } from "./storage/memory/throttle.ts";
 import { openStorage } from "./storage/open.ts";
@@ -189,6 +190,10 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       { ...storage, issuer: tokens, vault },
       { graceMs: config.refreshGrace, idleMs: config.refreshIdle, audience, adminAudience },
     );
+    const readSession = createReadSession(
+      { grants: storage.grants, vault, clock: world.clock },
+      { idleMs: config.refreshIdle, graceMs: config.refreshGrace },
+    );
     const judge = createJudge(
       { keyring, vault, live, sessions: storage.sessions, clock: world.clock },
       isShared(config.signingAlg),
@@ -263,7 +268,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
     const app = createApp({
       routes,
       base,
-      authenticator: createAuthenticator({ judge, verifiers }, { issuer, audience, adminAudience }),
+      authenticator: createAuthenticator({ judge, readSession, verifiers }, { issuer, audience, adminAudience }),
       origins: createOriginPolicy(issuer, config.corsOrigins),
       addresses: createAddressReader(config.trustedProxies),
       metricsTokens: config.metricsToken ?? [],
