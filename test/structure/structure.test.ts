@@ -36,7 +36,7 @@ const ROOM_OF_FILE: Readonly<Record<string, string>> = {
   "setting.ts": "settings",
   "places.ts": "settings",
   "first-start.ts": "server",
-  "feed-service.ts": "server",
+  "feed-service.ts", "passwords-service.ts": "server",
   "maintenance.ts": "server",
   "metrics.ts": "server",
   "prometheus.ts": "server",
