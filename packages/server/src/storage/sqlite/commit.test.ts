@@ -118,7 +118,8 @@ describe("group commit", () => {
       assert.deepEqual(codec.receiveArguments(structuredClone(codec.sendArguments(args))), args);
     }
     const { session, grant } = logIn;
-    const standing = { grant, session, user: cast.newUser(), position: { epoch: 3, seq: 4 } };
+    const { id, state, roles } = cast.newUser({ roles: ["admin", "글쓴이"] });
+    const standing = { grant, session, user: { id, state, roles }, position: { epoch: 3, seq: 4 } };
     for (const outcome of [
       { allow: true, how: "recovered", standing },
       { allow: false, refusal: { code: "session_ended", reason: "evicted" } },

@@ -209,6 +209,14 @@ export class SqliteReads implements Reads {
     return this.one("SELECT lease_ms FROM state", (row) => integerOrNull(row, 0)) ?? null;
   }
 
+  installation(): string {
+    return this.one("SELECT installation FROM state", (row) => text(row, 0)) ?? "";
+  }
+
+  sessionsUntil(): number {
+    return this.one("SELECT sessions_until FROM state", (row) => integer(row, 0)) ?? 0;
+  }
+
   unbound(): readonly Instance[] {
     return this.all("SELECT id, client, accept_ms FROM unbound ORDER BY id", (row) => ({
       id: asId("instance", text(row, 0)),

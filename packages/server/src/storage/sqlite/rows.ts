@@ -60,11 +60,19 @@ export class SqliteRows extends SqliteReads implements Rows {
     return this.#head;
   }
 
-  addEntry(entry: Omit<RevocationEntry, keyof Position>): void {
+  addEntry(entry: Omit<RevocationEntry, keyof Position>, keptUntil: number): void {
     this.#head = { epoch: this.#head.epoch, seq: this.#head.seq + 1 };
     const placed = { ...this.#head, ...entry };
-    this.#run(`INSERT INTO log (${table.ENTRY.names}) VALUES (${table.ENTRY.places})`, ...table.entryRow(placed));
+    this.#run(
+      `INSERT INTO log (${table.ENTRY.names}, kept_until) VALUES (${table.ENTRY.places}, ?)`,
+      ...table.entryRow(placed),
+      keptUntil,
+    );
     this.#fresh.push(placed);
+  }
+
+  raiseSessionsUntil(exp: number): void {
+    this.#run("UPDATE state SET sessions_until = max(sessions_until, ?)", exp);
   }
 
   isTokenRevoked(jti: string): boolean {
@@ -99,9 +107,9 @@ export class SqliteRows extends SqliteReads implements Rows {
   removeEntries(now: number, limit: number): number {
     const expired = this.#run(
       `DELETE FROM log WHERE (epoch, seq) IN (
-         SELECT epoch, seq FROM log WHERE expires < ? AND NOT (kind = 'key' AND EXISTS (
+         SELECT epoch, seq FROM log WHERE kept_until < ? AND NOT (kind = 'key' AND EXISTS (
            SELECT 1 FROM signing_keys WHERE kid = log.value AND state <> 'gone'))
-         ORDER BY expires LIMIT ?)`,
+         ORDER BY kept_until LIMIT ?)`,
       now / 1000,
       limit,
     );

@@ -205,4 +205,13 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX webhook_attempts_of ON webhook_attempts (webhook, id);
   `,
+  `
+  -- Sessions that another store holds: whose they are, how long they may live, and how long their ends are known.
+  ALTER TABLE state ADD COLUMN installation TEXT;
+  ALTER TABLE state ADD COLUMN sessions_until INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE log ADD COLUMN kept_until INTEGER NOT NULL DEFAULT 0;
+  UPDATE log SET kept_until = expires;
+  DROP INDEX log_by_expiry;
+  CREATE INDEX log_by_keeping ON log (kept_until);
+  `,
 ];
