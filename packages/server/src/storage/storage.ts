@@ -9,6 +9,7 @@ import type { GrantStore } from "../grants/store.ts";
 import type { KeyStore } from "../keys/store.ts";
 import type { RevocationStore } from "../revocation/store.ts";
 import type { SessionStore } from "../sessions/store.ts";
+import type { StatusStore } from "../status/store.ts";
 import type { UserStore } from "../users/store.ts";
 import type { VaultStore } from "../vault/store.ts";
 import type { WebhookStore } from "../webhooks/store.ts";
@@ -30,6 +31,7 @@ export interface Storage {
   readonly keys: KeyStore;
   readonly revocation: RevocationStore;
   readonly feed: FeedStore;
+  readonly status: StatusStore;
   readonly webhooks: WebhookStore;
   readonly audit: AuditStore;
   readonly users: UserStore;
