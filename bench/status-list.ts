@@ -18,8 +18,8 @@ import { createStatusLists } from "../packages/server/src/status/lists.ts";
 import { nextSlot, SEED_BYTES, type StatusList } from "../packages/server/src/status/slot.ts";
 import { openWriter } from "../packages/server/src/storage/sqlite/connection.ts";
 import { prepare } from "../packages/server/src/storage/sqlite/prepare.ts";
-import { SqliteRows } from "../packages/server/src/storage/sqlite/rows.ts";
 import { openSqlite } from "../packages/server/src/storage/sqlite/sqlite.ts";
+import { SqliteRows } from "../packages/server/src/storage/sqlite/statements.ts";
 import type { Report } from "./harness.ts";
 
 const SIZES = [100_000, 1_000_000];

@@ -37,6 +37,7 @@ const ROOM_OF_FILE: Readonly<Record<string, string>> = {
   "places.ts": "settings",
   "first-start.ts": "server",
   "feed-service.ts": "server",
+  "passwords-service.ts": "server",
   "maintenance.ts": "server",
   "metrics.ts": "server",
   "prometheus.ts": "server",

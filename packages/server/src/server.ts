@@ -5,7 +5,6 @@
  *      └─► revocation (live set)                  ├─► sign up, log in, refresh ─► routes ─► handler
  *      └─► passwords, throttle ───────────────────┘
  */
-import { availableParallelism } from "node:os";
 import type { Logger } from "pino";
 import { type ClientAction, createClientAction } from "./admin/clients.ts";
 import { createRevocationAction, type RevocationAction } from "./admin/revocations.ts";
@@ -29,12 +28,8 @@ import { createMetrics } from "./metrics.ts";
 import { createIntrospect } from "./oauth/introspect.ts";
 import { createJudge } from "./oauth/judge.ts";
 import { createRevokeToken } from "./oauth/revoke.ts";
-import { createHashAdmission, hashSlots } from "./passwords/admission.ts";
-import { argon2Parameters } from "./passwords/hash.ts";
-import { openPasswordLists } from "./passwords/lists.ts";
-import { createPasswords, type Passwords } from "./passwords/passwords.ts";
-import { checkPassword } from "./passwords/rules.ts";
-import { contextWords } from "./passwords/words.ts";
+import type { Passwords } from "./passwords/passwords.ts";
+import { openPasswords } from "./passwords-service.ts";
 import { placesIn } from "./places.ts";
 import { StartRefused } from "./prelude/fault.ts";
 import type { Secret } from "./prelude/secret.ts";
@@ -45,7 +40,8 @@ import { createIssuer } from "./signin/issue.ts";
 import { createLogIn } from "./signin/log-in.ts";
 import { createPasswordAction, type PasswordAction } from "./signin/password.ts";
 import { createRefresh } from "./signin/refresh.ts";
-import { type CheckPassword, createSignUp, type SignUp } from "./signin/sign-up.ts";
+import { createReadSession } from "./signin/session.ts";
+import { createSignUp, type SignUp } from "./signin/sign-up.ts";
 import { openStatusService } from "./status-service.ts";
 import { openMemoryThrottle } from "./storage/memory/throttle.ts";
 import { openStorage } from "./storage/open.ts";
@@ -61,8 +57,6 @@ import { startWebhookService } from "./webhook-service.ts";
 const TOLERANCE_SECONDS = 60;
 /** A key is published this long before it signs: many times what a verifier keeps a key set for. */
 const PUBLISH_LEAD_MS = 12 * JWKS_MAX_AGE_SECONDS * 1000;
-/** The longest that a log-in waits for its turn to be hashed; beyond it the answer is 503. */
-const HASH_WAIT_MS = 1800;
 
 /** What the command line's local socket may use besides the handler. */
 export interface Operations {
@@ -148,26 +142,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       },
       world,
     );
-    const admission = createHashAdmission({
-      slots: config.hashConcurrency || hashSlots({ cores: availableParallelism() }),
-      clock: world.clock,
-      maxWait: HASH_WAIT_MS,
-    });
-    const passwords = createPasswords({
-      pepper: {
-        get current() {
-          return vault.current("pepper");
-        },
-        get: (id) => vault.find("pepper", id)?.key,
-      },
-      parameters: argon2Parameters(),
-      admission,
-      random: world.random,
-    });
-    const lists = await openPasswordLists(config.passwordDenylist === null ? [] : [config.passwordDenylist]);
-    const words = contextWords(issuer, config.passwordWords);
-    const check: CheckPassword = (password, about) =>
-      checkPassword(password, { minimum: config.passwordMinLength, words, about, lists });
+    const { admission, passwords, check } = await openPasswords(config, issuer, vault, world);
     const throttle = createThrottle(openMemoryThrottle(world.clock), config.rateLimit === "on");
     const status = openStatusService(storage.status, keyring, { ...config, issuer }, world, alarm);
     const mark = isShared(config.signingAlg) ? vault : null;
@@ -188,6 +163,10 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
     const refresh = createRefresh(
       { ...storage, issuer: tokens, vault, listSeed: status.listSeed },
       { graceMs: config.refreshGrace, idleMs: config.refreshIdle, audience, adminAudience },
+    );
+    const readSession = createReadSession(
+      { grants: storage.grants, vault, clock: world.clock },
+      { idleMs: config.refreshIdle, graceMs: config.refreshGrace },
     );
     const judge = createJudge(
       { keyring, vault, live, sessions: storage.sessions, clock: world.clock },
@@ -260,7 +239,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
     const app = createApp({
       routes,
       base,
-      authenticator: createAuthenticator({ judge, verifiers }, { issuer, audience, adminAudience }),
+      authenticator: createAuthenticator({ judge, readSession, verifiers }, { issuer, audience, adminAudience }),
       origins: createOriginPolicy(issuer, config.corsOrigins),
       addresses: createAddressReader(config.trustedProxies),
       metricsTokens: config.metricsToken ?? [],

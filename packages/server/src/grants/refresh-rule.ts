@@ -18,7 +18,7 @@ import { sameBytes } from "../prelude/secret.ts";
 import { audit, type Effect } from "../revocation/effects.ts";
 import type { EndReason } from "../revocation/entry.ts";
 import { endOf, type Session } from "../sessions/session.ts";
-import type { User } from "../users/user.ts";
+import type { Account } from "../users/user.ts";
 import type { Grant } from "./grant.ts";
 
 /** A refresh token that passed its MAC, and what came with it. */
@@ -61,7 +61,7 @@ export type RefreshDecision =
 
 /** Decides a refresh at the store's time `now` (Unix milliseconds). */
 export function decideRefresh(
-  held: { readonly grant: Grant; readonly session: Session; readonly user: User },
+  held: { readonly grant: Grant; readonly session: Session; readonly user: Account },
   presented: PresentedRefresh,
   settings: RefreshSettings,
   cause: Cause,

@@ -4,6 +4,7 @@ import type { ClientId, GrantId, SessionId, UserId } from "../prelude/ids.ts";
 import type { EndReason } from "../revocation/entry.ts";
 import type { SessionLimit } from "../sessions/limit.ts";
 import type { Session } from "../sessions/session.ts";
+import type { User } from "../users/user.ts";
 import type { Grant, Standing } from "./grant.ts";
 import type { PresentedRefresh, RefreshDecision, RefreshRefusal, RefreshSettings } from "./refresh-rule.ts";
 
@@ -21,7 +22,7 @@ export interface LogIn {
 }
 
 export type LogInOutcome =
-  | { readonly kind: "opened"; readonly standing: Standing; readonly evicted: readonly SessionId[] }
+  | { readonly kind: "opened"; readonly standing: Standing<User>; readonly evicted: readonly SessionId[] }
   | { readonly kind: "session_limit"; readonly sessions: readonly Session[] }
   /** The password changed, the user was disabled or deleted, or the client is gone, between the check and now. */
   | { readonly kind: "stale_credential" };

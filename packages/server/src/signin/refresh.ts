@@ -7,13 +7,16 @@ import type { RefreshRefusal, RefreshSettings } from "../grants/refresh-rule.ts"
 import type { GrantStore } from "../grants/store.ts";
 import type { ClientId } from "../prelude/ids.ts";
 import { readDeviceToken } from "../tokens/device-token.ts";
-import { parseRefreshToken } from "../tokens/refresh-token.ts";
+import { parseRefreshToken, type RefreshTokenParts } from "../tokens/refresh-token.ts";
+import { parseSessionToken } from "../tokens/session-token.ts";
 import { ADMIN_ROLE } from "../users/user.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { IssuedTokens, Issuer } from "./issue.ts";
+import { SESSION_GENERATION } from "./session.ts";
 
 export interface RefreshRequest {
-  readonly refreshToken: string;
+  /** A session token gets an access token, and stays as it is. */
+  readonly presented: { readonly refreshToken: string } | { readonly sessionToken: string };
   readonly client: ClientId;
   /** The audience asked for; `null`: the ordinary one. */
   readonly audience: string | null;
@@ -51,7 +54,7 @@ export function createRefresh(
     (await clients.audiences()).includes(audience);
 
   return async (request, cause) => {
-    const parts = parseRefreshToken(request.refreshToken, vault);
+    const parts = partsOf(request.presented, vault);
     if (parts === undefined) return { ok: false, code: "invalid_refresh_token" };
     const audience = request.audience ?? settings.audience;
     // ASVS 9.2.4: an audience that nobody registered would name whoever claims it later. Refused before anything moves.
@@ -74,4 +77,13 @@ export function createRefresh(
     if (!used.allow) return { ok: false, ...used.refusal };
     return { ok: true, standing: used.standing, tokens: await issuer.tokens(used.standing, audience) };
   };
+}
+
+function partsOf(
+  presented: RefreshRequest["presented"],
+  vault: Vault,
+): Pick<RefreshTokenParts, "secretId" | "generation"> | undefined {
+  if ("refreshToken" in presented) return parseRefreshToken(presented.refreshToken, vault);
+  const secretId = parseSessionToken(presented.sessionToken, vault);
+  return secretId && { secretId, generation: SESSION_GENERATION };
 }

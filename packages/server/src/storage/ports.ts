@@ -161,6 +161,10 @@ export function portsOver(engine: Engine): Storage {
         }),
       end: (target, reason, cause) => write("endGrant", target, reason, cause),
     },
+    elsewhere: {
+      installation: () => read((reads) => reads.installation()),
+      keepUntil: (exp) => write("keepUntil", exp),
+    },
     backup: engine.backup,
     check: engine.check,
     close: engine.close,

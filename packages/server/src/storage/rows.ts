@@ -69,6 +69,9 @@ export interface Reads {
   /** See FeedStore. */
   leaseMs(): number | null;
   unbound(): readonly Instance[];
+  /** See ElsewhereStore. */
+  installation(): string;
+  sessionsUntil(): number;
   /** Newest first. */
   events(filter: AuditFilter, before: number | null, limit: number): readonly AuditEvent[];
   readonly webhooks: WebhookReads;
@@ -137,8 +140,9 @@ export interface Rows extends Reads {
   touch(): void;
   /** The position of the last entry as this step sees it. */
   position(): Position;
-  /** Appends the entry at the next position. */
-  addEntry(entry: Omit<RevocationEntry, keyof Position>): void;
+  /** Appends the entry at the next position; it is kept until then (Unix seconds, `entryKept`). */
+  addEntry(entry: Omit<RevocationEntry, keyof Position>, keptUntil: number): void;
+  raiseSessionsUntil(exp: number): void;
   isTokenRevoked(jti: string): boolean;
   /** How many entries of single tokens name a grant. */
   tokenEntriesOf(grant: GrantId): number;

@@ -68,6 +68,11 @@ export const STEPS = {
     return rows.removeEntries(now, SLICE);
   },
 
+  keepUntil(rows: Rows, _now: number, exp: number): number {
+    rows.raiseSessionsUntil(exp);
+    return rows.sessionsUntil();
+  },
+
   setLeaseMs(rows: Rows, _now: number, ms: number): void {
     rows.setLeaseMs(ms);
   },

@@ -12,7 +12,7 @@ import type { StepArguments, StepName } from "../steps.ts";
 import { GroupCommit } from "./commit.ts";
 import { openReader, openWriter } from "./connection.ts";
 import { prepare } from "./prepare.ts";
-import { SqliteReads } from "./reads.ts";
+import { SqliteReads } from "./statements.ts";
 import { codecOf, type Sent } from "./wire.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "mapae-commit-"));
@@ -119,7 +119,8 @@ describe("group commit", () => {
       assert.deepEqual(codec.receiveArguments(structuredClone(codec.sendArguments(args))), args);
     }
     const { session, grant } = logIn;
-    const standing = { grant, session, user: cast.newUser(), position: { epoch: 3, seq: 4 } };
+    const { id, state, roles } = cast.newUser({ roles: ["admin", "글쓴이"] });
+    const standing = { grant, session, user: { id, state, roles }, position: { epoch: 3, seq: 4 } };
     for (const outcome of [
       { allow: true, how: "recovered", standing: { ...standing, slot: null } },
       { allow: true, how: "rotated", standing: { ...standing, slot: { list: 1_800_000_000, idx: 0 } } },

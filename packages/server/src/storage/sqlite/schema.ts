@@ -206,6 +206,15 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX webhook_attempts_of ON webhook_attempts (webhook, id);
   `,
   `
+  -- Sessions that another store holds: whose they are, how long they may live, and how long their ends are known.
+  ALTER TABLE state ADD COLUMN installation TEXT;
+  ALTER TABLE state ADD COLUMN sessions_until INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE log ADD COLUMN kept_until INTEGER NOT NULL DEFAULT 0;
+  UPDATE log SET kept_until = expires;
+  DROP INDEX log_by_expiry;
+  CREATE INDEX log_by_keeping ON log (kept_until);
+  `,
+  `
   -- Which bits of which status lists stand for a grant's tokens, and the entry of the log that made each invalid.
   CREATE TABLE status_lists (
     id        INTEGER PRIMARY KEY,

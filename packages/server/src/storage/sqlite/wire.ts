@@ -10,9 +10,10 @@ import type { Standing } from "../../grants/grant.ts";
 import type { RefreshRefusal } from "../../grants/refresh-rule.ts";
 import type { UseOutcome } from "../../grants/store.ts";
 import { asId } from "../../prelude/ids.ts";
+import type { UserState } from "../../users/user.ts";
+import { bytes, bytesOrNull, integer, integerOrNull, list, type Row, text, textOrNull } from "../sql/columns.ts";
+import { GRANT, grantOf, grantRow, SESSION, sessionOf, sessionRow } from "../sql/tables.ts";
 import type { StepArguments, StepName, StepResult } from "../steps.ts";
-import { bytes, bytesOrNull, integer, integerOrNull, type Row, text, textOrNull } from "./columns.ts";
-import { GRANT, grantOf, grantRow, SESSION, sessionOf, sessionRow, userOf, userRow } from "./tables.ts";
 
 /** A step under way: its name, the time at which it was asked for, and its arguments. */
 export type Sent = readonly [name: StepName, now: number, args: readonly unknown[]];
@@ -89,7 +90,7 @@ const flatUse: Codec<"use"> = {
     const { grant, session, user, position, slot } = outcome.standing;
     const flat: unknown[] = [outcome.how, position.epoch, position.seq, slot?.list ?? null, slot?.idx ?? null];
     flat.push(...grantRow(grant), ...sessionRow(session));
-    flat.push(session.lastSeenAt, session.idleExpiresAt, ...userRow(user));
+    flat.push(session.lastSeenAt, session.idleExpiresAt, user.id, user.state, JSON.stringify(user.roles));
     for (let at = HEAD; at < flat.length; at += 1) {
       const value = flat[at];
       if (value instanceof Uint8Array) flat[at] = asBuffer(value).toString("latin1");
@@ -99,13 +100,18 @@ const flatUse: Codec<"use"> = {
   receiveResult: (result) => {
     if (!Array.isArray(result)) return { allow: false, refusal: result as RefreshRefusal };
     const row = result as Row;
-    const list = integerOrNull(row, 3);
+    const inList = integerOrNull(row, 3);
+    const account = HEAD + GRANT.count + SESSION.count + 2;
     const standing: Standing = {
       grant: grantOf(row, HEAD),
       session: sessionOf(row, HEAD + GRANT.count),
-      user: userOf(row, HEAD + GRANT.count + SESSION.count + 2),
+      user: {
+        id: asId("user", text(row, account)),
+        state: text(row, account + 1) as UserState,
+        roles: list(row, account + 2),
+      },
       position: { epoch: integer(row, 1), seq: integer(row, 2) },
-      slot: list === null ? null : { list, idx: integer(row, 4) },
+      slot: inList === null ? null : { list: inList, idx: integer(row, 4) },
     };
     return { allow: true, how: text(row, 0) as (UseOutcome & { allow: true })["how"], standing };
   },
