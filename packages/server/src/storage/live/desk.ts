@@ -9,6 +9,7 @@ import type { Effect } from "../../revocation/effects.ts";
 import type { EndedSet } from "../../revocation/ended-set.ts";
 import type { EndReason } from "../../revocation/entry.ts";
 import { endOf, type Session } from "../../sessions/session.ts";
+import type { Slot, SlotHolder } from "../../status/slot.ts";
 import type { Storage } from "../storage.ts";
 import { judgedGrant, judgedSession } from "./judged.ts";
 import type { LiveStore } from "./live-store.ts";
@@ -85,6 +86,13 @@ export async function commit(desk: Desk, effects: readonly Effect[]): Promise<nu
     await desk.outbox.flush();
   }
   return translated.ended;
+}
+
+/** A slot of a status list for a grant; whatever ended the grant before is known here when it resolves. */
+export async function takeSlot({ truth }: Desk, of: SlotHolder, seed: Buffer): Promise<Slot | null> {
+  const slot = await truth.elsewhere.slot(of, seed);
+  await truth.revocation.readHead();
+  return slot;
 }
 
 /** The answer, or another where the store is away: for what must go on without it. */

@@ -97,7 +97,11 @@ export function createChangeUser(desk: Desk): UserStore["change"] {
           .filter((session) => session.ended === null)
           .map((session) => endOfSession(session, "password_changed", now));
       };
-      const outcome = await truth.users.change(id, { ...wish, also: [...(wish.also ?? []), ...(await others(Number.POSITIVE_INFINITY))] }, cause);
+      const outcome = await truth.users.change(
+        id,
+        { ...wish, also: [...(wish.also ?? []), ...(await others(Number.POSITIVE_INFINITY))] },
+        cause,
+      );
       await outbox.flush();
       // A log-in by the old password may have begun its session after the look, and read the user before the change.
       if (outcome.ok) await commit(desk, await others(outcome.user.credentialVersion));

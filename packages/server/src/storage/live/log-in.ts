@@ -15,7 +15,8 @@ import { Unavailable } from "../../prelude/fault.ts";
 import type { Position } from "../../revocation/entry.ts";
 import { isLive } from "../../sessions/session.ts";
 import type { User } from "../../users/user.ts";
-import { commit, type Desk } from "./desk.ts";
+import { holderOf } from "../slots.ts";
+import { commit, type Desk, takeSlot } from "./desk.ts";
 import { judgedSession } from "./judged.ts";
 
 /** So often a log-in begins anew because others of the same user came in between. */
@@ -55,14 +56,20 @@ export function createOpen(desk: Desk): (logIn: LogIn) => Promise<LogInOutcome> 
         await live.discard(session.id);
         return { kind: "stale_credential" };
       }
+      const slot = logIn.listSeed === null ? null : await takeSlot(desk, holderOf(session, grant), logIn.listSeed);
+      // Everything of the user's was ended in this moment: without its end in the list, this session must not be.
+      if (slot !== null && ended.ofSession(session.id, session.user, position) !== null) {
+        await live.discard(session.id);
+        return { kind: "stale_credential" };
+      }
       await commit(desk, decision.effects);
       if (!(await live.confirm(session.id))) throw new Unavailable("the log-in was lost on the way to the live store");
+      const begun = { ...session, lastSeenAt: grant.usedAt, idleExpiresAt: grant.idleExpiresAt };
+      return { kind: "opened", standing: { grant, session: begun, user, position, slot }, evicted: decision.evicted };
     } catch (error) {
       live.discard(session.id).catch(() => {}); // it goes by itself where it cannot be reached
       throw error;
     }
-    const begun = { ...session, lastSeenAt: grant.usedAt, idleExpiresAt: grant.idleExpiresAt };
-    return { kind: "opened", standing: { grant, session: begun, user, position }, evicted: decision.evicted };
   };
 
   const open = async (logIn: LogIn): Promise<LogInOutcome> => {

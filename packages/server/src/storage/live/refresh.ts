@@ -20,7 +20,8 @@ import { Unavailable } from "../../prelude/fault.ts";
 import type { Position } from "../../revocation/entry.ts";
 import type { Session } from "../../sessions/session.ts";
 import type { Account } from "../../users/user.ts";
-import { commit, type Desk } from "./desk.ts";
+import { holderOf } from "../slots.ts";
+import { commit, type Desk, takeSlot } from "./desk.ts";
 import { judgedGrant } from "./judged.ts";
 import type { AccountCopy, At, LiveGrant } from "./live-store.ts";
 
@@ -54,12 +55,27 @@ export function createFind(desk: Desk): GrantStore["find"] {
     const position = desk.truth.revocation.head();
     const { found } = await desk.live.grant(secretId);
     const known = found && (await knownUser(desk, found, position));
-    return found && known && { ...judgedGrant(found, desk.ended), user: known.user, position };
+    return found && known && { ...judgedGrant(found, desk.ended), user: known.user, position, slot: null };
   };
 }
 
 export function createUse(desk: Desk): GrantStore["use"] {
   const { live, ended, truth, locks } = desk;
+
+  /** Allows, with a slot where tokens name one: a slot that was given to what had ended meanwhile would never be marked. */
+  const allow = async (
+    held: LiveGrant,
+    how: (UseOutcome & { allow: true })["how"],
+    standing: Omit<Standing, "slot">,
+    { listSeed }: PresentedRefresh,
+  ): Promise<UseOutcome> => {
+    if (listSeed === null) return { allow: true, how, standing: { ...standing, slot: null } };
+    const slot = await takeSlot(desk, holderOf(standing.session, standing.grant), listSeed);
+    const { grant, session } = judgedGrant(held, ended);
+    const over = grant.ended ?? session.ended;
+    if (over !== null) return refused({ code: "session_ended", reason: over.reason });
+    return { allow: true, how, standing: { ...standing, slot } };
+  };
 
   /** The rule's decision on what was read, carried out; `null` where the grant has changed since. */
   const decide = async (
@@ -80,11 +96,16 @@ export function createUse(desk: Desk): GrantStore["use"] {
     if (!decision.allow) return refused(decision.refusal);
     if (changes && !(await live.write({ ...found, grant: decision.grant, account: known.copy }))) return null;
     const session = changes ? sessionAfter(held.session, decision.grant) : held.session;
-    return allowed(decision.how, { grant: decision.grant, session, user: known.user, position });
+    return allow(found, decision.how, { grant: decision.grant, session, user: known.user, position }, presented);
   };
 
   /** What the store did by itself, held against the log. */
-  const accept = async (held: LiveGrant, before: Grant, position: Position): Promise<UseOutcome> => {
+  const accept = async (
+    held: LiveGrant,
+    before: Grant,
+    presented: PresentedRefresh,
+    position: Position,
+  ): Promise<UseOutcome> => {
     const { grant, session } = judgedGrant(held, ended);
     const over = grant.ended ?? session.ended;
     if (over !== null) return refused({ code: "session_ended", reason: over.reason });
@@ -101,7 +122,7 @@ export function createUse(desk: Desk): GrantStore["use"] {
     // Where the copy cannot be renewed now, the next refresh renews it.
     if (known.copy !== held.account) await live.write({ ...held, account: known.copy });
     const how = grant.policy.rotates ? "rotated" : "unrotated";
-    return allowed(how, { grant, session, user: known.user, position });
+    return allow(held, how, { grant, session, user: known.user, position }, presented);
   };
 
   return async (presented, settings, cause) => {
@@ -112,7 +133,8 @@ export function createUse(desk: Desk): GrantStore["use"] {
       presented.requiredRole === null
         ? await live.use(presented, settings)
         : { ...(await live.grant(presented.secretId)), before: null };
-    if (first.found !== undefined && first.before !== null) return accept(first.found, first.before, position);
+    if (first.found !== undefined && first.before !== null)
+      return accept(first.found, first.before, presented, position);
     const answered = await decide(first, presented, settings, cause, position, false);
     if (answered !== null) return answered;
     // What changes something is decided again while nobody else of this user is about to.
@@ -125,10 +147,6 @@ export function createUse(desk: Desk): GrantStore["use"] {
       throw new Unavailable("a grant changes too fast");
     });
   };
-}
-
-function allowed(how: (UseOutcome & { allow: true })["how"], standing: Standing): UseOutcome {
-  return { allow: true, how, standing };
 }
 
 function sessionAfter(session: Session, grant: Grant): Session {

@@ -13,8 +13,10 @@ import type { After, Held } from "../rows.ts";
 import { LogMaps } from "./log-maps.ts";
 import { byText, follows, oldestFirst } from "./order.ts";
 import { fill, type HeldGrant } from "./session-maps.ts";
+import { StatusMaps } from "./status-maps.ts";
 
 export class MapRows extends LogMaps implements EpochRows {
+  readonly status = new StatusMaps();
   #keySetVersion = 0;
   readonly #dataKeys = new Map<number, WrappedKey>();
   readonly #keys = new Map<string, SigningKeyRecord>();
@@ -27,6 +29,7 @@ export class MapRows extends LogMaps implements EpochRows {
     const made = new MapRows(this.position().epoch);
     made.copySessionsFrom(this);
     made.copyLogFrom(this);
+    made.status.copyFrom(this.status);
     made.#keySetVersion = this.#keySetVersion;
     fill(made.#dataKeys, this.#dataKeys);
     fill(made.#keys, this.#keys);
