@@ -5,6 +5,7 @@
 import type { ClientId, GrantId, SessionId } from "../prelude/ids.ts";
 import type { EndReason, Position } from "../revocation/entry.ts";
 import type { Session } from "../sessions/session.ts";
+import type { Slot } from "../status/slot.ts";
 import type { Account } from "../users/user.ts";
 
 /** What a client kind means for its grants; copied onto the row so that a refresh reads one. */
@@ -43,4 +44,6 @@ export interface Standing<Who extends Account = Account> {
   readonly user: Who;
   /** Read in the same transaction as the state, never after it (`rsq`). */
   readonly position: Position;
+  /** The bit that stands for its tokens in a status list; `null` where they name none. */
+  readonly slot: Slot | null;
 }

@@ -34,6 +34,8 @@ export interface PresentedRefresh {
   readonly macKey: number;
   /** A role that the user must have for what is asked (a token of the admin API); `null` where none. */
   readonly requiredRole: string | null;
+  /** For a status list that may have to be opened (status/slot.ts); `null`: the token names none. */
+  readonly listSeed: Buffer | null;
 }
 
 export interface RefreshSettings {

@@ -16,6 +16,8 @@ export interface LogIn {
   readonly limit: SessionLimit;
   /** The session that the user chose to end for this one. */
   readonly chosen: SessionId | null;
+  /** For a status list that may have to be opened (status/slot.ts); `null`: the grant's tokens name none. */
+  readonly listSeed: Buffer | null;
   readonly cause: Cause;
 }
 

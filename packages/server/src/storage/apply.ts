@@ -4,6 +4,7 @@ import type { EndReason, Position, RevocationEntry, RevocationKind } from "../re
 import { entryExpires, entryKept } from "../revocation/expiry.ts";
 import { endOf, type Session } from "../sessions/session.ts";
 import type { Rows } from "./rows.ts";
+import { invalidate } from "./slots.ts";
 
 /** So many entries of single tokens a grant may have in the log; with the next one, the grant ends instead. */
 export const TOKENS_PER_GRANT = 8;
@@ -79,5 +80,6 @@ function addEntry(rows: Rows, entry: Omit<RevocationEntry, keyof Position | "at"
   const placed = { ...entry, at: now, expires: entryExpires(rows.highestExp(), now) };
   rows.addEntry(placed, entryKept(placed, rows.sessionsUntil()));
   const { kind, value, reason } = entry;
+  invalidate(rows, kind, value);
   if (rows.webhooks.any()) rows.webhooks.enqueue({ ...rows.position(), kind, value, reason, at: now });
 }

@@ -10,6 +10,7 @@ import type { KeyStore } from "../keys/store.ts";
 import type { RevocationStore } from "../revocation/store.ts";
 import type { ElsewhereStore } from "../sessions/elsewhere.ts";
 import type { SessionStore } from "../sessions/store.ts";
+import type { StatusStore } from "../status/store.ts";
 import type { UserStore } from "../users/store.ts";
 import type { VaultStore } from "../vault/store.ts";
 import type { WebhookStore } from "../webhooks/store.ts";
@@ -31,6 +32,7 @@ export interface Storage {
   readonly keys: KeyStore;
   readonly revocation: RevocationStore;
   readonly feed: FeedStore;
+  readonly status: StatusStore;
   readonly webhooks: WebhookStore;
   readonly audit: AuditStore;
   readonly users: UserStore;

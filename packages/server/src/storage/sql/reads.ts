@@ -14,9 +14,10 @@ import type { SessionFilter } from "../../sessions/store.ts";
 import type { UserFilter } from "../../users/store.ts";
 import type { User } from "../../users/user.ts";
 import type { WrappedKey } from "../../vault/store.ts";
-import type { After, Held, Reads, WebhookReads } from "../rows.ts";
+import type { After, Held, Reads, StatusReads, WebhookReads } from "../rows.ts";
 import { integer, integerOrNull, type Row, text, type Value } from "./columns.ts";
 import type { Questions } from "./statements.ts";
+import { SqlStatusReads } from "./status.ts";
 import * as table from "./tables.ts";
 import { SqlWebhookReads } from "./webhooks.ts";
 
@@ -42,10 +43,12 @@ const HELD_OTHERS = HELD_USER + table.USER.count;
 export class SqlReads<Engine extends Questions = Questions> implements Reads {
   protected readonly engine: Engine;
   readonly webhooks: WebhookReads;
+  readonly status: StatusReads;
 
   constructor(engine: Engine) {
     this.engine = engine;
     this.webhooks = new SqlWebhookReads(engine);
+    this.status = new SqlStatusReads(engine);
   }
 
   #listed<T>(select: string, conditions: readonly Condition[], order: string, limit: number, of: (row: Row) => T): T[] {

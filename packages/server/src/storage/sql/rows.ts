@@ -9,19 +9,22 @@ import type { EndReason, Position, RevocationEntry } from "../../revocation/entr
 import type { Session } from "../../sessions/session.ts";
 import type { User } from "../../users/user.ts";
 import type { WrappedKey } from "../../vault/store.ts";
-import type { Ended, Rows, WebhookRows } from "../rows.ts";
+import type { Ended, Rows, StatusRows, WebhookRows } from "../rows.ts";
 import { integer } from "./columns.ts";
 import { SqlReads } from "./reads.ts";
 import type { Statements } from "./statements.ts";
+import { SqlStatus } from "./status.ts";
 import * as table from "./tables.ts";
 import { SqlWebhooks } from "./webhooks.ts";
 
 export class SqlRows<Engine extends Statements = Statements> extends SqlReads<Engine> implements Rows {
   override readonly webhooks: WebhookRows;
+  override readonly status: StatusRows;
 
   constructor(engine: Engine) {
     super(engine);
     this.webhooks = new SqlWebhooks(engine);
+    this.status = new SqlStatus(engine);
   }
 
   touch(): void {
