@@ -5,7 +5,6 @@
  *      └─► revocation (live set)                  ├─► sign up, log in, refresh ─► routes ─► handler
  *      └─► passwords, throttle ───────────────────┘
  */
-import { availableParallelism } from "node:os";
 import type { Logger } from "pino";
 import { type ClientAction, createClientAction } from "./admin/clients.ts";
 import { createRevocationAction, type RevocationAction } from "./admin/revocations.ts";
@@ -29,12 +28,8 @@ import { createMetrics } from "./metrics.ts";
 import { createIntrospect } from "./oauth/introspect.ts";
 import { createJudge } from "./oauth/judge.ts";
 import { createRevokeToken } from "./oauth/revoke.ts";
-import { createHashAdmission, hashSlots } from "./passwords/admission.ts";
-import { argon2Parameters } from "./passwords/hash.ts";
-import { openPasswordLists } from "./passwords/lists.ts";
-import { createPasswords, type Passwords } from "./passwords/passwords.ts";
-import { checkPassword } from "./passwords/rules.ts";
-import { contextWords } from "./passwords/words.ts";
+import type { Passwords } from "./passwords/passwords.ts";
+import { openPasswords } from "./passwords-service.ts";
 import { placesIn } from "./places.ts";
 import { StartRefused } from "./prelude/fault.ts";
 import type { Secret } from "./prelude/secret.ts";
@@ -45,7 +40,9 @@ import { createIssuer } from "./signin/issue.ts";
 import { createLogIn } from "./signin/log-in.ts";
 import { createPasswordAction, type PasswordAction } from "./signin/password.ts";
 import { createRefresh } from "./signin/refresh.ts";
-import { type CheckPassword, createSignUp, type SignUp } from "./signin/sign-up.ts";
+import { createReadSession } from "./signin/session.ts";
+import { createSignUp, type SignUp } from "./signin/sign-up.ts";
+import { openStatusService } from "./status-service.ts";
 import { openMemoryThrottle } from "./storage/memory/throttle.ts";
 import { openStorage } from "./storage/open.ts";
 import type { Storage } from "./storage/storage.ts";
@@ -54,16 +51,12 @@ import { createAccessTokens } from "./tokens/access-token.ts";
 import { readOrMakeSecret } from "./vault/secret-file.ts";
 import { openVault, type Vault } from "./vault/vault.ts";
 import { VERSION } from "./version.ts";
-import { startWebhooks } from "./webhooks/runner.ts";
-import { createSender } from "./webhooks/send.ts";
-import { createReach } from "./webhooks/target.ts";
+import { startWebhookService } from "./webhook-service.ts";
 
 /** How far a verifier's clock may be off before a retired key's last tokens are in doubt. */
 const TOLERANCE_SECONDS = 60;
 /** A key is published this long before it signs: many times what a verifier keeps a key set for. */
 const PUBLISH_LEAD_MS = 12 * JWKS_MAX_AGE_SECONDS * 1000;
-/** The longest that a log-in waits for its turn to be hashed; beyond it the answer is 503. */
-const HASH_WAIT_MS = 1800;
 
 /** What the command line's local socket may use besides the handler. */
 export interface Operations {
@@ -149,34 +142,16 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       },
       world,
     );
-    const admission = createHashAdmission({
-      slots: config.hashConcurrency || hashSlots({ cores: availableParallelism() }),
-      clock: world.clock,
-      maxWait: HASH_WAIT_MS,
-    });
-    const passwords = createPasswords({
-      pepper: {
-        get current() {
-          return vault.current("pepper");
-        },
-        get: (id) => vault.find("pepper", id)?.key,
-      },
-      parameters: argon2Parameters(),
-      admission,
-      random: world.random,
-    });
-    const lists = await openPasswordLists(config.passwordDenylist === null ? [] : [config.passwordDenylist]);
-    const words = contextWords(issuer, config.passwordWords);
-    const check: CheckPassword = (password, about) =>
-      checkPassword(password, { minimum: config.passwordMinLength, words, about, lists });
+    const { admission, passwords, check } = await openPasswords(config, issuer, vault, world);
     const throttle = createThrottle(openMemoryThrottle(world.clock), config.rateLimit === "on");
+    const status = openStatusService(storage.status, keyring, { ...config, issuer }, world, alarm);
     const mark = isShared(config.signingAlg) ? vault : null;
     const tokens = createIssuer(createAccessTokens(keyring, { issuer, ttlMs: config.accessTtl, mark }, world), vault);
     const signUp = createSignUp(storage.users, passwords, check, world);
     const passwordAction = createPasswordAction({ users: storage.users, passwords, check, throttle });
     const clientAction = createClientAction(storage.clients, adminAudience, world);
     const logIn = createLogIn(
-      { ...storage, passwords, throttle, issuer: tokens, vault, world, sleep },
+      { ...storage, passwords, throttle, issuer: tokens, vault, world, sleep, listSeed: status.listSeed },
       {
         audience,
         limit: { max: config.sessionLimit, action: config.sessionLimitAction, per: config.sessionLimitPer },
@@ -186,8 +161,12 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       },
     );
     const refresh = createRefresh(
-      { ...storage, issuer: tokens, vault },
+      { ...storage, issuer: tokens, vault, listSeed: status.listSeed },
       { graceMs: config.refreshGrace, idleMs: config.refreshIdle, audience, adminAudience },
+    );
+    const readSession = createReadSession(
+      { grants: storage.grants, vault, clock: world.clock },
+      { idleMs: config.refreshIdle, graceMs: config.refreshGrace },
     );
     const judge = createJudge(
       { keyring, vault, live, sessions: storage.sessions, clock: world.clock },
@@ -222,20 +201,16 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       { judge, log: storage.revocation, grants: storage.grants, clients: storage.clients, vault },
       { issuer, audience, adminAudience },
     );
-    const mayReach = createReach(config.dangerouslyAllowWebhooksTo);
-    const webhooks =
-      parts.delivers === false
-        ? null
-        : startWebhooks({
-            ...{ store: storage.webhooks, vault, world, alarm },
-            sender: createSender(mayReach, alarm),
-            fault: (error) => logger.warn({ err: error }, "a webhook could not be worked on"),
-          });
-    const wake = () => webhooks?.wake();
-    storage.revocation.onCommit(wake);
-    const webhookAction = createWebhookAction({ webhooks: storage.webhooks, vault, mayReach, wake, world });
+    const service = { storage, vault, config, logger };
+    const webhooks = startWebhookService(service, parts.delivers !== false, world, alarm);
+    const webhookAction = createWebhookAction({ ...webhooks, webhooks: storage.webhooks, vault, world });
     const exampleSecret = await firstStart(storage.clients, clientAction);
-    const metrics = createMetrics({ hashing: () => admission.metrics(), revocations: () => live.size, feed, webhooks });
+    const metrics = createMetrics({
+      hashing: () => admission.metrics(),
+      revocations: () => live.size,
+      feed,
+      webhooks: webhooks.runner,
+    });
     let draining = false;
     const routes = createRoutes(
       {
@@ -254,16 +229,17 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
         revoke,
         introspect,
         revokeToken,
+        statusLists: status.lists,
         check: () => storage.check(),
         draining: () => draining,
         metrics: () => metrics.text(),
       },
-      { issuer, base, now: () => world.clock.now(), signup: config.signup, version: VERSION },
+      { issuer, base, now: () => world.clock.now(), signup: config.signup, version: VERSION, listed: status.on },
     );
     const app = createApp({
       routes,
       base,
-      authenticator: createAuthenticator({ judge, verifiers }, { issuer, audience, adminAudience }),
+      authenticator: createAuthenticator({ judge, readSession, verifiers }, { issuer, audience, adminAudience }),
       origins: createOriginPolicy(issuer, config.corsOrigins),
       addresses: createAddressReader(config.trustedProxies),
       metricsTokens: config.metricsToken ?? [],
@@ -288,7 +264,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       },
       close: async () => {
         feed.close();
-        await webhooks?.stop();
+        await webhooks.runner?.stop();
         await maintenance.stop();
         await storage.close();
       },
