@@ -71,9 +71,9 @@ export const FAULTS: readonly Fault[] = [
     name: "key entry compacted",
     seed: 13,
     file: "packages/server/src/revocation/expiry.ts",
-    line: 'return entry.expires * 1000 < now && !(entry.kind === "key" && keyKnown);',
     line: 'return keptUntil * 1000 < now && !(kind === "key" && keyKnown);',
     instead: "return keptUntil * 1000 < now;",
+  },
   {
     name: "registry ignores who has disconnected",
     seed: 1,
