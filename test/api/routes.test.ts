@@ -24,7 +24,7 @@ let document: Json;
 const served = new Set<string>();
 
 before(async () => {
-  stage = await openStage();
+  stage = await openStage({ settings: { statusListTtl: "30s" } });
   admin = await stage.admin();
   document = (await stage.call("GET", "/openapi.json")).body;
 });
@@ -307,6 +307,14 @@ test("discovery: keys with cache headers, and metadata that lists what exists", 
     const { body } = await ask("GET", path);
     assert.deepEqual([body.issuer, body.jwks_uri], [ISSUER, `${ISSUER}/.well-known/jwks.json`]);
   }
+});
+
+test("status lists: where they are, and the one that a token names", async () => {
+  const { uri } = object(object(claimsOf(kim.access).status).status_list);
+  const { body } = await ask("GET", "/status-lists");
+  assert.deepEqual(body, { status_lists: [uri] });
+  const { headers } = await ask("GET", String(uri).slice(ISSUER.length));
+  assert.equal(headers.get("content-type"), "application/statuslist+jwt");
 });
 
 test("operations: alive, ready, and measurements for the machine itself", async () => {
