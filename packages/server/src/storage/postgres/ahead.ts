@@ -3,6 +3,7 @@
  * is missing here is asked when the step needs it, and what is too much is not looked at.
  */
 import type { GrantTarget } from "../../grants/store.ts";
+import type { GrantId } from "../../prelude/ids.ts";
 import type { Effect } from "../../revocation/effects.ts";
 import type { Position } from "../../revocation/entry.ts";
 import type { Rows } from "../rows.ts";
@@ -47,7 +48,16 @@ class Recorder implements Statements {
 /** What every entry asks for. */
 function entry(rows: Rows): void {
   rows.highestExp();
+  rows.sessionsUntil();
+  rows.status.any();
   rows.webhooks.any();
+}
+
+/** What a token names of a status list. */
+function slot(rows: Rows, grant: GrantId, seed: Buffer | null): void {
+  if (seed === null) return;
+  rows.status.slotOf(grant);
+  rows.status.newest();
 }
 
 function effect(rows: Rows, one: Effect): void {
@@ -69,9 +79,10 @@ function heldBy(rows: Rows, target: GrantTarget): void {
 }
 
 const AHEAD: { readonly [Name in StepName]?: (rows: Rows, ...args: StepArguments<Name>) => void } = {
-  open(rows, { session, limit }) {
+  open(rows, { session, grant, limit, listSeed }) {
     rows.user(session.user);
     rows.client(session.client);
+    slot(rows, grant.id, listSeed);
     if (limit.max === 0) return;
     rows.unended(session.user);
     entry(rows);

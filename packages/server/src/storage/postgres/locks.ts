@@ -104,6 +104,7 @@ const LOCKS: Locks = {
   forgetSessions: upkeep,
   pruneEvents: upkeep,
   pruneWebhookQueue: upkeep,
+  forgetLists: upkeep,
 };
 
 /** Steps that hold the counter from the start. */

@@ -122,7 +122,7 @@ async function answered<T>(connections: Connections, query: (reads: Reads) => T)
       return query(reads);
     } catch (error) {
       if (!(error instanceof Missing)) throw error;
-      replay.answer(error.bound, await connections.ask(error.bound));
+      replay.answer(error, await connections.ask(error.bound));
     }
   }
 }
@@ -149,7 +149,7 @@ async function look<T>(
       } catch (error) {
         if (!(error instanceof Missing)) throw error;
         if (error.changes) return null;
-        replay.answer(error.bound, await connection.send(error.bound));
+        replay.answer(error, await connection.send(error.bound));
       }
     }
   });

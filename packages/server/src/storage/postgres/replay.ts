@@ -33,6 +33,11 @@ export interface Answer {
   readonly count: number;
 }
 
+/** What was asked before the counter was held has another answer now: the transaction begins again, holding it first. */
+export class Diverged extends Error {
+  override readonly name = "Diverged";
+}
+
 /** Thrown into a step: this has to be asked first. */
 export class Missing extends Error {
   override readonly name = "Missing";
@@ -49,6 +54,8 @@ export class Missing extends Error {
 
 interface Asked extends Bound {
   answer: Answer;
+  /** Asking it changed rows. */
+  readonly changes: boolean;
 }
 
 interface Ahead {
@@ -93,9 +100,11 @@ export class Replay implements Statements {
   #at = 0;
   #told: Bound[] = [];
   #toldPlaced: Bound[] = [];
-  /** The tables of every write so far. */
+  /** What every write so far has changed. */
   #writes: ReadonlySet<string>[] = [];
   #entries: RevocationEntry[] = [];
+  /** Answers were taken anew, so the step may go another way. */
+  #corrected = false;
 
   constructor(options: ReplayOptions) {
     this.#options = options;
@@ -124,7 +133,7 @@ export class Replay implements Statements {
   changes(sql: string, ...values: readonly Value[]): number {
     const bound = { statement: prepared(sql), values };
     const { count } = this.#ask(bound, true);
-    this.#writes.push(bound.statement.tables);
+    this.#writes.push(bound.statement.changed);
     return count;
   }
 
@@ -132,9 +141,9 @@ export class Replay implements Statements {
     const bound = { statement: prepared(sql), values };
     const [told, sent] = bound.statement.placed ? [this.#toldPlaced, this.#sentPlaced] : [this.#told, this.#sent];
     const before = sent[told.length];
-    if (before !== undefined && !same(before, bound)) throw new Error("a step wrote something else when it ran again");
+    if (before !== undefined && !same(before, bound)) this.#differs();
     told.push(bound);
-    this.#writes.push(bound.statement.tables);
+    this.#writes.push(bound.statement.changed);
   }
 
   position(): Position {
@@ -160,13 +169,18 @@ export class Replay implements Statements {
       const ahead = changes ? undefined : this.#ahead.get(keyOf(bound));
       const stands =
         ahead !== undefined &&
-        !this.#writes.slice(ahead.writes).some((tables) => touch(tables, bound.statement.tables));
+        !this.#writes.slice(ahead.writes).some((changed) => touch(changed, bound.statement.tables));
       if (!stands) throw new Missing(bound, changes);
-      this.#asked.push({ ...bound, answer: ahead.answer });
-    } else if (!same(asked, bound)) throw new Error("a step asked something else when it ran again");
+      this.#asked.push({ ...bound, answer: ahead.answer, changes });
+    } else if (!same(asked, bound)) this.#differs();
     const { answer } = this.#asked[this.#at] as Asked;
     this.#at += 1;
     return answer;
+  }
+
+  #differs(): never {
+    if (this.#corrected) throw new Diverged("a step took another way once the counter was held");
+    throw new Error("a step does something else when it runs again");
   }
 
   // What the driver does
@@ -182,21 +196,33 @@ export class Replay implements Statements {
   }
 
   /** Notes the answer to what was missing. */
-  answer(bound: Bound, answer: Answer): void {
-    this.#asked.push({ ...bound, answer });
-    this.#ahead.set(keyOf(bound), { bound, answer, writes: this.#writes.length });
+  answer({ bound, changes }: Missing, answer: Answer): void {
+    this.#asked.push({ ...bound, answer, changes });
+    if (!changes) this.#ahead.set(keyOf(bound), { bound, answer, writes: this.#writes.length });
   }
 
-  /** Takes another answer to questions that were asked before, since the counter is held now. */
-  correct(bound: Bound, answer: Answer): void {
-    for (const asked of this.#asked) if (same(asked, bound)) asked.answer = answer;
-    const ahead = this.#ahead.get(keyOf(bound));
-    if (ahead !== undefined) ahead.answer = answer;
+  /** The questions whose answers may have changed until the counter was held. */
+  doubtful(): readonly Bound[] {
+    const doubtful = this.#asked.filter(({ statement, changes }) => statement.guarded && !changes);
+    // The answer would show what the step itself has written since.
+    const written = [...this.#sent, ...this.#asked.filter(({ changes }) => changes)];
+    if (doubtful.some((bound) => written.some(({ statement }) => touch(statement.changed, bound.statement.tables)))) {
+      throw new Diverged("a step wrote what it asked before it held the counter");
+    }
+    return doubtful;
   }
 
-  /** The questions asked so far by some statement. */
-  askedBy(statement: Prepared): readonly Bound[] {
-    return this.#asked.filter((asked) => asked.statement === statement);
+  /** Takes the answers to the doubtful questions as they are now that the counter is held. */
+  correct(answers: readonly Answer[]): void {
+    for (const [index, asked] of this.#asked
+      .filter(({ statement, changes }) => statement.guarded && !changes)
+      .entries()) {
+      const answer = answers[index];
+      if (answer === undefined) continue;
+      asked.answer = answer;
+      this.#ahead.set(keyOf(asked), { bound: asked, answer, writes: 0 });
+    }
+    this.#corrected = true;
   }
 
   /** Whether it has written anything. */
@@ -207,7 +233,7 @@ export class Replay implements Statements {
   /** Whether a question could see what the step has written and nobody sent. */
   sees(bound: Bound): boolean {
     return [...this.#unsent(), ...this.#unsentPlaced()].some(({ statement }) =>
-      touch(statement.tables, bound.statement.tables),
+      touch(statement.changed, bound.statement.tables),
     );
   }
 

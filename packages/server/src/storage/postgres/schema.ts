@@ -28,7 +28,10 @@ export const MIGRATIONS: readonly Migration[] = [
     epoch    BIGINT NOT NULL,
     seq      BIGINT NOT NULL,
     key_set  BIGINT NOT NULL,
-    lease_ms BIGINT
+    lease_ms BIGINT,
+    -- which installation this is, and how long sessions may live that another store holds for it
+    installation   TEXT NOT NULL DEFAULT replace(gen_random_uuid()::text, '-', ''),
+    sessions_until BIGINT NOT NULL DEFAULT 0
   ) WITH (fillfactor = 10);
 
   CREATE TABLE log (
@@ -41,10 +44,11 @@ export const MIGRATIONS: readonly Migration[] = [
     expires  BIGINT NOT NULL,
     audience TEXT,
     "grant"  TEXT COLLATE "C",
+    kept_until BIGINT NOT NULL,
     PRIMARY KEY (epoch, seq)
   );
   -- compaction; revoking twice; many tokens of one grant; what the last entry for everyone covers
-  CREATE INDEX log_by_expiry ON log (expires);
+  CREATE INDEX log_by_keeping ON log (kept_until);
   CREATE INDEX log_of_tokens ON log (value) WHERE kind = 'token';
   CREATE INDEX log_by_grant ON log ("grant") WHERE "grant" IS NOT NULL;
   CREATE INDEX log_of_everyone ON log (epoch, seq) WHERE kind = 'all';
@@ -152,8 +156,28 @@ export const MIGRATIONS: readonly Migration[] = [
     end_reason      TEXT
   ) WITH (fillfactor = 75, autovacuum_vacuum_scale_factor = 0.02);
   CREATE INDEX grants_by_session ON grants (session);
-  -- the end of a client
-  CREATE INDEX grants_by_client ON grants (client) WHERE ended_at IS NULL;
+  -- the end of a client; of ended grants too, since what tells of them ends with it
+  CREATE INDEX grants_by_client ON grants (client);
+
+  -- Which bits of which status lists stand for a grant's tokens, and the entry of the log that made each invalid.
+  CREATE TABLE status_lists (
+    id        BIGINT PRIMARY KEY,
+    epoch     BIGINT NOT NULL,
+    seed      BYTEA NOT NULL,
+    used      BIGINT NOT NULL,
+    opened_at BIGINT NOT NULL,
+    void      BIGINT NOT NULL
+  ) WITH (fillfactor = 50);
+  CREATE TABLE status_slots (
+    list    BIGINT NOT NULL REFERENCES status_lists (id),
+    idx     BIGINT NOT NULL,
+    "grant" TEXT COLLATE "C" NOT NULL,
+    epoch   BIGINT,
+    seq     BIGINT,
+    PRIMARY KEY (list, idx)
+  );
+  CREATE INDEX status_slots_of_grant ON status_slots ("grant");
+  CREATE INDEX status_slots_invalid ON status_slots (epoch, seq, list, idx) WHERE epoch IS NOT NULL;
 
   CREATE TABLE unbound (
     id        TEXT COLLATE "C" PRIMARY KEY,

@@ -7,15 +7,24 @@ export interface Prepared {
   readonly name: string;
   readonly text: string;
   readonly tables: ReadonlySet<string>;
+  /** Those of them that it changes. */
+  readonly changed: ReadonlySet<string>;
   /**
    * It writes what depends on the position in the log, or on the order of the log: carried out only while the counter is
    * held.
    */
   readonly placed: boolean;
+  /** It asks of what only the holder of the counter changes. */
+  readonly guarded: boolean;
 }
 
 /** What is written in the order of the log. */
-const PLACED = ["log", "webhook_queue", "webhooks"];
+const PLACED = ["log", "webhook_queue", "status_lists", "status_slots"];
+/** What an entry's transaction looks at: asked again once it holds the counter, since only then nobody else changes it. */
+const GUARDED = new Set([...PLACED, "webhooks", "signing_keys", "state"]);
+/** What goes with a row that is deleted. */
+const CASCADES: Readonly<Record<string, string>> = { sessions: "grants", webhooks: "webhook_attempts" };
+const CHANGED = /\b(?:INTO|UPDATE|DELETE FROM)\s+"?([a-z_]+)/g;
 const TABLE = /\b(?:FROM|JOIN|INTO|UPDATE)\s+"?([a-z_]+)/g;
 
 const known = new Map<string, Prepared>();
@@ -30,8 +39,17 @@ export function prepared(sql: string): Prepared {
     return `$${place}`;
   });
   const tables = new Set([...sql.matchAll(TABLE)].map(([, table = ""]) => table));
-  const placed = PLACED.some((table) => new RegExp(`\\b(?:INTO|UPDATE|DELETE FROM)\\s+${table}\\b`).test(sql));
-  const made: Prepared = { name: `mapae_${known.size}`, text, tables, placed };
+  const targets = [...sql.matchAll(CHANGED)].map(([, table = ""]) => table);
+  const changed = new Set([...targets, ...targets.flatMap((table) => CASCADES[table] ?? [])]);
+  const placed = PLACED.some((table) => changed.has(table));
+  const made: Prepared = {
+    name: `mapae_${known.size}`,
+    text,
+    tables,
+    changed,
+    placed,
+    guarded: touch(tables, GUARDED),
+  };
   known.set(sql, made);
   return made;
 }

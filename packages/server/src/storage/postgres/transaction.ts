@@ -11,14 +11,12 @@
 import type { Clock } from "../../prelude/world.ts";
 import type { Position, RevocationEntry } from "../../revocation/entry.ts";
 import { integer } from "../sql/columns.ts";
-import { HIGHEST_EXP } from "../sql/rows.ts";
-import { ANY_WEBHOOK } from "../sql/webhooks.ts";
 import { runStep, type StepArguments, type StepName, type StepResult } from "../steps.ts";
 import { aheadOf } from "./ahead.ts";
 import type { Connection, Connections, Result } from "./connections.ts";
 import { isRace } from "./faults.ts";
 import { holdsCounterFirst, locksOf } from "./locks.ts";
-import { type Bound, Missing, Replay } from "./replay.ts";
+import { type Bound, Diverged, Missing, Replay } from "./replay.ts";
 import { PostgresRows } from "./rows.ts";
 import { prepared } from "./sql.ts";
 
@@ -50,8 +48,6 @@ const MOVE = prepared("UPDATE state SET seq = ?");
 /** Other nodes look at the log when they hear of this; it is a hint, and may be lost. */
 export const CHANNEL = "'mapae_' || current_schema()";
 const TELL = prepared(`SELECT pg_notify(${CHANNEL}, ?)`);
-/** Answers that can change until the counter is held: asked again then. */
-const ASKED_AGAIN = [prepared(HIGHEST_EXP), prepared(ANY_WEBHOOK)];
 
 export function headOf({ rows: [row] }: Result): Position {
   if (row === undefined) throw new Error("the database has no state row");
@@ -91,11 +87,14 @@ export class Transactions {
   }
 
   async run<Name extends StepName>(name: Name, args: StepArguments<Name>): Promise<Done<Name>> {
+    let first = holdsCounterFirst(name);
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.#connections.use((connection) => this.#attempt(connection, name, args));
+        return await this.#connections.use((connection) => this.#attempt(connection, name, args, first));
       } catch (error) {
-        if (!isRace(error) || attempt === ATTEMPTS) throw error;
+        const diverged = error instanceof Diverged && !first;
+        if (!(diverged || isRace(error)) || attempt === ATTEMPTS) throw error;
+        first ||= diverged;
       }
     }
   }
@@ -104,9 +103,9 @@ export class Transactions {
     connection: Connection,
     name: Name,
     args: StepArguments<Name>,
+    first: boolean,
   ): Promise<Done<Name>> {
     try {
-      const first = holdsCounterFirst(name);
       const ahead = aheadOf(name, args);
       const longMs = isLong(name, args) ? LONG_MS : undefined;
       const patience = longMs === undefined ? [] : [`SET LOCAL statement_timeout = ${longMs}`];
@@ -145,13 +144,14 @@ export class Transactions {
         await this.#takeCounter(work);
       } catch (error) {
         if (!(error instanceof Missing)) throw error;
-        await this.#supply(work, error.bound);
+        await this.#supply(work, error);
       }
     }
   }
 
-  async #supply(work: Work, bound: Bound): Promise<void> {
+  async #supply(work: Work, missing: Missing): Promise<void> {
     const { connection, replay, longMs } = work;
+    const { bound } = missing;
     const sees = replay.sees(bound);
     if (sees && replay.needsCounter) {
       await this.#takeCounter(work);
@@ -159,17 +159,15 @@ export class Transactions {
     }
     const before = sees ? replay.take() : [];
     const answers = await together(connection, longMs, ...before, bound);
-    replay.answer(bound, answers.at(-1) as Result);
+    replay.answer(missing, answers.at(-1) as Result);
   }
 
   async #takeCounter({ connection, replay, longMs }: Work): Promise<void> {
-    const again = ASKED_AGAIN.flatMap((statement) => replay.askedBy(statement).slice(0, 1));
     const writes = replay.take();
+    const again = replay.doubtful();
     const answers = await together(connection, longMs, ...writes, COUNTER, ...again);
     replay.hold(headOf(answers[writes.length] as Result));
-    for (const [index, bound] of again.entries()) {
-      replay.correct(bound, answers[writes.length + 1 + index] as Result);
-    }
+    replay.correct(answers.slice(writes.length + 1));
   }
 
   async #commit({ connection, replay, longMs }: Work): Promise<void> {

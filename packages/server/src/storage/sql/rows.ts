@@ -17,9 +17,6 @@ import { SqlStatus } from "./status.ts";
 import * as table from "./tables.ts";
 import { SqlWebhooks } from "./webhooks.ts";
 
-/** What an entry must outlive: asked while nobody can write another entry or raise a mark. */
-export const HIGHEST_EXP = "SELECT coalesce(max(highest_exp), 0) FROM signing_keys";
-
 export class SqlRows<Engine extends Statements = Statements> extends SqlReads<Engine> implements Rows {
   override readonly webhooks: WebhookRows;
   override readonly status: StatusRows;
@@ -110,7 +107,7 @@ export class SqlRows<Engine extends Statements = Statements> extends SqlReads<En
   }
 
   highestExp(): number {
-    return this.engine.one(HIGHEST_EXP, (row) => integer(row, 0)) ?? 0;
+    return this.engine.one("SELECT coalesce(max(highest_exp), 0) FROM signing_keys", (row) => integer(row, 0)) ?? 0;
   }
 
   addEvent(event: AuditDraft, at: number): void {

@@ -76,9 +76,6 @@ function attemptOf(row: Row): PastAttempt {
   };
 }
 
-/** Whether an entry is queued for webhooks: asked while nobody can make one. */
-export const ANY_WEBHOOK = "SELECT 1 FROM webhooks LIMIT 1";
-
 export class SqlWebhookReads<Engine extends Questions> implements WebhookReads {
   protected readonly engine: Engine;
 
@@ -116,7 +113,7 @@ export class SqlWebhookReads<Engine extends Questions> implements WebhookReads {
 
 export class SqlWebhooks extends SqlWebhookReads<Statements> implements WebhookRows {
   any(): boolean {
-    return this.engine.all(ANY_WEBHOOK, () => true).length > 0;
+    return this.engine.all("SELECT 1 FROM webhooks LIMIT 1", () => true).length > 0;
   }
 
   put(webhook: Webhook): void {
