@@ -14,6 +14,7 @@ import { MapRows } from "./maps.ts";
 export function openMemory(world: World, rows = empty(world)): Storage {
   const listeners = new CommitListeners();
   return portsOver({
+    nature: { says: "memory:", warnings: [], shared: false },
     clock: world.clock,
     read: async (query) => copy(query(rows)),
     async write(name, ...args) {

@@ -5,7 +5,8 @@ import { openPostgres } from "./postgres.ts";
 
 const skip = withoutPostgres();
 if (skip === false) {
-  const postgres = await startPostgres();
+  // What a crash leaves is not asked here.
+  const postgres = await startPostgres({ settings: { fsync: "off" } });
   if (postgres === null) throw new Error("PostgreSQL did not start");
   after(() => postgres.remove());
   describeStorage("postgres", async (world) =>

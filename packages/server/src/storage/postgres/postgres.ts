@@ -49,7 +49,7 @@ const BEAT = prepared("UPDATE nodes SET beat = beat + 1 WHERE id = ?");
 
 /** Opens a database, made ready where it is empty. Throws `StartRefused`. */
 export async function openPostgres(settings: PostgresSettings, world: World): Promise<Storage> {
-  const { client, says } = readAddress(settings.url, settings.password);
+  const { client, says, warning } = readAddress(settings.url, settings.password);
   const time = settings.clock ?? null;
   const limits = { most: settings.connections, statementMs: settings.timeoutMs };
   const connections = new Connections({ client, ...limits }, world.clock, world.random);
@@ -83,6 +83,7 @@ export async function openPostgres(settings: PostgresSettings, world: World): Pr
     };
 
     return portsOver({
+      nature: { says: `PostgreSQL at ${says}`, warnings: warning === null ? [] : [warning], shared: true },
       clock: world.clock,
       read: (query) => understood(answered(connections, query)),
       write: <Name extends StepName>(name: Name, ...args: StepArguments<Name>) => {
