@@ -240,10 +240,10 @@ test("the admin API: clients, whose secret is told once", async () => {
 test("the admin API: keys", async () => {
   const before = await ask("GET", "/v1/admin/keys", { token: admin });
   const active = list(before.body.keys).find(({ state }) => state === "active");
-  const rotated = await ask("POST", "/v1/admin/keys/rotate", { token: admin, body: {} });
+  const rotated = await ask("POST", "/v1/admin/keys/rotate", { token: admin, body: { now: true } });
   const kid = text(object(rotated.body.key).kid);
   assert.notEqual(kid, active?.kid);
-  assert.equal((await ask("POST", `/v1/admin/keys/${kid}/retire`, { token: admin, body: {} })).status, 204);
+  assert.equal((await ask("POST", `/v1/admin/keys/${kid}/retire`, { token: admin, body: { now: true } })).status, 204);
   const after = await ask("GET", "/v1/admin/keys", { token: admin });
   const stolen = text(list(after.body.keys).find(({ state }) => state === "active")?.kid);
   const body = { confirm: stolen };

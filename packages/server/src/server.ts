@@ -138,6 +138,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
         alg: config.signingAlg,
         rotateAfterMs: config.keyRotation,
         publishLeadMs: PUBLISH_LEAD_MS,
+        cachedMs: JWKS_MAX_AGE_SECONDS * 1000,
         toleranceSeconds: TOLERANCE_SECONDS,
         sharedSecrets: config.sharedSecret ?? [],
       },

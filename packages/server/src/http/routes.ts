@@ -71,7 +71,7 @@ export function createRoutes(services: RouteServices, options: RouteOptions): re
     ...oauthRoutes(services),
     ...adminUserRoutes(services),
     ...adminSessionRoutes(services),
-    ...adminKeyRoutes(services),
+    ...adminKeyRoutes(services, options.now),
     ...adminClientRoutes(services.clients, services.clientAction),
     ...adminWebhookRoutes(services),
     adminAuditRoute(services.audit),

@@ -36,6 +36,7 @@ export function discoveryRoutes(keyring: Keyring, issuer: string, listed: boolea
       {
         method: "GET",
         path,
+        inserted: true,
         group: "Discovery",
         summary,
         answer: { status: 200, schema: null, says: "Metadata (RFC 8414)." },

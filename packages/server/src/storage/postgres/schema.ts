@@ -172,11 +172,17 @@ export const MIGRATIONS: readonly Migration[] = [
     list    BIGINT NOT NULL REFERENCES status_lists (id),
     idx     BIGINT NOT NULL,
     "grant" TEXT COLLATE "C" NOT NULL,
+    session TEXT COLLATE "C" NOT NULL,
+    "user"  TEXT COLLATE "C" NOT NULL,
+    client  TEXT COLLATE "C" NOT NULL,
     epoch   BIGINT,
     seq     BIGINT,
     PRIMARY KEY (list, idx)
   );
   CREATE INDEX status_slots_of_grant ON status_slots ("grant");
+  CREATE INDEX status_slots_of_session ON status_slots (session) WHERE epoch IS NULL;
+  CREATE INDEX status_slots_of_user ON status_slots ("user") WHERE epoch IS NULL;
+  CREATE INDEX status_slots_of_client ON status_slots (client) WHERE epoch IS NULL;
   CREATE INDEX status_slots_invalid ON status_slots (epoch, seq, list, idx) WHERE epoch IS NOT NULL;
 
   CREATE TABLE unbound (
