@@ -23,6 +23,8 @@ export interface MaintenanceSettings {
   readonly auditRetention: number;
   readonly sessionRetention: number;
   readonly webhookRetention: number;
+  readonly ssfRetention: number;
+  readonly ssfInactivity: number;
 }
 
 /** One round of it. */
@@ -39,6 +41,8 @@ export async function maintain(
   feed.compact();
   await storage.sessions.sweep(now - settings.sessionRetention);
   await storage.webhooks.prune(now - settings.webhookRetention);
+  await storage.streams.pauseIdle(now - settings.ssfInactivity);
+  await storage.streams.prune(now - settings.ssfRetention);
   await storage.audit.prune(now - settings.auditRetention);
 }
 

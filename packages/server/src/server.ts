@@ -18,6 +18,7 @@ import { createCheckpointSigner, logNotice, signedBy } from "./feed-service.ts";
 import { firstStart } from "./first-start.ts";
 import { createAddressReader } from "./http/address.ts";
 import { JWKS_MAX_AGE_SECONDS } from "./http/api/discovery.ts";
+import type { SsfOptions } from "./http/api/ssf.ts";
 import { type App, createApp, type Handler, handlerOf } from "./http/app.ts";
 import { createAuthenticator } from "./http/authenticate.ts";
 import { createOriginPolicy } from "./http/origin.ts";
@@ -46,6 +47,8 @@ import { createLogIn } from "./signin/log-in.ts";
 import { createPasswordAction, type PasswordAction } from "./signin/password.ts";
 import { createRefresh } from "./signin/refresh.ts";
 import { type CheckPassword, createSignUp, type SignUp } from "./signin/sign-up.ts";
+import type { StreamAction } from "./ssf/manage.ts";
+import { openSsf } from "./ssf-service.ts";
 import { openMemoryThrottle } from "./storage/memory/throttle.ts";
 import { openStorage } from "./storage/open.ts";
 import type { Storage } from "./storage/storage.ts";
@@ -75,6 +78,8 @@ export interface Operations {
   readonly signUp: SignUp;
   readonly clientAction: ClientAction;
   readonly webhookAction: WebhookAction;
+  readonly streamAction: StreamAction;
+  readonly ssf: SsfOptions;
   readonly revoke: RevocationAction;
   readonly confirming: Confirming;
   readonly throttle: Throttle;
@@ -234,6 +239,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
     const wake = () => webhooks?.wake();
     storage.revocation.onCommit(wake);
     const webhookAction = createWebhookAction({ webhooks: storage.webhooks, vault, mayReach, wake, world });
+    const ssf = openSsf({ storage, keyring, config, issuer, world, alarm });
     const exampleSecret = await firstStart(storage.clients, clientAction);
     const metrics = createMetrics({ hashing: () => admission.metrics(), revocations: () => live.size, feed, webhooks });
     let draining = false;
@@ -248,6 +254,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
         passwords: passwordAction,
         clientAction,
         webhookAction,
+        ...ssf,
         feed,
         verifiers,
         confirming,
@@ -258,7 +265,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
         draining: () => draining,
         metrics: () => metrics.text(),
       },
-      { issuer, base, now: () => world.clock.now(), signup: config.signup, version: VERSION },
+      { issuer, base, now: () => world.clock.now(), signup: config.signup, version: VERSION, ssf: ssf.options },
     );
     const app = createApp({
       routes,
@@ -279,15 +286,17 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       upgrade: createStreamDoor(feed, base),
       operations: {
         ...{ storage, vault, keyring, passwords, passwordAction, signUp, clientAction, issuer, audience, world },
-        ...{ revoke, confirming, throttle, webhookAction },
+        ...{ revoke, confirming, throttle, webhookAction, streamAction: ssf.streamAction, ssf: ssf.options },
       },
       exampleSecret,
       drain: (withinMs = 0) => {
         draining = true;
+        ssf.polls.release();
         return feed.drain(withinMs);
       },
       close: async () => {
         feed.close();
+        ssf.polls.release();
         await webhooks?.stop();
         await maintenance.stop();
         await storage.close();

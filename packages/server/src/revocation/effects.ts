@@ -20,6 +20,8 @@ export interface EndSessionsOfUser {
   readonly user: UserId;
   readonly except: SessionId | null;
   readonly reason: EndReason;
+  /** What the user was called, where the row no longer says when this is applied. */
+  readonly identifier?: string | null;
 }
 
 /** Ends every live session there is, with one `all` entry. */

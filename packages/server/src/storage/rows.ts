@@ -21,6 +21,7 @@ import type { User } from "../users/user.ts";
 import type { WrappedKey } from "../vault/store.ts";
 import type { PastAttempt } from "../webhooks/attempt.ts";
 import type { QueuedEntry, Webhook } from "../webhooks/webhook.ts";
+import type { SsfReads, SsfRows } from "./ssf-rows.ts";
 
 /** The sort key after which a page begins. */
 export interface After {
@@ -71,6 +72,7 @@ export interface Reads {
   /** Newest first. */
   events(filter: AuditFilter, before: number | null, limit: number): readonly AuditEvent[];
   readonly webhooks: WebhookReads;
+  readonly ssf: SsfReads;
 }
 
 export interface WebhookReads {
@@ -101,6 +103,7 @@ export interface WebhookRows extends WebhookReads {
 
 export interface Rows extends Reads {
   readonly webhooks: WebhookRows;
+  readonly ssf: SsfRows;
   /** Writes something that changes nothing. */
   touch(): void;
   /** The position of the last entry as this step sees it. */

@@ -23,6 +23,7 @@ import type { WrappedKey } from "../vault/store.ts";
 import { apply } from "./apply.ts";
 import type { Held, Rows } from "./rows.ts";
 import { SLICE } from "./slice.ts";
+import { SSF_STEPS } from "./ssf-steps.ts";
 import { WEBHOOK_STEPS } from "./webhook-steps.ts";
 
 export const STEPS = {
@@ -190,6 +191,7 @@ export const STEPS = {
   },
 
   ...WEBHOOK_STEPS,
+  ...SSF_STEPS,
 
   /** Writes without changing anything: whether the engine can. */
   touch(rows: Rows): void {

@@ -9,6 +9,7 @@ import type { GrantStore } from "../grants/store.ts";
 import type { KeyStore } from "../keys/store.ts";
 import type { RevocationStore } from "../revocation/store.ts";
 import type { SessionStore } from "../sessions/store.ts";
+import type { StreamStore } from "../ssf/store.ts";
 import type { UserStore } from "../users/store.ts";
 import type { VaultStore } from "../vault/store.ts";
 import type { WebhookStore } from "../webhooks/store.ts";
@@ -31,6 +32,7 @@ export interface Storage {
   readonly revocation: RevocationStore;
   readonly feed: FeedStore;
   readonly webhooks: WebhookStore;
+  readonly streams: StreamStore;
   readonly audit: AuditStore;
   readonly users: UserStore;
   readonly clients: ClientStore;

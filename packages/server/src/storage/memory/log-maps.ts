@@ -7,10 +7,12 @@ import type { Instance } from "../../feed/registry.ts";
 import type { GrantId } from "../../prelude/ids.ts";
 import { isBefore, type Position, type RevocationEntry, type RevocationKind } from "../../revocation/entry.ts";
 import { isCovered, isForgettable } from "../../revocation/expiry.ts";
+import { SsfMaps } from "./ssf-maps.ts";
 import { WebhookMaps } from "./webhook-maps.ts";
 
 export abstract class LogMaps {
   readonly webhooks = new WebhookMaps();
+  readonly ssf = new SsfMaps(() => this.#epoch);
   #epoch: number;
   #seq = 0;
   #log: RevocationEntry[] = [];
@@ -37,6 +39,7 @@ export abstract class LogMaps {
     this.#eventId = other.#eventId;
     this.#leaseMs = other.#leaseMs;
     this.webhooks.copyFrom(other.webhooks);
+    this.ssf.copyFrom(other.ssf);
     for (const [id, instance] of other.#unbound) this.#unbound.set(id, instance);
   }
 

@@ -17,6 +17,7 @@ import type { User } from "../../users/user.ts";
 import type { WrappedKey } from "../../vault/store.ts";
 import type { After, Held, Reads } from "../rows.ts";
 import { integer, integerOrNull, type Row, text } from "./columns.ts";
+import { SqliteSsf } from "./ssf.ts";
 import * as table from "./tables.ts";
 import { SqliteWebhooks } from "./webhooks.ts";
 
@@ -43,6 +44,7 @@ export class SqliteReads implements Reads {
   protected readonly db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   readonly webhooks = new SqliteWebhooks((sql) => this.statement(sql));
+  readonly ssf = new SqliteSsf((sql) => this.statement(sql));
 
   /** @param db opened with `returnArrays` */
   constructor(db: DatabaseSync) {

@@ -205,4 +205,52 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX webhook_attempts_of ON webhook_attempts (webhook, id);
   `,
+  `
+  -- Event streams: what each is told of, in which way, and how far it has come.
+  CREATE TABLE streams (
+    id               TEXT PRIMARY KEY,
+    client           TEXT NOT NULL,
+    created_at       INTEGER NOT NULL,
+    method           TEXT NOT NULL,
+    url              TEXT,
+    data_key         INTEGER,
+    authorization    BLOB,
+    requested        TEXT,
+    description      TEXT,
+    naming           TEXT NOT NULL,
+    default_subjects TEXT NOT NULL,
+    exceptions       INTEGER NOT NULL,
+    status           TEXT NOT NULL,
+    status_reason    TEXT,
+    cursor           INTEGER NOT NULL,
+    acked            TEXT NOT NULL,
+    controls         TEXT NOT NULL,
+    control_count    INTEGER NOT NULL,
+    active_at        INTEGER NOT NULL,
+    verified_at      INTEGER,
+    failures         INTEGER NOT NULL,
+    failing_since    INTEGER,
+    next_attempt_at  INTEGER NOT NULL,
+    missed           INTEGER NOT NULL,
+    refused          INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE stream_exceptions (
+    stream TEXT NOT NULL REFERENCES streams (id) ON DELETE CASCADE,
+    user   TEXT NOT NULL,
+    PRIMARY KEY (stream, user)
+  ) STRICT, WITHOUT ROWID;
+  -- What streams are told, numbered in the order of commits.
+  ALTER TABLE state ADD COLUMN signal_seq INTEGER NOT NULL DEFAULT 0;
+  CREATE TABLE signals (
+    seq        INTEGER PRIMARY KEY,
+    epoch      INTEGER NOT NULL,
+    cause      INTEGER NOT NULL,
+    user       TEXT,
+    session    TEXT,
+    identifier TEXT,
+    initiator  TEXT NOT NULL,
+    facts      TEXT NOT NULL,
+    at         INTEGER NOT NULL
+  ) STRICT;
+  `,
 ];
