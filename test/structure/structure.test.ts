@@ -42,6 +42,7 @@ const ROOM_OF_FILE: Readonly<Record<string, string>> = {
   "prometheus.ts": "server",
   "server.ts": "server",
   "ssf-service.ts": "server",
+  "webhook-service.ts": "server",
   "listen.ts": "server",
   "index.ts": "index",
   "bin.ts": "cli",

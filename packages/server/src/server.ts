@@ -9,7 +9,7 @@ import { availableParallelism } from "node:os";
 import type { Logger } from "pino";
 import { type ClientAction, createClientAction } from "./admin/clients.ts";
 import { createRevocationAction, type RevocationAction } from "./admin/revocations.ts";
-import { createWebhookAction, type WebhookAction } from "./admin/webhooks.ts";
+import type { WebhookAction } from "./admin/webhooks.ts";
 import type { Config } from "./config.ts";
 import { type Confirming, createConfirming } from "./feed/confirming.ts";
 import { openFeed } from "./feed/feed.ts";
@@ -57,9 +57,7 @@ import { createAccessTokens } from "./tokens/access-token.ts";
 import { readOrMakeSecret } from "./vault/secret-file.ts";
 import { openVault, type Vault } from "./vault/vault.ts";
 import { VERSION } from "./version.ts";
-import { startWebhooks } from "./webhooks/runner.ts";
-import { createSender } from "./webhooks/send.ts";
-import { createReach } from "./webhooks/target.ts";
+import { openWebhooks } from "./webhook-service.ts";
 
 /** How far a verifier's clock may be off before a retired key's last tokens are in doubt. */
 const TOLERANCE_SECONDS = 60;
@@ -227,18 +225,8 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       { judge, log: storage.revocation, grants: storage.grants, clients: storage.clients, vault },
       { issuer, audience, adminAudience },
     );
-    const mayReach = createReach(config.dangerouslyAllowWebhooksTo);
-    const webhooks =
-      parts.delivers === false
-        ? null
-        : startWebhooks({
-            ...{ store: storage.webhooks, vault, world, alarm },
-            sender: createSender(mayReach, alarm),
-            fault: (error) => logger.warn({ err: error }, "a webhook could not be worked on"),
-          });
-    const wake = () => webhooks?.wake();
-    storage.revocation.onCommit(wake);
-    const webhookAction = createWebhookAction({ webhooks: storage.webhooks, vault, mayReach, wake, world });
+    const { delivers = true } = parts;
+    const { webhooks, webhookAction } = openWebhooks({ storage, vault, config, world, alarm, logger, delivers });
     const ssf = openSsf({ storage, keyring, config, issuer, world, alarm });
     const exampleSecret = await firstStart(storage.clients, clientAction);
     const metrics = createMetrics({ hashing: () => admission.metrics(), revocations: () => live.size, feed, webhooks });

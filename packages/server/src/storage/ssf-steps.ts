@@ -1,6 +1,6 @@
 /** The steps (steps.ts) of event streams. */
 import { type Cause, draft, SYSTEM } from "../audit/event.ts";
-import type { StreamId, UserId } from "../prelude/ids.ts";
+import type { ClientId, StreamId, UserId } from "../prelude/ids.ts";
 import { audit, type Effect } from "../revocation/effects.ts";
 import { acknowledge, advance, dueIn, type Stretch } from "../ssf/progress.ts";
 import type { Signal } from "../ssf/signal.ts";
@@ -48,6 +48,17 @@ export function dueSignals(reads: Pick<Reads, "ssf">, id: StreamId, limit: numbe
   }
 }
 
+function removeStream(rows: Rows, id: StreamId): void {
+  rows.ssf.removeStream(id);
+  // With nobody left to be told, the queue would only grow old.
+  if (!rows.ssf.anyStream()) rows.ssf.dequeueSignals(rows.ssf.signalHead());
+}
+
+/** What a client was told goes with it: another that gets its id later must not inherit it. */
+export function removeStreamsOf(rows: Rows, client: ClientId): void {
+  for (const stream of rows.ssf.streams()) if (stream.client === client) removeStream(rows, stream.id);
+}
+
 export const SSF_STEPS = {
   createStream(rows: Rows, now: number, wish: StreamDraft, effects: readonly Effect[]): Stream | "too_many" {
     const streams = rows.ssf.streams();
@@ -71,9 +82,7 @@ export const SSF_STEPS = {
 
   deleteStream(rows: Rows, now: number, id: StreamId, effects: readonly Effect[]): boolean {
     if (rows.ssf.stream(id) === undefined) return false;
-    rows.ssf.removeStream(id);
-    // With nobody left to be told, the queue would only grow old.
-    if (!rows.ssf.anyStream()) rows.ssf.dequeueSignals(rows.ssf.signalHead());
+    removeStream(rows, id);
     apply(rows, effects, now);
     return true;
   },

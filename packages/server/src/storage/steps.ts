@@ -23,7 +23,7 @@ import type { WrappedKey } from "../vault/store.ts";
 import { apply } from "./apply.ts";
 import type { Held, Rows } from "./rows.ts";
 import { SLICE } from "./slice.ts";
-import { SSF_STEPS } from "./ssf-steps.ts";
+import { removeStreamsOf, SSF_STEPS } from "./ssf-steps.ts";
 import { WEBHOOK_STEPS } from "./webhook-steps.ts";
 
 export const STEPS = {
@@ -121,6 +121,7 @@ export const STEPS = {
   deleteClient(rows: Rows, now: number, id: ClientId, effects: readonly Effect[]): boolean {
     if (rows.client(id) === undefined) return false;
     rows.removeClient(id);
+    removeStreamsOf(rows, id);
     rows.endGrantsOf(id, { at: now, reason: "client_deleted" });
     apply(rows, effects, now);
     return true;

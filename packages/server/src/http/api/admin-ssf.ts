@@ -14,7 +14,7 @@ import {
 import { problem } from "../problem.ts";
 import { json, noContent } from "../reply.ts";
 import { administrative, type Route } from "../route.ts";
-import { id } from "./fields.ts";
+import { id, name } from "./fields.ts";
 import { invalid } from "./log-in.ts";
 import type { SsfOptions } from "./ssf.ts";
 import type { StreamServices } from "./ssf-streams.ts";
@@ -68,6 +68,7 @@ export function streamView(stream: Stream): z.infer<typeof streamSchema> {
 }
 
 const one = z.object({ stream: streamSchema });
+const words = name.unwrap();
 const naming = z
   .enum(NAMINGS)
   .describe("`email` tells the receiver the address of every user that it hears of: personal data");
@@ -97,7 +98,7 @@ export function adminSsfRoutes({ streams, streamAction }: StreamServices, { off 
             .array(z.enum(Object.keys(EVENT_TYPES) as (keyof typeof EVENT_TYPES)[]))
             .min(1)
             .optional(),
-          description: z.string().max(200).optional(),
+          description: words.optional(),
           naming: naming.optional(),
         }),
         answer: { status: 201, schema: one, says: "The stream." },
@@ -125,7 +126,7 @@ export function adminSsfRoutes({ streams, streamAction }: StreamServices, { off 
         summary: "Enable, pause or disable a stream, or change how it calls users; its receiver is told",
         body: z.strictObject({
           status: z.enum(STATUSES).optional(),
-          reason: z.string().max(200).optional().describe("told to the receiver"),
+          reason: words.optional().describe("told to the receiver"),
           naming: naming.optional(),
         }),
         answer: { status: 200, schema: one, says: "The stream as it is now." },

@@ -26,13 +26,18 @@ export interface SsfOptions extends StreamOptions {
   readonly off: string | null;
 }
 
-const line = z.string().max(1000);
-/** RFC 8936 §2.2. */
+const line = z
+  .string()
+  .min(1)
+  .max(1000)
+  .refine((text) => text.isWellFormed() && !text.includes("\0"), "must be text");
+const words = line.refine((text) => text.length <= 200, "must be 200 characters at the most");
+/** RFC 8936 §2.2. Members that nobody knows yet are passed over, as in the framework's other requests. */
 const pollBody = z.looseObject({
   maxEvents: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
   returnImmediately: z.boolean().optional(),
   ack: z.array(line).max(1000).optional(),
-  setErrs: z.record(line, z.looseObject({ err: line, description: z.string().max(10_000).optional() })).optional(),
+  setErrs: z.record(line, z.looseObject({ err: line, description: z.string().max(5000).optional() })).optional(),
 });
 /** What may stand in the audit of an error's name. */
 const ERROR_NAME = /^[a-z_]{1,50}$/;
@@ -71,7 +76,11 @@ export function ssfRoutes(services: SsfServices, options: SsfOptions): readonly 
         path: `/ssf/subjects/${way}`,
         group,
         summary,
-        body: z.looseObject({ stream_id: id, subject: z.unknown(), verified: z.boolean().optional() }),
+        body: z.looseObject({
+          stream_id: id,
+          subject: z.looseObject({ format: line }),
+          verified: z.boolean().optional(),
+        }),
         answer: { status: way === "add" ? 200 : 204, schema: null, says: "Done, or it named nobody." },
         problems: ["not_found", "forbidden"],
       },
@@ -114,7 +123,7 @@ export function ssfRoutes(services: SsfServices, options: SsfOptions): readonly 
         path: "/ssf/status",
         group,
         summary: "Whether a stream is enabled, paused or disabled",
-        query: z.object({ stream_id: id }),
+        query: z.strictObject({ stream_id: id }),
         answer: { status: 200, schema: null, says: "Its status, and why." },
         problems: ["not_found"],
       },
@@ -131,7 +140,7 @@ export function ssfRoutes(services: SsfServices, options: SsfOptions): readonly 
         path: "/ssf/status",
         group,
         summary: "Enable, pause or disable a stream",
-        body: z.looseObject({ stream_id: id, status: z.enum(STATUSES), reason: z.string().max(200).optional() }),
+        body: z.looseObject({ stream_id: id, status: z.enum(STATUSES), reason: words.optional() }),
         answer: { status: 200, schema: null, says: "Its status now." },
         problems: ["not_found"],
       },
@@ -151,7 +160,7 @@ export function ssfRoutes(services: SsfServices, options: SsfOptions): readonly 
         path: "/ssf/verify",
         group,
         summary: "Have a verification event sent over a stream",
-        body: z.looseObject({ stream_id: id, state: z.string().max(1000).optional() }),
+        body: z.looseObject({ stream_id: id, state: line.optional() }),
         answer: { status: 204, schema: null, says: "It is on its way." },
         problems: ["not_found", "rate_limited"],
       },

@@ -16,7 +16,7 @@ import {
   type StreamDraft,
   WINDOW,
 } from "../../ssf/stream.ts";
-import { CAUSE, DAY, type Open, SECOND, Stage } from "./stage.ts";
+import { CAUSE, DAY, type Open, OWN_CLIENT, otherClient, SECOND, Stage } from "./stage.ts";
 
 const CHANGED = audit(draft("ssf.stream_changed", CAUSE));
 
@@ -350,6 +350,17 @@ export function describeStreamStore(open: Open): void {
       assert.deepEqual(await stage.store.streams.list(), []);
       assert.equal(await stage.store.streams.prune(Number.MAX_SAFE_INTEGER), 0);
       assert.deepEqual(await stage.events("ssf.stream_changed"), []);
+      await stage.store.close();
+    });
+
+    test("a client's streams go with it", async () => {
+      const stage = await Stage.open(open);
+      const client = { ...OWN_CLIENT, id: otherClient("api") };
+      await stage.store.clients.create(client, []);
+      const [own, other] = [await made(stage, { client: client.id }), await made(stage)];
+      assert.equal(await stage.store.clients.delete(client.id, []), true);
+      assert.equal(await stage.store.streams.find(own.id), undefined);
+      assert.deepEqual(await stage.store.streams.list(), [other]);
       await stage.store.close();
     });
 
