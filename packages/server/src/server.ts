@@ -5,11 +5,10 @@
  *      └─► revocation (live set)                  ├─► sign up, log in, refresh ─► routes ─► handler
  *      └─► passwords, throttle ───────────────────┘
  */
-import { availableParallelism } from "node:os";
 import type { Logger } from "pino";
 import { type ClientAction, createClientAction } from "./admin/clients.ts";
 import { createRevocationAction, type RevocationAction } from "./admin/revocations.ts";
-import type { WebhookAction } from "./admin/webhooks.ts";
+import { createWebhookAction, type WebhookAction } from "./admin/webhooks.ts";
 import type { Config } from "./config.ts";
 import { type Confirming, createConfirming } from "./feed/confirming.ts";
 import { openFeed } from "./feed/feed.ts";
@@ -30,12 +29,8 @@ import { createMetrics } from "./metrics.ts";
 import { createIntrospect } from "./oauth/introspect.ts";
 import { createJudge } from "./oauth/judge.ts";
 import { createRevokeToken } from "./oauth/revoke.ts";
-import { createHashAdmission, hashSlots } from "./passwords/admission.ts";
-import { argon2Parameters } from "./passwords/hash.ts";
-import { openPasswordLists } from "./passwords/lists.ts";
-import { createPasswords, type Passwords } from "./passwords/passwords.ts";
-import { checkPassword } from "./passwords/rules.ts";
-import { contextWords } from "./passwords/words.ts";
+import type { Passwords } from "./passwords/passwords.ts";
+import { openPasswords } from "./passwords-service.ts";
 import { placesIn } from "./places.ts";
 import { StartRefused } from "./prelude/fault.ts";
 import type { Secret } from "./prelude/secret.ts";
@@ -46,9 +41,11 @@ import { createIssuer } from "./signin/issue.ts";
 import { createLogIn } from "./signin/log-in.ts";
 import { createPasswordAction, type PasswordAction } from "./signin/password.ts";
 import { createRefresh } from "./signin/refresh.ts";
-import { type CheckPassword, createSignUp, type SignUp } from "./signin/sign-up.ts";
+import { createReadSession } from "./signin/session.ts";
+import { createSignUp, type SignUp } from "./signin/sign-up.ts";
 import type { StreamAction } from "./ssf/manage.ts";
 import { openSsf } from "./ssf-service.ts";
+import { openStatusService } from "./status-service.ts";
 import { openMemoryThrottle } from "./storage/memory/throttle.ts";
 import { openStorage } from "./storage/open.ts";
 import type { Storage } from "./storage/storage.ts";
@@ -57,14 +54,12 @@ import { createAccessTokens } from "./tokens/access-token.ts";
 import { readOrMakeSecret } from "./vault/secret-file.ts";
 import { openVault, type Vault } from "./vault/vault.ts";
 import { VERSION } from "./version.ts";
-import { openWebhooks } from "./webhook-service.ts";
+import { startWebhookService } from "./webhook-service.ts";
 
 /** How far a verifier's clock may be off before a retired key's last tokens are in doubt. */
 const TOLERANCE_SECONDS = 60;
 /** A key is published this long before it signs: many times what a verifier keeps a key set for. */
 const PUBLISH_LEAD_MS = 12 * JWKS_MAX_AGE_SECONDS * 1000;
-/** The longest that a log-in waits for its turn to be hashed; beyond it the answer is 503. */
-const HASH_WAIT_MS = 1800;
 
 /** What the command line's local socket may use besides the handler. */
 export interface Operations {
@@ -147,39 +142,22 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
         alg: config.signingAlg,
         rotateAfterMs: config.keyRotation,
         publishLeadMs: PUBLISH_LEAD_MS,
+        cachedMs: JWKS_MAX_AGE_SECONDS * 1000,
         toleranceSeconds: TOLERANCE_SECONDS,
         sharedSecrets: config.sharedSecret ?? [],
       },
       world,
     );
-    const admission = createHashAdmission({
-      slots: config.hashConcurrency || hashSlots({ cores: availableParallelism() }),
-      clock: world.clock,
-      maxWait: HASH_WAIT_MS,
-    });
-    const passwords = createPasswords({
-      pepper: {
-        get current() {
-          return vault.current("pepper");
-        },
-        get: (id) => vault.find("pepper", id)?.key,
-      },
-      parameters: argon2Parameters(),
-      admission,
-      random: world.random,
-    });
-    const lists = await openPasswordLists(config.passwordDenylist === null ? [] : [config.passwordDenylist]);
-    const words = contextWords(issuer, config.passwordWords);
-    const check: CheckPassword = (password, about) =>
-      checkPassword(password, { minimum: config.passwordMinLength, words, about, lists });
+    const { admission, passwords, check } = await openPasswords(config, issuer, vault, world);
     const throttle = createThrottle(openMemoryThrottle(world.clock), config.rateLimit === "on");
+    const status = openStatusService(storage.status, keyring, { ...config, issuer }, world, alarm);
     const mark = isShared(config.signingAlg) ? vault : null;
     const tokens = createIssuer(createAccessTokens(keyring, { issuer, ttlMs: config.accessTtl, mark }, world), vault);
     const signUp = createSignUp(storage.users, passwords, check, world);
     const passwordAction = createPasswordAction({ users: storage.users, passwords, check, throttle });
     const clientAction = createClientAction(storage.clients, adminAudience, world);
     const logIn = createLogIn(
-      { ...storage, passwords, throttle, issuer: tokens, vault, world, sleep },
+      { ...storage, passwords, throttle, issuer: tokens, vault, world, sleep, listSeed: status.listSeed },
       {
         audience,
         limit: { max: config.sessionLimit, action: config.sessionLimitAction, per: config.sessionLimitPer },
@@ -189,8 +167,12 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       },
     );
     const refresh = createRefresh(
-      { ...storage, issuer: tokens, vault },
+      { ...storage, issuer: tokens, vault, listSeed: status.listSeed },
       { graceMs: config.refreshGrace, idleMs: config.refreshIdle, audience, adminAudience },
+    );
+    const readSession = createReadSession(
+      { grants: storage.grants, vault, clock: world.clock },
+      { idleMs: config.refreshIdle, graceMs: config.refreshGrace },
     );
     const judge = createJudge(
       { keyring, vault, live, sessions: storage.sessions, clock: world.clock },
@@ -225,11 +207,17 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       { judge, log: storage.revocation, grants: storage.grants, clients: storage.clients, vault },
       { issuer, audience, adminAudience },
     );
-    const { delivers = true } = parts;
-    const { webhooks, webhookAction } = openWebhooks({ storage, vault, config, world, alarm, logger, delivers });
+    const service = { storage, vault, config, logger };
+    const webhooks = startWebhookService(service, parts.delivers !== false, world, alarm);
+    const webhookAction = createWebhookAction({ ...webhooks, webhooks: storage.webhooks, vault, world });
     const ssf = openSsf({ storage, keyring, config, issuer, world, alarm });
     const exampleSecret = await firstStart(storage.clients, clientAction);
-    const metrics = createMetrics({ hashing: () => admission.metrics(), revocations: () => live.size, feed, webhooks });
+    const metrics = createMetrics({
+      hashing: () => admission.metrics(),
+      revocations: () => live.size,
+      feed,
+      webhooks: webhooks.runner,
+    });
     let draining = false;
     const routes = createRoutes(
       {
@@ -249,16 +237,25 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
         revoke,
         introspect,
         revokeToken,
+        statusLists: status.lists,
         check: () => storage.check(),
         draining: () => draining,
         metrics: () => metrics.text(),
       },
-      { issuer, base, now: () => world.clock.now(), signup: config.signup, version: VERSION, ssf: ssf.options },
+      {
+        issuer,
+        base,
+        now: () => world.clock.now(),
+        signup: config.signup,
+        version: VERSION,
+        listed: status.on,
+        ssf: ssf.options,
+      },
     );
     const app = createApp({
       routes,
       base,
-      authenticator: createAuthenticator({ judge, verifiers }, { issuer, audience, adminAudience }),
+      authenticator: createAuthenticator({ judge, readSession, verifiers }, { issuer, audience, adminAudience }),
       origins: createOriginPolicy(issuer, config.corsOrigins),
       addresses: createAddressReader(config.trustedProxies),
       metricsTokens: config.metricsToken ?? [],
@@ -285,7 +282,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       close: async () => {
         feed.close();
         ssf.polls.release();
-        await webhooks?.stop();
+        await webhooks.runner?.stop();
         await maintenance.stop();
         await storage.close();
       },

@@ -1,39 +1,32 @@
-/** Puts webhooks together: what an administrator does with them, and who delivers, woken by every commit. */
+/** Webhooks as this server runs them: who may be sent to, the runner, and what wakes it. */
 import type { Logger } from "pino";
-import { createWebhookAction, type WebhookAction } from "./admin/webhooks.ts";
 import type { Config } from "./config.ts";
 import type { SetAlarm, World } from "./prelude/world.ts";
 import type { Storage } from "./storage/storage.ts";
 import type { Vault } from "./vault/vault.ts";
 import { startWebhooks, type WebhookRunner } from "./webhooks/runner.ts";
 import { createSender } from "./webhooks/send.ts";
-import { createReach } from "./webhooks/target.ts";
+import { createReach, type MayReach } from "./webhooks/target.ts";
 
-export interface Webhooks {
+export interface WebhookService {
   /** `null` in a process that delivers nothing. */
-  readonly webhooks: WebhookRunner | null;
-  readonly webhookAction: WebhookAction;
+  readonly runner: WebhookRunner | null;
+  readonly mayReach: MayReach;
+  readonly wake: () => void;
 }
 
-export function openWebhooks(parts: {
-  readonly storage: Storage;
-  readonly vault: Vault;
-  readonly config: Config;
-  readonly world: World;
-  readonly alarm: SetAlarm;
-  readonly logger: Logger;
-  readonly delivers: boolean;
-}): Webhooks {
-  const { storage, vault, config, world, alarm, logger } = parts;
+export function startWebhookService(
+  { storage, vault, config, logger }: { storage: Storage; vault: Vault; config: Config; logger: Logger },
+  delivers: boolean,
+  world: World,
+  alarm: SetAlarm,
+): WebhookService {
   const mayReach = createReach(config.dangerouslyAllowWebhooksTo);
-  const runner = (): WebhookRunner =>
-    startWebhooks({
-      ...{ store: storage.webhooks, vault, world, alarm },
-      sender: createSender(mayReach, alarm),
-      fault: (error) => logger.warn({ err: error }, "a webhook could not be worked on"),
-    });
-  const webhooks = parts.delivers ? runner() : null;
-  const wake = () => webhooks?.wake();
+  const fault = (error: unknown) => logger.warn({ err: error }, "a webhook could not be worked on");
+  const runner = delivers
+    ? startWebhooks({ store: storage.webhooks, vault, world, alarm, sender: createSender(mayReach, alarm), fault })
+    : null;
+  const wake = () => runner?.wake();
   storage.revocation.onCommit(wake);
-  return { webhooks, webhookAction: createWebhookAction({ webhooks: storage.webhooks, vault, mayReach, wake, world }) };
+  return { runner, mayReach, wake };
 }

@@ -58,6 +58,7 @@ const NAMING: OptionRow = {
   choices: NAMINGS,
 };
 const EVENT_NAMES = Object.keys(EVENT_TYPES);
+const NOW: OptionRow = { flags: "--now", says: "also where verifiers may not know the key yet that signs then" };
 const PASSWORD_STDIN: OptionRow = { flags: "--password-stdin", says: "read the password from stdin" };
 const ASKS =
   "The password is asked for at the terminal, or read with --password-stdin: an argument could be read by\nevery user of the machine (ps), and stays in the shell's history.";
@@ -189,12 +190,14 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     name: "keys rotate",
     says: "let the upcoming key sign from now on; harms nobody",
+    options: [NOW],
     load: async () => (await import("./commands/keys.ts")).rotateKey,
   },
   {
     name: "keys retire",
     args: ["<kid>"],
     says: "stop a key from signing; its tokens stay good until they expire",
+    options: [NOW],
     load: async () => (await import("./commands/keys.ts")).retireKey,
   },
   {

@@ -55,8 +55,11 @@ export interface Signal extends SignalDraft {
   readonly at: number;
 }
 
-/** The queue's own order and account come from storage. */
-export type NewSignal = Omit<Signal, "seq" | "epoch">;
+/** A signal before it has a place in the queue. */
+export interface NewSignal extends SignalDraft, Pick<Signal, "initiator" | "at"> {
+  /** The how manieth of its cause, from 0. */
+  readonly nth: number;
+}
 
 export const EVERYONE: SignalSubject = { user: null, session: null, identifier: null };
 

@@ -8,8 +8,10 @@ import type { FeedStore } from "../feed/store.ts";
 import type { GrantStore } from "../grants/store.ts";
 import type { KeyStore } from "../keys/store.ts";
 import type { RevocationStore } from "../revocation/store.ts";
+import type { ElsewhereStore } from "../sessions/elsewhere.ts";
 import type { SessionStore } from "../sessions/store.ts";
 import type { StreamStore } from "../ssf/store.ts";
+import type { StatusStore } from "../status/store.ts";
 import type { UserStore } from "../users/store.ts";
 import type { VaultStore } from "../vault/store.ts";
 import type { WebhookStore } from "../webhooks/store.ts";
@@ -31,6 +33,7 @@ export interface Storage {
   readonly keys: KeyStore;
   readonly revocation: RevocationStore;
   readonly feed: FeedStore;
+  readonly status: StatusStore;
   readonly webhooks: WebhookStore;
   readonly streams: StreamStore;
   readonly audit: AuditStore;
@@ -38,6 +41,7 @@ export interface Storage {
   readonly clients: ClientStore;
   readonly sessions: SessionStore;
   readonly grants: GrantStore;
+  readonly elsewhere: ElsewhereStore;
   /** Makes a copy while serving; `null` where there is nothing to copy or the engine has tools of its own. */
   readonly backup: Backup | null;
   /** Whether the engine answers now: a read and, where it can be had cheaply, a write. Throws `Unavailable`. */

@@ -32,6 +32,7 @@ const position = z.string().refine((value) => parsePosition(value) !== null, "mu
 const count = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
 function ownerOf({ user, claims }: Caller): Owner {
+  if (claims === null) return { user, token: null };
   const { jti, gid = "", aud } = claims;
   return { user, token: { jti, grant: asId("grant", gid), audience: typeof aud === "string" ? aud : null } };
 }

@@ -67,9 +67,9 @@ export class SsfMaps implements SsfRows {
     return this.#queue.filter(({ seq }) => seq > after).slice(0, limit);
   }
 
-  enqueueSignal(signal: NewSignal): void {
+  enqueueSignal({ nth, ...signal }: NewSignal): void {
     this.#seq += 1;
-    this.#queue.push({ ...signal, seq: this.#seq, epoch: this.#epoch() });
+    this.#queue.push({ ...signal, seq: this.#seq, epoch: this.#epoch(), cause: this.#seq - nth });
   }
 
   outdatedSignals(before: number, upTo: number, limit: number): readonly Signal[] {

@@ -1,15 +1,17 @@
-/** Event streams and their queue in the database. What writes works on the writer's connection only. */
-import type { SQLInputValue, StatementSync } from "node:sqlite";
+/** Event streams and their queue in the database. */
 import { asId, type SessionId, type StreamId, type UserId } from "../../prelude/ids.ts";
 import type { Initiator, NewSignal, Signal, SignalFacts } from "../../ssf/signal.ts";
 import type { Control, Delivery, Stream } from "../../ssf/stream.ts";
-import type { SsfRows } from "../ssf-rows.ts";
-import { bytes, integer, integerOrNull, list, type Row, text, textOrNull } from "./columns.ts";
+import type { SsfReads, SsfRows } from "../ssf-rows.ts";
+import { bytes, integer, integerOrNull, list, type Row, text, textOrNull, type Value } from "./columns.ts";
+import type { Questions, Statements } from "./statements.ts";
 
-const STREAM = `id, client, created_at, method, url, data_key, authorization, requested, description, naming,
+const STREAM = `id, client, created_at, method, url, data_key, credential, requested, description, naming,
   default_subjects, exceptions, status, status_reason, cursor, acked, controls, control_count, active_at, verified_at,
   failures, failing_since, next_attempt_at, missed, refused`;
-const SIGNAL = "seq, epoch, cause, user, session, identifier, initiator, facts, at";
+const SIGNAL = 'seq, epoch, cause, "user", session, identifier, initiator, facts, at';
+/** Questions about several users come in so many sizes: each is a statement of its own, prepared once. */
+const SIZES = [1, 10, 100, 1000];
 
 function deliveryOf(row: Row): Delivery {
   if (text(row, 3) === "poll") return { method: "poll" };
@@ -45,7 +47,7 @@ function streamOf(row: Row): Stream {
   };
 }
 
-function streamRow(stream: Stream): SQLInputValue[] {
+function streamRow(stream: Stream): Value[] {
   const { delivery, requested } = stream;
   const push = delivery.method === "push" ? delivery : null;
   return [
@@ -91,89 +93,90 @@ function signalOf(row: Row): Signal {
   };
 }
 
-export class SqliteSsf implements SsfRows {
-  readonly #statement: (sql: string) => StatementSync;
+export class SqlSsfReads<Engine extends Questions> implements SsfReads {
+  protected readonly engine: Engine;
 
-  /** @param statement prepares, or finds what it prepared */
-  constructor(statement: (sql: string) => StatementSync) {
-    this.#statement = statement;
-  }
-
-  #rows<T>(sql: string, of: (row: Row) => T, ...values: SQLInputValue[]): T[] {
-    return (this.#statement(sql).all(...values) as unknown as Row[]).map((row) => of(row));
-  }
-
-  #run(sql: string, ...values: SQLInputValue[]): void {
-    this.#statement(sql).run(...values);
+  constructor(engine: Engine) {
+    this.engine = engine;
   }
 
   streams(): readonly Stream[] {
-    return this.#rows(`SELECT ${STREAM} FROM streams ORDER BY created_at, id`, streamOf);
+    return this.engine.all(`SELECT ${STREAM} FROM streams ORDER BY created_at, id`, streamOf);
   }
 
   stream(id: StreamId): Stream | undefined {
-    return this.#rows(`SELECT ${STREAM} FROM streams WHERE id = ?`, streamOf, id)[0];
+    return this.engine.one(`SELECT ${STREAM} FROM streams WHERE id = ?`, streamOf, id);
   }
 
+  exceptions(stream: StreamId, users: readonly UserId[]): readonly UserId[] {
+    const size = SIZES.find((each) => each >= users.length) ?? users.length;
+    // The places that are left ask for the last one again.
+    const asked = Array.from({ length: size }, (_, index) => users[Math.min(index, users.length - 1)] ?? "");
+    return this.engine.all(
+      `SELECT "user" FROM stream_exceptions WHERE stream = ? AND "user" IN (${asked.map(() => "?").join(", ")})`,
+      (row) => asId("user", text(row, 0)),
+      stream,
+      ...asked,
+    );
+  }
+
+  signals(after: number, limit: number): readonly Signal[] {
+    return this.engine.all(`SELECT ${SIGNAL} FROM signals WHERE seq > ? ORDER BY seq LIMIT ?`, signalOf, after, limit);
+  }
+}
+
+export class SqlSsf extends SqlSsfReads<Statements> implements SsfRows {
   anyStream(): boolean {
-    return this.#rows("SELECT 1 FROM streams WHERE status <> 'disabled' LIMIT 1", () => true).length > 0;
+    return this.engine.one("SELECT 1 FROM streams WHERE status <> 'disabled' LIMIT 1", () => true) ?? false;
   }
 
   putStream(stream: Stream): void {
     const row = streamRow(stream);
-    const places = row.map(() => "?").join(", ");
+    const given = STREAM.replaceAll(/\w+/g, (name) => `excluded.${name}`);
     // Not REPLACE: that deletes the row first, and its exceptions with it.
-    this.#run(
-      `INSERT INTO streams (${STREAM}) VALUES (${places}) ON CONFLICT (id) DO UPDATE SET (${STREAM}) = (${places})`,
-      ...row,
+    this.engine.run(
+      `INSERT INTO streams (${STREAM}) VALUES (${row.map(() => "?").join(", ")})
+       ON CONFLICT (id) DO UPDATE SET (${STREAM}) = (${given})`,
       ...row,
     );
   }
 
   removeStream(id: StreamId): void {
-    this.#run("DELETE FROM streams WHERE id = ?", id);
-  }
-
-  exceptions(stream: StreamId, users: readonly UserId[]): readonly UserId[] {
-    return this.#rows(
-      "SELECT user FROM stream_exceptions WHERE stream = ? AND user IN (SELECT value FROM json_each(?))",
-      (row) => asId("user", text(row, 0)),
-      stream,
-      JSON.stringify(users),
-    );
+    this.engine.run("DELETE FROM streams WHERE id = ?", id);
   }
 
   addException(stream: StreamId, user: UserId): void {
-    this.#run("INSERT OR IGNORE INTO stream_exceptions (stream, user) VALUES (?, ?)", stream, user);
+    this.engine.run(
+      'INSERT INTO stream_exceptions (stream, "user") VALUES (?, ?) ON CONFLICT (stream, "user") DO NOTHING',
+      stream,
+      user,
+    );
   }
 
   removeException(stream: StreamId, user: UserId): void {
-    this.#run("DELETE FROM stream_exceptions WHERE stream = ? AND user = ?", stream, user);
+    this.engine.run('DELETE FROM stream_exceptions WHERE stream = ? AND "user" = ?', stream, user);
   }
 
   signalHead(): number {
-    return this.#rows("SELECT signal_seq FROM state", (row) => integer(row, 0))[0] ?? 0;
+    return this.engine.one("SELECT seq FROM signal_head", (row) => integer(row, 0)) ?? 0;
   }
 
-  signals(after: number, limit: number): readonly Signal[] {
-    return this.#rows(`SELECT ${SIGNAL} FROM signals WHERE seq > ? ORDER BY seq LIMIT ?`, signalOf, after, limit);
-  }
-
-  enqueueSignal({ cause, user, session, identifier, initiator, facts, at }: NewSignal): void {
-    this.#run("UPDATE state SET signal_seq = signal_seq + 1");
-    this.#run(
-      `INSERT INTO signals (${SIGNAL}) SELECT signal_seq, epoch, ?, ?, ?, ?, ?, ?, ? FROM state`,
-      ...[cause, user, session, identifier, initiator, JSON.stringify(facts), at],
+  enqueueSignal({ nth, user, session, identifier, initiator, facts, at }: NewSignal): void {
+    const { epoch } = this.engine.position();
+    this.engine.run("UPDATE signal_head SET seq = seq + 1");
+    this.engine.run(
+      `INSERT INTO signals (${SIGNAL}) SELECT seq, ?, seq - ?, ?, ?, ?, ?, ?, ? FROM signal_head`,
+      ...[epoch, nth, user, session, identifier, initiator, JSON.stringify(facts), at],
     );
   }
 
   outdatedSignals(before: number, upTo: number, limit: number): readonly Signal[] {
-    const oldest = this.#rows(`SELECT ${SIGNAL} FROM signals ORDER BY seq LIMIT ?`, signalOf, limit);
+    const oldest = this.engine.all(`SELECT ${SIGNAL} FROM signals ORDER BY seq LIMIT ?`, signalOf, limit);
     const fresh = oldest.findIndex(({ at, seq }) => at >= before && seq > upTo);
     return fresh < 0 ? oldest : oldest.slice(0, fresh);
   }
 
   dequeueSignals(upTo: number): void {
-    this.#run("DELETE FROM signals WHERE seq <= ?", upTo);
+    this.engine.run("DELETE FROM signals WHERE seq <= ?", upTo);
   }
 }
