@@ -109,6 +109,7 @@ export function ssfRoutes(services: SsfServices, options: SsfOptions): readonly 
       {
         method: "GET",
         path: "/.well-known/ssf-configuration",
+        inserted: true,
         group,
         summary: "Shared Signals: the transmitter's configuration",
         answer: { status: 200, schema: null, says: "Metadata (SSF 1.0 §7.1)." },
