@@ -113,6 +113,13 @@ test("a session that makes room is told, with why; the log-in that took its plac
   assert.equal(eventOf(set)[1].initiating_entity, "policy");
 });
 
+test("a session of nobody knows whom is told by itself", async () => {
+  const { stage, poller } = await scene();
+  await stage.storage.revocation.apply([{ effect: "revoke", kind: "session", value: "ses_x", reason: "admin" }]);
+  const [set] = await poller.take();
+  assert.deepEqual(set?.sub_id, { format: "opaque", id: "ses_x" });
+});
+
 test("an event comes again, the same but for its signature, until it is acknowledged", async () => {
   const { stage, poller } = await scene();
   for (const user of ["a", "b", "c"]) await tell(stage, user);

@@ -56,6 +56,8 @@ export interface Revoke {
   readonly kind: RevocationKind;
   readonly value: string;
   readonly reason: EndReason;
+  /** Of a session that is in another store: whose it is, where that is known. */
+  readonly user?: UserId;
 }
 
 /** Writes an event of the audit log. */

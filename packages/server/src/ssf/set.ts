@@ -13,7 +13,7 @@ import { CONTROL_TYPES, EVENT_TYPES, SET_TYPE } from "./event.ts";
 import { controlName, signalName } from "./progress.ts";
 import { reasonsOf, type Signal, type SignalFacts } from "./signal.ts";
 import type { Control, Stream } from "./stream.ts";
-import { emailFor, sessionSubject, streamSubject, tenantSubject, userSubject, type WrittenSubject } from "./subject.ts";
+import { emailFor, opaqueSubject, sessionSubject, tenantSubject, userSubject, type WrittenSubject } from "./subject.ts";
 
 export interface SetClaims {
   readonly iss: string;
@@ -29,7 +29,7 @@ export interface SetClaims {
 const seconds = (ms: number): number => Math.floor(ms / 1000);
 
 function subjectOf({ user, session }: Signal, issuer: string, email: string | null): WrittenSubject {
-  if (user === null) return tenantSubject(issuer);
+  if (user === null) return session === null ? tenantSubject(issuer) : opaqueSubject(session);
   const named = userSubject(issuer, user, email);
   return session === null ? named : sessionSubject(named, session);
 }
@@ -74,7 +74,7 @@ export function controlClaims(stream: Stream, control: Control, issuer: string):
     jti: controlName(stream, control),
     iat: seconds(control.at),
     aud: stream.client,
-    sub_id: streamSubject(stream.id),
+    sub_id: opaqueSubject(stream.id),
     events: { [CONTROL_TYPES[control.name]]: control.facts },
   };
 }

@@ -3,7 +3,7 @@
  * effects that write the log and the audit, and becomes a signed event (set.ts) when it is sent.
  *
  *   effect or row                               event                   subject
- *   a session ended                             session-revoked         the user and the session
+ *   a session ended                             session-revoked         the user and the session, or the session alone
  *   every session of a user, or a user, ended   session-revoked         the user
  *   everyone's sessions ended                   session-revoked         the tenant: this whole server
  *   password.changed                            credential-change       the user
@@ -31,7 +31,7 @@ export type SignalFacts =
   | ({ readonly event: "credential-change" } & CredentialChange)
   | { readonly event: "token-claims-change"; readonly roles: readonly string[] };
 
-/** Whom it is about: everyone, a user, or one session of a user. */
+/** Whom it is about: everyone, a user, one session of a user, or one session of nobody knows whom. */
 export interface SignalSubject {
   readonly user: UserId | null;
   readonly session: SessionId | null;

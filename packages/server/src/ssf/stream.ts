@@ -141,7 +141,7 @@ export function deliveredEvents({ requested }: Pick<Stream, "requested">): reado
 export function concerns(stream: Stream, signal: Signal, excepted: boolean): boolean {
   if (signal.seq <= stream.cursor || stream.acked.includes(signal.seq)) return false;
   if (!deliveredEvents(stream).includes(signal.facts.event)) return false;
-  // What ends everyone's sessions is about every user, whomever the receiver asked for.
+  // What ends everyone's sessions is about every user, and one of nobody knows whom may be about any.
   if (signal.user === null) return true;
   return (stream.defaultSubjects === "ALL") !== excepted;
 }

@@ -88,8 +88,9 @@ export function tenantSubject(issuer: string): WrittenSubject {
   return { format: "complex", tenant: { format: "opaque", id: issuer } };
 }
 
-export function streamSubject(stream: string): WrittenSubject {
-  return { format: "opaque", id: stream };
+/** A stream, or a session of which nobody could say whose it was. */
+export function opaqueSubject(id: string): WrittenSubject {
+  return { format: "opaque", id };
 }
 
 /** The email address by which a stream may call a user; `null`: only the id. */

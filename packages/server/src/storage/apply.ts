@@ -1,4 +1,5 @@
 /** Applies effects (revocation/effects.ts) inside a step: marks what ends, and writes the log and the audit beside it. */
+import { asId } from "../prelude/ids.ts";
 import type { Effect, RevokeToken } from "../revocation/effects.ts";
 import type { EndReason, Position, RevocationEntry, RevocationKind } from "../revocation/entry.ts";
 import { entryExpires, entryKept } from "../revocation/expiry.ts";
@@ -58,9 +59,12 @@ function applyOne(rows: Rows, effect: Effect, now: number, signals: SignalDraft[
     case "revoke_token":
       revokeToken(rows, effect, now);
       return 0;
-    case "revoke":
-      revoke(rows, effect.kind, effect.value, effect.reason, now);
+    case "revoke": {
+      const { kind, value, reason, user = null } = effect;
+      revoke(rows, kind, value, reason, now);
+      if (kind === "session") tell(revokedSignal({ user, session: asId("session", value), identifier: null }, reason));
       return 0;
+    }
     case "audit":
       rows.addEvent(effect.event, now);
       tell(auditedSignal(effect.event));

@@ -7,10 +7,11 @@ import type { Instance } from "../../feed/registry.ts";
 import type { GrantId } from "../../prelude/ids.ts";
 import { isBefore, type Position, type RevocationEntry, type RevocationKind } from "../../revocation/entry.ts";
 import { isCovered, isForgettable } from "../../revocation/expiry.ts";
+import { SessionMaps } from "./session-maps.ts";
 import { SsfMaps } from "./ssf-maps.ts";
 import { WebhookMaps } from "./webhook-maps.ts";
 
-export abstract class LogMaps {
+export abstract class LogMaps extends SessionMaps {
   readonly webhooks = new WebhookMaps();
   readonly ssf = new SsfMaps(() => this.#epoch);
   #epoch: number;
@@ -31,6 +32,7 @@ export abstract class LogMaps {
    * @param installation see ElsewhereStore
    */
   constructor(epoch: number, installation = "in memory") {
+    super();
     this.#epoch = epoch;
     this.#installation = installation;
   }
