@@ -18,6 +18,8 @@ export type InstanceId = Id<"instance">;
 export type WebhookId = Id<"webhook">;
 /** One process that serves a shared database. */
 export type NodeId = Id<"node">;
+/** Of an event stream that this server transmits (ssf/stream.ts). */
+export type StreamId = Id<"stream">;
 
 const PREFIX = {
   user: "usr_",
@@ -28,6 +30,7 @@ const PREFIX = {
   instance: "ins_",
   webhook: "whk_",
   node: "nod_",
+  stream: "str_",
 } as const;
 type Named = {
   user: UserId;
@@ -38,6 +41,7 @@ type Named = {
   instance: InstanceId;
   webhook: WebhookId;
   node: NodeId;
+  stream: StreamId;
 };
 
 /** A fresh id, e.g. `ses_0J3k…`: the prefix and 22 characters of base64url (128 random bits). */

@@ -51,6 +51,7 @@ function entry(rows: Rows): void {
   rows.sessionsUntil();
   rows.status.any();
   rows.webhooks.any();
+  rows.ssf.anyStream();
 }
 
 /** What a token names of a status list. */

@@ -99,12 +99,16 @@ const LOCKS: Locks = {
   endGrant: (target) => ("id" in target ? allOfGrant("id", target.id) : allOfGrant("secret_id", target.secretId)),
   settleWebhook: (id) => [lock("SELECT 1 FROM webhooks WHERE id = ? FOR NO KEY UPDATE", id)],
   skipWebhook: (id) => [lock("SELECT 1 FROM webhooks WHERE id = ? FOR NO KEY UPDATE", id)],
+  tellStream: (id) => [lock("SELECT 1 FROM streams WHERE id = ? FOR NO KEY UPDATE", id)],
+  receiveReceipt: (id) => [lock("SELECT 1 FROM streams WHERE id = ? FOR NO KEY UPDATE", id)],
+  slotElsewhere: ({ user: id }) => [user(id)],
   compactLog: upkeep,
   endExpired: upkeep,
   forgetSessions: upkeep,
   pruneEvents: upkeep,
   pruneWebhookQueue: upkeep,
   forgetLists: upkeep,
+  pruneSignals: upkeep,
 };
 
 /** Steps that hold the counter from the start. */
@@ -112,11 +116,17 @@ const FIRST: ReadonlySet<StepName> = new Set<StepName>([
   // The version of the set is compared and moved on; a mark must not rise between an entry and its look at the marks.
   "replaceKeys",
   "raiseMark",
-  // An entry's transaction looks whether there are webhooks.
+  // An entry's transaction looks whether there are webhooks, and streams.
   "createWebhook",
   "changeWebhook",
   "deleteWebhook",
   "pruneWebhookQueue",
+  "createStream",
+  "changeStream",
+  "deleteStream",
+  "deleteClient",
+  "pauseIdleStreams",
+  "pruneSignals",
 ]);
 
 export function locksOf<Name extends StepName>(name: Name, args: StepArguments<Name>): readonly Bound[] {

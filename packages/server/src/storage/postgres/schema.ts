@@ -233,6 +233,57 @@ export const MIGRATIONS: readonly Migration[] = [
   );
   CREATE INDEX webhook_attempts_of ON webhook_attempts (webhook, id);
 
+  -- Event streams: what each is told of, in which way, and how far it has come.
+  CREATE TABLE streams (
+    id               TEXT COLLATE "C" PRIMARY KEY,
+    client           TEXT COLLATE "C" NOT NULL,
+    created_at       BIGINT NOT NULL,
+    method           TEXT NOT NULL,
+    url              TEXT,
+    data_key         BIGINT,
+    credential       BYTEA,
+    requested        TEXT,
+    description      TEXT,
+    naming           TEXT NOT NULL,
+    default_subjects TEXT NOT NULL,
+    exceptions       BIGINT NOT NULL,
+    status           TEXT NOT NULL,
+    status_reason    TEXT,
+    cursor           BIGINT NOT NULL,
+    acked            TEXT NOT NULL,
+    controls         TEXT NOT NULL,
+    control_count    BIGINT NOT NULL,
+    active_at        BIGINT NOT NULL,
+    verified_at      BIGINT,
+    failures         BIGINT NOT NULL,
+    failing_since    BIGINT,
+    next_attempt_at  BIGINT NOT NULL,
+    missed           BIGINT NOT NULL,
+    refused          BIGINT NOT NULL
+  );
+  CREATE TABLE stream_exceptions (
+    stream TEXT COLLATE "C" NOT NULL REFERENCES streams (id) ON DELETE CASCADE,
+    "user" TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (stream, "user")
+  );
+  -- What streams are told, numbered in the order of commits: the number is taken by the holder of the counter.
+  CREATE TABLE signal_head (
+    id  BIGINT PRIMARY KEY CHECK (id = 1),
+    seq BIGINT NOT NULL
+  ) WITH (fillfactor = 10);
+  INSERT INTO signal_head (id, seq) VALUES (1, 0);
+  CREATE TABLE signals (
+    seq        BIGINT PRIMARY KEY,
+    epoch      BIGINT NOT NULL,
+    cause      BIGINT NOT NULL,
+    "user"     TEXT COLLATE "C",
+    session    TEXT COLLATE "C",
+    identifier TEXT,
+    initiator  TEXT NOT NULL,
+    facts      TEXT NOT NULL,
+    at         BIGINT NOT NULL
+  );
+
   -- The processes that serve this database.
   CREATE TABLE nodes (
     id     TEXT COLLATE "C" PRIMARY KEY,

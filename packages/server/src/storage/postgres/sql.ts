@@ -19,11 +19,15 @@ export interface Prepared {
 }
 
 /** What is written in the order of the log. */
-const PLACED = ["log", "webhook_queue", "status_lists", "status_slots"];
+const PLACED = ["log", "webhook_queue", "status_lists", "status_slots", "signal_head", "signals"];
 /** What an entry's transaction looks at: asked again once it holds the counter, since only then nobody else changes it. */
-const GUARDED = new Set([...PLACED, "webhooks", "signing_keys", "state"]);
+const GUARDED = new Set([...PLACED, "webhooks", "streams", "signing_keys", "state"]);
 /** What goes with a row that is deleted. */
-const CASCADES: Readonly<Record<string, string>> = { sessions: "grants", webhooks: "webhook_attempts" };
+const CASCADES: Readonly<Record<string, string>> = {
+  sessions: "grants",
+  webhooks: "webhook_attempts",
+  streams: "stream_exceptions",
+};
 const CHANGED = /\b(?:INTO|UPDATE|DELETE FROM)\s+"?([a-z_]+)/g;
 const TABLE = /\b(?:FROM|JOIN|INTO|UPDATE)\s+"?([a-z_]+)/g;
 
