@@ -12,6 +12,7 @@ import { placesIn } from "../places.ts";
 import { StartRefused } from "../prelude/fault.ts";
 import { systemSleep, systemWorld } from "../prelude/world.ts";
 import type { MapaeServer } from "../server.ts";
+import { ssfOff } from "../ssf-service.ts";
 import { openStorage } from "../storage/open.ts";
 import { exitCode } from "./exit.ts";
 import { stopSignal } from "./stop-signal.ts";
@@ -36,14 +37,14 @@ function warnings(config: Config): readonly string[] {
   }
   if (isShared(config.signingAlg)) {
     told.push(`Note: with ${config.signingAlg}, whoever holds MAPAE_SHARED_SECRET can impersonate any user.`);
+    told.push(`Note: ${ssfOff(config)}`);
   }
   return told;
 }
 
 function greet(config: Config, issuer: string, server: MapaeServer): void {
-  const { database } = placesIn(config.data);
   say(`Mapae is ready at ${issuer}`);
-  say(`  data        ${config.databaseUrl ?? database}`);
+  say(`  data        ${server.nature.says}`);
   if (config.secret === null && config.databaseUrl !== "memory:") say(`  secret      ${placesIn(config.data).secret}`);
   if (server.exampleSecret !== null) {
     say("");
@@ -53,6 +54,7 @@ function greet(config: Config, issuer: string, server: MapaeServer): void {
     say(`  what to try first          ${issuer}/`);
     say("");
   }
+  for (const line of server.nature.warnings) say(`WARNING: ${line}.`);
   for (const line of warnings(config)) say(line);
 }
 

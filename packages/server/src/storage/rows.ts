@@ -1,7 +1,6 @@
 /**
- * What the steps (steps.ts) and the ports (ports.ts) ask of an engine that can be read and written synchronously: plain
- * rows, no decisions. Maps and SQLite are such engines; what runs over a network is not, and implements the ports
- * itself.
+ * What the steps (steps.ts) and the ports (ports.ts) ask of an engine: plain rows, no decisions, answered at once. Maps and
+ * SQLite are such engines; over a network a step is run again until no answer is missing (postgres/replay.ts).
  *
  *   port ──read──► Reads                       any thread that can see the data
  *   port ──write─► a step over Rows            inside one atomic step of the one writer
@@ -22,6 +21,7 @@ import type { User } from "../users/user.ts";
 import type { WrappedKey } from "../vault/store.ts";
 import type { PastAttempt } from "../webhooks/attempt.ts";
 import type { QueuedEntry, Webhook } from "../webhooks/webhook.ts";
+import type { SsfReads, SsfRows } from "./ssf-rows.ts";
 
 /** The sort key after which a page begins. */
 export interface After {
@@ -75,6 +75,7 @@ export interface Reads {
   /** Newest first. */
   events(filter: AuditFilter, before: number | null, limit: number): readonly AuditEvent[];
   readonly webhooks: WebhookReads;
+  readonly ssf: SsfReads;
   readonly status: StatusReads;
 }
 
@@ -135,6 +136,7 @@ export interface WebhookRows extends WebhookReads {
 
 export interface Rows extends Reads {
   readonly webhooks: WebhookRows;
+  readonly ssf: SsfRows;
   readonly status: StatusRows;
   /** Writes something that changes nothing. */
   touch(): void;
