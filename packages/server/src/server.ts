@@ -150,7 +150,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       world,
     );
     const { admission, passwords, check } = await openPasswords(config, issuer, vault, world);
-    const throttle = createThrottle(openMemoryThrottle(world.clock), config.rateLimit === "on");
+    const throttle = createThrottle(storage.throttle ?? openMemoryThrottle(world.clock), config.rateLimit === "on");
     const status = openStatusService(storage.status, keyring, { ...config, issuer }, world, alarm);
     const mark = isShared(config.signingAlg) ? vault : null;
     const tokens = createIssuer(createAccessTokens(keyring, { issuer, ttlMs: config.accessTtl, mark }, world), vault);
