@@ -37,6 +37,11 @@ export function succeeding(now: number): Failing {
 export function failing(before: Failing, now: number, jitter: number): Failing & { readonly over: boolean } {
   const failures = before.failures + 1;
   const failingSince = before.failingSince ?? now;
-  const over = now - failingSince >= GIVEN_UP_AFTER_MS;
+  const over = isGivenUp({ failingSince }, now);
   return { failures, failingSince, nextAttemptAt: now + backoffMs(failures, jitter), over };
+}
+
+/** Whether there has been nothing but failures for so long that nobody tries any more. */
+export function isGivenUp({ failingSince }: Pick<Failing, "failingSince">, now: number): boolean {
+  return failingSince !== null && now - failingSince >= GIVEN_UP_AFTER_MS;
 }
