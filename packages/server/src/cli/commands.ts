@@ -348,7 +348,11 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     name: "token inspect",
     args: ["[token]"],
-    says: "explain a token's header and claims, without verifying it",
+    says: "explain a token part by part in plain words, and what is wrong with it, without verifying it",
+    options: [
+      { flags: "--key <keys>", says: "your private keys: look inside an encrypted token" },
+      ...PASSPHRASE_OPTIONS,
+    ],
     notes: "The token is read from stdin, or pasted at a prompt: it is a secret, and an argument is not.",
     apart: true,
     load: async () => (await import("./commands/token-inspect.ts")).inspectToken,
