@@ -38,6 +38,9 @@ async function openTruth({ databaseUrl, data }: Engines, world: World): Promise<
 
 /** `null`: log-ins are in the database. */
 async function openLive({ strategy }: Engines, world: World): Promise<LiveStore | null> {
+  if (STRATEGIES[strategy].needs === "Valkey or Redis") {
+    throw new StartRefused(`MAPAE_STRATEGY=${strategy} needs Valkey or Redis, and none is configured.`);
+  }
   if (STRATEGIES[strategy].sessionsIn !== "one server's memory") return null;
   return (await import("./memory/live.ts")).openMemoryLive(world.clock);
 }
