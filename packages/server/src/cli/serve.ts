@@ -50,10 +50,13 @@ function warnings(config: Config): readonly string[] {
 }
 
 function greet(config: Config, issuer: string, server: MapaeServer): void {
-  const { database } = placesIn(config.data);
   say(`Mapae is ready at ${issuer}`);
+<<<<<<< HEAD
   say(`  data        ${config.databaseUrl ?? database}`);
   say(`  strategy    ${config.strategy}: log-ins live in ${STRATEGIES[config.strategy].sessionsIn}`);
+=======
+  say(`  data        ${server.nature.says}`);
+>>>>>>> main
   if (config.secret === null && config.databaseUrl !== "memory:") say(`  secret      ${placesIn(config.data).secret}`);
   if (server.exampleSecret !== null) {
     say("");
@@ -63,6 +66,7 @@ function greet(config: Config, issuer: string, server: MapaeServer): void {
     say(`  what to try first          ${issuer}/`);
     say("");
   }
+  for (const line of server.nature.warnings) say(`WARNING: ${line}.`);
   for (const line of warnings(config)) say(line);
 }
 
