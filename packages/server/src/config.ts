@@ -9,10 +9,7 @@ import { LEASE_LONGEST_MS } from "./feed/lease.ts";
 import { isNetwork } from "./http/address.ts";
 import { formatDuration } from "./prelude/duration.ts";
 import { LIMIT_ACTIONS, LIMIT_SCOPES } from "./sessions/limit.ts";
-<<<<<<< HEAD
 import { STRATEGY_NAMES } from "./sessions/strategy.ts";
-import { choice, duration, integer, isWebOrigin, list, origin, type Setting, secrets, text } from "./setting.ts";
-=======
 import {
   choice,
   discreet,
@@ -26,7 +23,6 @@ import {
   secrets,
   text,
 } from "./setting.ts";
->>>>>>> main
 import { DEFAULT_SUBJECTS } from "./ssf/stream.ts";
 
 /** `LEASE_LONGEST_MS` (feed/lease.ts) as people write it. */
@@ -56,14 +52,6 @@ export const SETTINGS = {
     "./data",
     "The folder for the embedded database, the generated secret and the local socket.",
   ),
-<<<<<<< HEAD
-  databaseUrl: text("MAPAE_DATABASE_URL", null, "`sqlite:<file>` or `memory:`. Default: SQLite in the data folder."),
-  strategy: choice(
-    "MAPAE_STRATEGY",
-    "token",
-    STRATEGY_NAMES,
-    "Where log-ins live, and what apps carry unless they say so: see docs/strategies.md.",
-=======
   databaseUrl: discreet(
     "MAPAE_DATABASE_URL",
     "`sqlite:<file>`, `postgres://user:password@host:port/database` or `memory:`. Default: SQLite in the data folder.",
@@ -85,7 +73,12 @@ export const SETTINGS = {
     "1s",
     "1m",
     "How long PostgreSQL may take for a statement, and a connection to stand; then the answer is 503.",
->>>>>>> main
+  ),
+  strategy: choice(
+    "MAPAE_STRATEGY",
+    "token",
+    STRATEGY_NAMES,
+    "Where log-ins live, and what apps carry unless they say so: see docs/strategies.md.",
   ),
   secret: secrets(
     "MAPAE_SECRET",

@@ -51,12 +51,8 @@ function warnings(config: Config): readonly string[] {
 
 function greet(config: Config, issuer: string, server: MapaeServer): void {
   say(`Mapae is ready at ${issuer}`);
-<<<<<<< HEAD
-  say(`  data        ${config.databaseUrl ?? database}`);
-  say(`  strategy    ${config.strategy}: log-ins live in ${STRATEGIES[config.strategy].sessionsIn}`);
-=======
   say(`  data        ${server.nature.says}`);
->>>>>>> main
+  say(`  strategy    ${config.strategy}: log-ins live in ${STRATEGIES[config.strategy].sessionsIn}`);
   if (config.secret === null && config.databaseUrl !== "memory:") say(`  secret      ${placesIn(config.data).secret}`);
   if (server.exampleSecret !== null) {
     say("");
