@@ -27,7 +27,7 @@ test("a server whose sessions are in Redis says where they are and what could be
   t.after(() => server.stop());
   await until("the greeting", async () => server.told().includes("WARNING"));
   assert.match(server.told(), new RegExp(`data .*mapae\\.db, sessions at ${redis.url}`));
-  assert.match(server.told(), /WARNING: the live store: it keeps nothing on its disk/);
+  assert.match(server.told(), /WARNING: the live store: it writes no append-only file/);
 });
 
 for (const [what, settings, line] of [

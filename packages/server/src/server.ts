@@ -37,6 +37,7 @@ import type { Secret } from "./prelude/secret.ts";
 import { Secret as SecretValue } from "./prelude/secret.ts";
 import { type SetAlarm, type Sleep, systemAlarm, systemSleep, systemWorld, type World } from "./prelude/world.ts";
 import { LiveSet } from "./revocation/live-set.ts";
+import { STRATEGIES } from "./sessions/strategy.ts";
 import { createIssuer } from "./signin/issue.ts";
 import { createLogIn } from "./signin/log-in.ts";
 import { createPasswordAction, type PasswordAction } from "./signin/password.ts";
@@ -210,13 +211,14 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
     const service = { storage, vault, config, logger };
     const webhooks = startWebhookService(service, parts.delivers !== false, world, alarm);
     const webhookAction = createWebhookAction({ ...webhooks, webhooks: storage.webhooks, vault, world });
-    const ssf = openSsf({ storage, keyring, config, issuer, world, alarm });
+    const ssf = openSsf({ ...service, keyring }, parts.delivers !== false, issuer, world, alarm);
     const exampleSecret = await firstStart(storage.clients, clientAction);
     const metrics = createMetrics({
       hashing: () => admission.metrics(),
       revocations: () => live.size,
       feed,
       webhooks: webhooks.runner,
+      ssf,
     });
     let draining = false;
     const routes = createRoutes(
@@ -246,6 +248,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
         issuer,
         base,
         now: () => world.clock.now(),
+        usual: STRATEGIES[config.strategy].carries === "tokens" ? "json" : "session",
         signup: config.signup,
         version: VERSION,
         listed: status.on,
@@ -282,7 +285,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       },
       close: async () => {
         feed.close();
-        ssf.polls.release();
+        await ssf.stop();
         await webhooks.runner?.stop();
         await maintenance.stop();
         await storage.close();
