@@ -66,21 +66,23 @@ export class Stage {
   readonly #everyone: ChildVerifier[] = [];
   readonly folder: string;
   readonly issuer: string;
-  readonly #port: number;
+  readonly port: number;
+  readonly #more: Readonly<Record<string, string>>;
   readonly #watches: Promise<void>[] = [];
   #server: Program | null = null;
   #named = 0;
   #turn = 0;
 
-  private constructor(folder: string, port: number) {
+  private constructor(folder: string, port: number, more: Readonly<Record<string, string>>) {
     this.folder = folder;
-    this.#port = port;
+    this.port = port;
+    this.#more = more;
     this.issuer = `http://localhost:${port}`;
   }
 
-  /** @param count verifiers, as KINDS says */
-  static async open(folder: string, count: number): Promise<Stage> {
-    const stage = new Stage(folder, await freePort());
+  /** @param count verifiers, as KINDS says @param more settings of the server */
+  static async open(folder: string, count: number, more: Readonly<Record<string, string>> = {}): Promise<Stage> {
+    const stage = new Stage(folder, await freePort(), more);
     await stage.startServer();
     await stage.request("POST", "/v1/users", { identifier: "kim", password: PASSWORD });
     await stage.mint("first");
@@ -99,7 +101,7 @@ export class Stage {
     const clientId = `api-${index}`;
     const body = { kind: "resource_server", id: clientId, name: clientId };
     const made = await this.operator("POST", "/v1/admin/clients", body);
-    const proxy = await startProxy(this.#port);
+    const proxy = await startProxy(this.port);
     const settings: VerifierSettings = {
       issuer: this.issuer,
       feed: `http://localhost:${proxy.port}`,
@@ -134,7 +136,7 @@ export class Stage {
 
   get settings(): Readonly<Record<string, string>> {
     return {
-      MAPAE_PORT: String(this.#port),
+      MAPAE_PORT: String(this.port),
       MAPAE_ISSUER: this.issuer,
       MAPAE_LOG_LEVEL: "error",
       MAPAE_RATE_LIMIT: "off",
@@ -142,6 +144,7 @@ export class Stage {
       // Longer than any clock here is set ahead.
       MAPAE_ACCESS_TTL: "4h",
       MAPAE_REVOCATION_LEASE: `${N}ms`,
+      ...this.#more,
     };
   }
 
