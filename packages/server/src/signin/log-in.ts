@@ -182,7 +182,7 @@ export function createLogIn(services: LogInServices, settings: LogInSettings): L
       credentialVersion: user.credentialVersion,
       limit: settings.limit,
       chosen: request.endSession,
-      listSeed: services.listSeed(),
+      listSeed: request.holds === "tokens" ? services.listSeed() : null,
       cause,
     };
   }
