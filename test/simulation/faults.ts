@@ -39,7 +39,8 @@ export const FAULTS: readonly Fault[] = [
     name: "echo before the head was read",
     file: "packages/server/src/feed/connection.ts",
     line: "return frame.n > state.pinged ? readAgain({ ...next, pinged: frame.n }) : [next, []];",
-    instead: 'return [{ ...next, pinged: frame.n }, [{ do: "heartbeat", echo: frame.n, head: next.sent }]];',
+    instead:
+      'return [{ ...next, pinged: frame.n }, [{ do: "heartbeat", echo: frame.n, head: next.sent, leaseMs: 60_000 }]];',
   },
   {
     name: "un-revoking on epoch change",

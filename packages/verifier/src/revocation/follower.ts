@@ -14,12 +14,21 @@
  * - a lease is counted from the ping's sending, and needs the echo of that very ping and everything up to its head applied;
  * - nothing here takes an entry away. A snapshot of a new epoch is added to what is known.
  */
-import type { Follower, FollowerAction, FollowerEvent, LoadedCopy, Phase, Step } from "./follower-state.ts";
-import { clocksAgree, elapsed, type Lease, type Moment } from "./lease.ts";
+import {
+  CIRCLE,
+  type Follower,
+  type FollowerAction,
+  type FollowerEvent,
+  type Found,
+  isTrusted,
+  type LoadedCopy,
+  type Phase,
+  type Step,
+} from "./follower-state.ts";
+import type { ClientFrame, Heartbeat, Rev, ServerFrame, Welcome } from "./frames.ts";
+import { clocksAgree, elapsed, type Lease, leaseLeft, type Moment } from "./lease.ts";
 import { comparePositions, type Position } from "./position.ts";
-import type { ClientFrame, Heartbeat, Rev, ServerFrame, Welcome } from "./wire.ts";
 
-const PING_MS = 1_000;
 /** A stream on which nothing came for so long is given up: three pings without an echo. */
 const SILENCE_MS = 3_000;
 const OPENING_MS = 15_000;
@@ -35,6 +44,7 @@ const POLL_SPELL_MS = 60_000;
 const PINGS_MAX = 64;
 /** No lease is longer, whatever a server says. */
 const LEASE_MS_MAX = 300_000;
+const TAMPERED = "entries were lost or changed between the issuer and here";
 
 /** @param chance drawn evenly from 0 to below 1 */
 export function step(state: Follower, event: FollowerEvent, now: Moment, chance: number): Step {
@@ -42,7 +52,7 @@ export function step(state: Follower, event: FollowerEvent, now: Moment, chance:
   switch (event.type) {
     case "started":
       if (state.phase.is !== "idle") return [state, []];
-      return event.copy === null ? load(state) : connect(adopt(state, event.copy), now);
+      return event.copy === null ? load(state) : connect(adopt(state, event.copy, now), now);
     case "loaded":
       return loaded(state, event.attempt, event.copy, now, chance);
     case "load_failed":
@@ -62,13 +72,17 @@ export function step(state: Follower, event: FollowerEvent, now: Moment, chance:
     case "overflowed":
       return leave(state, "the set of revocations is full", now, chance, { next: "load", least: WAIT_LONG_MS });
     case "checkpoint":
-      return checkpoint(state, event.link, event.position, now, chance);
+      return checkpoint(state, event.link, event.found, now, chance);
+    case "cleared":
+      return tell(state, { type: "ack", position: event.position, behind: event.behind });
+    case "renewed":
+      return tell(state, { type: "ticket", ticket: event.ticket });
     case "woken":
       return woken(state, now, chance);
     case "closed": {
       const link = linkOf(state);
       const shut: Follower = { ...state, phase: { is: "closed" }, lease: null, owed: null };
-      return [shut, link === null ? [] : [{ do: "disconnect", link, released: true }]];
+      return [shut, link === null ? [] : [{ do: "disconnect", link, released: event.kept !== true }]];
     }
   }
 }
@@ -81,12 +95,19 @@ function isPresent(state: Follower, link: number): boolean {
   return linkOf(state) === link;
 }
 
+function tell(state: Follower, frame: ClientFrame): Step {
+  const { phase } = state;
+  return [state, phase.is === "following" ? [{ do: "send", link: phase.link, frame }] : []];
+}
+
 /** Takes over what a snapshot or a kept copy says of itself. No lease comes of it. */
-function adopt(state: Follower, { position, feedKey, leaseMs }: LoadedCopy): Follower {
+function adopt(state: Follower, { position, feedKey, leaseMs, age }: LoadedCopy, now: Moment): Follower {
   return {
     ...state,
     position,
     received: position,
+    verified: position,
+    vouch: ago(now, age),
     feedKey,
     era: state.era + 1,
     signedLeaseMs: Math.min(leaseMs, LEASE_MS_MAX),
@@ -109,7 +130,11 @@ function loaded(state: Follower, attempt: number, copy: LoadedCopy, now: Moment,
   if (position !== null && copy.position.epoch < position.epoch) {
     return wait({ ...state, trouble: "the snapshot is of an earlier epoch" }, "load", now, chance);
   }
-  return connect(adopt(state, copy), now);
+  return connect(adopt(state, copy, now), now);
+}
+
+function ago({ mono, wall }: Moment, ms: number): Moment {
+  return { mono: mono - ms, wall: wall - ms };
 }
 
 function connect(state: Follower, now: Moment): Step {
@@ -117,11 +142,9 @@ function connect(state: Follower, now: Moment): Step {
   if (position === null) return load(state);
   const opened: Follower = { ...state, nextLink: link + 1, received: position, owed: null, pings: [] };
   if (!settings.streams || now.mono < state.pollUntil) return poll(opened, link, now);
-  const { clientId, clientSecret, acceptMs } = settings;
-  const hello: ClientFrame = { type: "hello", clientId, clientSecret, after: position, instance, acceptMs };
   return [
     { ...opened, phase: { is: "opening", link, after: position, until: now.mono + OPENING_MS } },
-    [{ do: "connect", link, hello }],
+    [{ do: "connect", link, greeting: { type: "hello", after: position, instance, acceptMs: settings.acceptMs } }],
   ];
 }
 
@@ -141,7 +164,9 @@ function notePing(state: Follower, now: Moment): readonly [Follower, number] {
 }
 
 function pingEvery({ signedLeaseMs, settings }: Follower): number {
-  return Math.max(1, Math.min(PING_MS, Math.floor(Math.min(signedLeaseMs, settings.maxStaleness) / 4)));
+  // What a relay gives is what is left of its own lease, so it renews that more often.
+  const part = settings.relay === null ? 4 : 20;
+  return Math.max(1, Math.min(settings.pingMs, Math.floor(Math.min(signedLeaseMs, settings.maxStaleness) / part)));
 }
 
 /** Gives the link up and comes back later, from the position that is applied. */
@@ -170,10 +195,13 @@ function wait(state: Follower, next: "load" | "connect", now: Moment, chance: nu
 function onFrame(state: Follower, frame: ServerFrame, now: Moment, chance: number): Step {
   const { phase } = state;
   if (frame.type === "refused") {
-    const least = frame.code === "unauthorized" ? WAIT_LONG_MS : 0;
+    const unknown = frame.code === "unauthorized";
+    // What was good until now may be too old to be shown again. What was refused twice will not be taken soon.
+    const least = unknown && state.failures > 0 ? WAIT_LONG_MS : 0;
     // Somebody else came under our id: we are not that one any more.
     const instance = frame.code === "superseded" ? null : state.instance;
-    return leave({ ...state, instance }, `the server refused: ${frame.code}`, now, chance, { least });
+    const left = leave({ ...state, instance }, `the server refused: ${frame.code}`, now, chance, { least });
+    return unknown ? [left[0], [...left[1], { do: "renew" }]] : left;
   }
   if (frame.type === "resync") return resync(state, `the server asked for it: ${frame.reason}`, now, chance);
   if (frame.type === "welcome") return welcome(state, frame, now, chance);
@@ -197,8 +225,11 @@ function resync(state: Follower, trouble: string, now: Moment, chance: number): 
 }
 
 function welcome(state: Follower, frame: Welcome, now: Moment, chance: number): Step {
-  const { phase, feedKey } = state;
+  const { phase, feedKey, settings } = state;
   if (phase.is !== "opening" && phase.is !== "polling") return leave(state, "a second welcome came", now, chance);
+  if (settings.relay !== null && frame.relays?.includes(settings.relay)) {
+    return leave(state, CIRCLE, now, chance, { least: WAIT_LONG_MS });
+  }
   // Entries are made with the feed key: under another, what is in the stream would meet no token.
   if (feedKey === null || !sameOctets(feedKey, frame.feedKey)) return resync(state, "another feed key", now, chance);
   if (comparePositions(phase.after, frame.position) !== 0) {
@@ -245,10 +276,15 @@ function heartbeat(state: Follower, frame: Heartbeat, now: Moment, chance: numbe
   return [grant(told, lease, now), [forget]];
 }
 
-function grant(state: Follower, lease: Lease, now: Moment): Follower {
-  // A lease that had run out when it came is no sign that all is well.
-  const live = elapsed(lease.sent, now) < lease.ms;
-  return { ...state, lease, owed: null, ...(live ? { failures: 0, trouble: null } : {}) };
+function grant(state: Follower, given: Lease, now: Moment): Follower {
+  // A relay gives what is left of its own: a shorter one takes nothing away from one that was given.
+  const lease = leaseLeft(state.lease, now) > leaseLeft(given, now) ? state.lease : given;
+  return wellIfTrusted({ ...state, lease, owed: null }, now);
+}
+
+/** A lease that had run out when it came is no sign that all is well, and neither is one that nobody vouches for. */
+function wellIfTrusted(state: Follower, now: Moment): Follower {
+  return isTrusted(state, now) ? { ...state, failures: 0, trouble: null } : state;
 }
 
 /** Only now do the entries count: the position moves, is acknowledged, and gives the lease that waited for it. */
@@ -259,8 +295,10 @@ function applied(state: Follower, era: number, to: Position, now: Moment): Step 
   if (comparePositions(to, position) <= 0) return [state, []];
   const moved: Follower = { ...state, position: to, received: comparePositions(to, received) > 0 ? to : received };
   const due = owed !== null && comparePositions(owed.head, to) <= 0 ? grant(moved, owed.lease, now) : moved;
-  if (phase.is !== "following") return [due, []];
-  return [due, [{ do: "send", link: phase.link, frame: { type: "ack", position: to } }]];
+  // A relay speaks for others, who are not asked yet.
+  return phase.is !== "following" || state.settings.relay !== null
+    ? [due, []]
+    : tell(due, { type: "ack", position: to });
 }
 
 function polled(
@@ -289,15 +327,37 @@ function polled(
   return [{ ...next, phase: { ...next.phase, asking: false, until } }, actions];
 }
 
-function checkpoint(state: Follower, link: number, position: Position | null, now: Moment, chance: number): Step {
+function checkpoint(state: Follower, link: number, found: Found, now: Moment, chance: number): Step {
   if (!isPresent(state, link)) return [state, []];
-  const { received } = state;
-  if (position === null) return leave({ ...state, lease: null }, "a checkpoint was not the issuer's", now, chance);
+  const { received, verified, settings } = state;
+  if (found.is === "forged") {
+    return distrust(leave({ ...state, lease: null }, "a checkpoint was not the issuer's", now, chance));
+  }
+  const { position, since, entries, age } = found;
   // The issuer's log is further than whoever feeds us said: entries were kept back.
   if (received === null || comparePositions(position, received) > 0) {
-    return resync({ ...state, lease: null }, "a checkpoint is ahead of the stream", now, chance);
+    return distrust(resync({ ...state, lease: null }, "a checkpoint is ahead of the stream", now, chance));
   }
-  return [state, []];
+  if (entries === "other") {
+    // Whoever feeds us does so again, or the issuer and we do not agree on something: a snapshot each second helps nobody.
+    const least = settings.vouched ? 0 : WAIT_LONG_MS;
+    return distrust(leave({ ...state, lease: null, vouch: null }, TAMPERED, now, chance, { next: "load", least }));
+  }
+  if (entries === "gone" || verified === null || position.epoch !== verified.epoch) return [state, []];
+  if (comparePositions(since, verified) > 0 && settings.vouched) {
+    return resync({ ...state, vouch: null }, "too much came to be checked by a checkpoint", now, chance);
+  }
+  const vouch = later(state.vouch, ago(now, age));
+  const further = comparePositions(position, verified) > 0 ? position : verified;
+  return [wellIfTrusted({ ...state, verified: further, vouch }, now), []];
+}
+
+function later(one: Moment | null, other: Moment): Moment {
+  return one !== null && one.mono > other.mono ? one : other;
+}
+
+function distrust([state, actions]: Step): Step {
+  return [state, [...actions, { do: "distrust" }]];
 }
 
 function woken(state: Follower, now: Moment, chance: number): Step {
