@@ -133,8 +133,8 @@ export class LogMirror {
   }
 
   /**
-   * Where the last entries begin: behind this position lie at most so many, none of them committed before a time, and none
-   * before the last one for everyone, which may be forgotten on its account. In the head's epoch.
+   * Where the last entries begin: behind this position lie at most so many, none of them committed before a time. In the
+   * head's epoch.
    * @param from Unix seconds
    */
   windowBegin(most: number, from: number): Position {
@@ -145,8 +145,7 @@ export class LogMirror {
       for (let index = (chunk?.count ?? 0) - 1; chunk !== undefined && index >= 0; index -= 1) {
         const position = positionOf(chunk, index);
         if (position.epoch !== epoch) return { epoch, seq: 0 };
-        const isCovered = this.#everyone !== null && isBefore(position, this.#everyone);
-        if (left === 0 || isCovered || atOf(chunk, index) < from) return position;
+        if (left === 0 || atOf(chunk, index) < from) return position;
         left -= 1;
       }
     }

@@ -66,9 +66,8 @@ export type LastEntry = (kind: RevocationKind, value: string) => Position | unde
 export function isTicketGood(ticket: Ticket, kid: string, issuer: string, now: number, last: LastEntry): boolean {
   const { iss, clientId, exp, iat, position } = ticket;
   if (iss !== issuer || exp <= now || iat - TOLERANCE_SECONDS > now) return false;
-  // A key is no key any more whenever that was said; a resource server is gone, and everyone, as far as was issued before.
+  // A key is no key any more whenever that was said. An entry for everyone is about users, and no resource server is one.
   if (last("key", kid) !== undefined) return false;
-  return [last("client", clientId), last("all", "")].every(
-    (entry) => entry === undefined || !isBefore(position, entry),
-  );
+  const deleted = last("client", clientId);
+  return deleted === undefined || !isBefore(position, deleted);
 }

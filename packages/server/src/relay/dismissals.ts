@@ -1,5 +1,5 @@
 /**
- * The entries by which a ticket dies, of all that a relay hands on: of resource servers, of signing keys, and of everyone.
+ * The entries by which a ticket dies, of all that a relay hands on: of resource servers and of signing keys.
  * There are few of them, and each is found by the hash that stands for what it names.
  */
 import {
@@ -12,7 +12,7 @@ import {
 } from "@mapae/verifier/revocation";
 import { isBefore, type Position } from "../revocation/entry.ts";
 
-const KINDS: readonly RevocationKind[] = ["client", "key", "all"];
+const KINDS: readonly RevocationKind[] = ["client", "key"];
 const KEY_OCTET = REVOCATION_KINDS.key.octet;
 const OCTETS: ReadonlySet<number> = new Set(KINDS.map((kind) => REVOCATION_KINDS[kind].octet));
 

@@ -28,6 +28,7 @@ import { feedRoutes, ticketRoutes } from "../http/api/feed.ts";
 import { createApp, type Handler, handlerOf } from "../http/app.ts";
 import { createAuthenticator } from "../http/authenticate.ts";
 import { createOriginPolicy } from "../http/origin.ts";
+import type { SigningKeyRecord } from "../keys/signing-key.ts";
 import { asId, newId } from "../prelude/ids.ts";
 import { type SetAlarm, systemWorld, type World } from "../prelude/world.ts";
 import type { Position } from "../revocation/entry.ts";
@@ -87,54 +88,56 @@ interface Party {
   answer: Handler | null;
 }
 
-/** A stream: what is sent arrives in order, a turn later. */
-class Stream implements FeedSocket, Link {
-  binaryType = "blob";
-  onopen: FeedSocket["onopen"] = null;
-  onmessage: FeedSocket["onmessage"] = null;
-  onclose: FeedSocket["onclose"] = null;
-  onerror: FeedSocket["onerror"] = null;
+/** A stream, from the server's end: what is sent arrives in order, a turn later. */
+class Stream implements Link {
+  readonly #machine: Machine;
   connection: FeedConnection | null = null;
   /** Nothing arrives any more, and nobody is told. */
   isDark = false;
   /** Nothing of what the follower says arrives. */
   isDeaf = false;
   isOver = false;
-  /** What comes down, on its way. */
-  change: (frame: string | Uint8Array) => string | Uint8Array | null = (frame) => frame;
+  readonly follower: FeedSocket = {
+    binaryType: "blob",
+    onopen: null,
+    onmessage: null,
+    onclose: null,
+    onerror: null,
+    send: (text) => {
+      queueMicrotask(() => {
+        if (!this.isDark && !this.isDeaf && !this.isOver) this.connection?.received(text);
+      });
+    },
+    close: (code = 1005) => {
+      if (this.isOver) return;
+      this.isOver = true;
+      if (!this.isDark) this.connection?.closed(code);
+    },
+  };
 
-  open(feed: Pick<FollowedFeed, "connect"> | null): void {
+  constructor(machine: Machine, feed: Pick<FollowedFeed, "connect"> | null) {
+    this.#machine = machine;
     queueMicrotask(() => {
       if (feed === null) return this.broken();
       this.connection = feed.connect(this);
-      this.onopen?.(undefined as never);
+      this.follower.onopen?.(undefined as never);
     });
   }
 
+  /** The link breaks, and both ends are told. */
   broken(): void {
     if (this.isOver) return;
     this.isOver = true;
     this.connection?.closed(1006);
-    this.onclose?.(undefined as never);
+    this.follower.onclose?.(undefined as never);
   }
 
   send(frame: string | Uint8Array): void {
-    // Both ends have the same method: a follower says text before it is spoken to, a server never does so to itself.
-    this.down(frame);
-  }
-
-  down(frame: string | Uint8Array): void {
-    const sent = this.change(frame);
+    const sent = this.#machine.change(frame);
     if (sent === null) return;
     const data = typeof sent === "string" ? sent : Uint8Array.from(sent).buffer;
     queueMicrotask(() => {
-      if (!this.isDark && !this.isOver) this.onmessage?.({ data } as never);
-    });
-  }
-
-  up(text: string): void {
-    queueMicrotask(() => {
-      if (!this.isDark && !this.isDeaf && !this.isOver) this.connection?.received(text);
+      if (!this.isDark && !this.isOver) this.follower.onmessage?.({ data } as never);
     });
   }
 
@@ -142,45 +145,14 @@ class Stream implements FeedSocket, Link {
     return 0;
   }
 
-  close(code = 1005): void {
-    if (this.isOver) return;
-    this.isOver = true;
-    if (!this.isDark) this.connection?.closed(code);
-    queueMicrotask(() => this.onclose?.(undefined as never));
+  /** What was sent before arrives before. */
+  close(): void {
+    queueMicrotask(() => {
+      if (this.isOver || this.isDark) return;
+      this.isOver = true;
+      this.follower.onclose?.(undefined as never);
+    });
   }
-}
-
-/** The follower's end of a stream. */
-function followerEnd(stream: Stream): FeedSocket {
-  return {
-    binaryType: "blob",
-    get onopen() {
-      return stream.onopen;
-    },
-    set onopen(listener) {
-      stream.onopen = listener;
-    },
-    get onmessage() {
-      return stream.onmessage;
-    },
-    set onmessage(listener) {
-      stream.onmessage = listener;
-    },
-    get onclose() {
-      return stream.onclose;
-    },
-    set onclose(listener) {
-      stream.onclose = listener;
-    },
-    get onerror() {
-      return stream.onerror;
-    },
-    set onerror(listener) {
-      stream.onerror = listener;
-    },
-    send: (text) => stream.up(text),
-    close: (code) => stream.close(code),
-  };
 }
 
 /** Whoever follows: its streams, and whether the world reaches it. */
@@ -190,7 +162,8 @@ export class Machine {
   /** What it cannot reach. */
   refuses: (url: URL) => boolean = () => false;
   asked: URL[] = [];
-  change: Stream["change"] = (frame) => frame;
+  /** What comes down, on its way. */
+  change: (frame: string | Uint8Array) => string | Uint8Array | null = (frame) => frame;
 
   get stream(): Stream {
     return this.streams.at(-1) ?? assert.fail("no stream was opened");
@@ -255,6 +228,7 @@ export class Tree {
     ] as const) {
       await tree.resourceServer(id, audience);
     }
+    await tree.tokensUntil(START / 1000 + 86_400);
     await tree.start(more);
     return tree;
   }
@@ -318,6 +292,15 @@ export class Tree {
     this.#parties.set(ISSUER, { feed, answer: handlerOf(app) });
   }
 
+  /** Tokens are out that live until then: no entry may be forgotten before. @param exp Unix seconds */
+  async tokensUntil(exp: number): Promise<void> {
+    const key: SigningKeyRecord = {
+      ...{ kid: "tokens", alg: "ES256", state: "active", publicJwk: null, sealedPrivate: null, dataKey: 0 },
+      ...{ createdAt: START, activatedAt: START, retiredAt: null, highestExp: exp },
+    };
+    await this.storage.keys.replace(0, [key], []);
+  }
+
   /** A text as the issuer signs it. */
   signed(typ: string, payload: object): string {
     return JSON.stringify({ by: this.kid, typ, payload });
@@ -367,11 +350,9 @@ export class Tree {
       chance: () => 0.5,
       turn: () => new Promise((resolve) => setImmediate(resolve)),
       connect: (url) => {
-        const stream = new Stream();
-        stream.change = (frame) => machine.change(frame);
+        const stream = new Stream(machine, machine.isCut ? null : (partyAt(url)?.feed ?? null));
         machine.streams.push(stream);
-        stream.open(machine.isCut ? null : (partyAt(url)?.feed ?? null));
-        return followerEnd(stream);
+        return stream.follower;
       },
       fetch: async (url, init) => {
         machine.asked.push(new URL(url));

@@ -2,15 +2,17 @@
  * The snapshots that a relay hands on: the issuer signed them, so they cannot be made here. The last one is given to all who
  * ask, until so much has come since that a new one is got from upstream.
  */
-import type { Believed, NotHad } from "@mapae/verifier/revocation";
+import type { Believed, KeptSnapshot, NotHad } from "@mapae/verifier/revocation";
 import { RESUME_ENTRIES_MAX } from "../feed/connection.ts";
 import { type FeedSnapshot, SNAPSHOT_FRESH_ENTRIES, SNAPSHOT_FRESH_MS } from "../feed/snapshots.ts";
 import { Unavailable } from "../prelude/fault.ts";
 import type { Clock } from "../prelude/world.ts";
 import { isBefore, type Position } from "../revocation/entry.ts";
-import type { RelayLog } from "./log.ts";
+import type { Begun, RelayLog } from "./log.ts";
 
 interface Held extends FeedSnapshot {
+  /** The log that it belongs to. */
+  readonly of: Begun;
   readonly gotAt: number;
 }
 
@@ -44,22 +46,21 @@ export class RelaySnapshots {
     throw new Unavailable("upstream gives no snapshot");
   }
 
-  /** The last one got, or the one that the log began with where that is newer. */
+  /** The last one got, or the one that the log began with. */
   #atHand(): Held {
     const { current } = this.#log;
     if (current === null) throw new Unavailable("this relay has no snapshot yet");
-    const { position, kept } = current;
-    const isOurs = this.#held !== null && this.#held.position.epoch === position.epoch;
-    if (this.#held === null || !isOurs || isBefore(this.#held.position, position)) {
-      this.#held = this.#hold(position, kept.snapshot, kept.checkpoint);
+    if (this.#held === null || this.#held.of !== current) {
+      const { position, kept } = current;
+      this.#held = this.#hold(current, position, kept);
     }
     return this.#held;
   }
 
-  #hold(position: Position, octets: Uint8Array<ArrayBuffer>, checkpoint: string): Held {
+  #hold(of: Begun, position: Position, { snapshot: octets, checkpoint }: KeptSnapshot): Held {
     // The signature changes with whatever it signs, and is shorter than that.
     const etag = `"${checkpoint.slice(checkpoint.lastIndexOf(".") + 1)}"`;
-    return { position, octets, checkpoint, etag, gotAt: this.#clock.monotonic() };
+    return { of, position, octets, checkpoint, etag, gotAt: this.#clock.monotonic() };
   }
 
   /** How many entries have come since; more than can be resumed from where its signature may hold no more. */
@@ -81,7 +82,8 @@ export class RelaySnapshots {
       throw new Unavailable("upstream tells another log now");
     }
     if (!Buffer.from(snapshot.feedKey).equals(current.feedKey)) throw new Unavailable("upstream has another feed key");
-    this.#held = this.#hold(signed.position, kept.snapshot, kept.checkpoint);
-    return this.#held;
+    const held = this.#hold(current, signed.position, kept);
+    this.#held = held;
+    return held;
   }
 }

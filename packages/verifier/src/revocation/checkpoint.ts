@@ -8,13 +8,14 @@
  *   ───────────┼──────────────┼─────────────────────────────┼───────────►  the log
  *                             └ verified by an earlier one: from here on nothing is missing, up to seq
  *
- * The window's digest is over the entries as they stand on the wire, in order, of those that this audience hears and that
- * end later than a minute after `iat`: an entry that ends sooner concerns no living token, and one side may have forgotten
- * it before the other. Each window reaches back further than the one before, so that some may be lost.
+ * The window's digest is over the entries as they stand on the wire, in order, of those that this audience hears; without
+ * those that one side may have forgotten before the other: what ends within a minute of `iat`, which concerns no living
+ * token, and what comes before the last entry for everyone in the window and is no key's, which that one covers. Each window
+ * reaches back further than the one before begins, so that some may be lost.
  */
 import { encodeBase64url } from "../jose/base64url.ts";
 import type { JsonObject } from "../jose/json.ts";
-import { ENTRY_AT, ENTRY_BYTES, readNumber } from "./entry.ts";
+import { ENTRY_AT, ENTRY_BYTES, REVOCATION_KINDS, readNumber } from "./entry.ts";
 import { isCount, type Position } from "./position.ts";
 
 /** `typ` of a checkpoint's header. */
@@ -55,23 +56,36 @@ export function readCheckpoint({ iss, aud, epoch, seq, since, count, sha256, iat
   return isCount(since) && since <= seq ? { ...facts, since: { epoch, seq: since } } : null;
 }
 
-/** Whether an entry is in the digest of a window that is signed at a time. @param iat seconds since 1970 */
-export function isInWindow(octets: Uint8Array, offset: number, iat: number): boolean {
-  return readNumber(octets, offset + ENTRY_AT.expires, 5) > iat + ENDING_SECONDS;
-}
+const KEY = REVOCATION_KINDS.key.octet;
+const EVERYONE = REVOCATION_KINDS.all.octet;
 
-/** The octets that a window's digest is over. @param pieces runs of whole entries, in the order of the log */
+/**
+ * The octets that a window's digest is over.
+ * @param pieces runs of whole entries, in the order of the log @param iat seconds since 1970
+ */
 export function windowOctets(pieces: readonly Uint8Array[], iat: number): Uint8Array<ArrayBuffer> {
   const all = new Uint8Array(pieces.reduce((size, piece) => size + piece.length, 0));
   let end = 0;
   for (const piece of pieces) {
     for (let at = 0; at < piece.length; at += ENTRY_BYTES) {
-      if (!isInWindow(piece, at, iat)) continue;
+      if (readNumber(piece, at + ENTRY_AT.expires, 5) <= iat + ENDING_SECONDS) continue;
+      if (piece[at] === EVERYONE) end = keepKeys(all, end);
       all.set(piece.subarray(at, at + ENTRY_BYTES), end);
       end += ENTRY_BYTES;
     }
   }
   return all.subarray(0, end);
+}
+
+/** Leaves only the entries of keys of those up to an end. @returns their end */
+function keepKeys(entries: Uint8Array, end: number): number {
+  let kept = 0;
+  for (let at = 0; at < end; at += ENTRY_BYTES) {
+    if (entries[at + ENTRY_AT.kind] !== KEY) continue;
+    entries.copyWithin(kept, at, at + ENTRY_BYTES);
+    kept += ENTRY_BYTES;
+  }
+  return kept;
 }
 
 /** A digest as a checkpoint spells it. */

@@ -13,15 +13,19 @@ const at = (seq: number) => ({ epoch: EPOCH, seq });
 function entries(from: number, to: number, expires = NOW + 900): FeedEntry[] {
   return Array.from({ length: to - from }, (_, index) => {
     const key = new Uint8Array(16).fill(index % 256);
-    return { kind: "session", reason: "logout", position: at(from + 1 + index), at: NOW, expires, key };
+    const seq = from + 1 + index;
+    const kind = seq % 17 === 0 ? "all" : seq % 5 === 0 ? "key" : "session";
+    return { kind, reason: "logout", position: at(seq), at: NOW, expires, key };
   });
 }
 
 /** The window that should be, by a filter over all entries. */
 function expected(all: readonly FeedEntry[], since: number, until: number) {
-  const within = all.filter(
+  const ending = all.filter(
     ({ position, expires }) => position.seq > since && position.seq <= until && expires > NOW + 60,
   );
+  const last = ending.findLastIndex(({ kind }) => kind === "all");
+  const within = ending.filter(({ kind }, index) => kind === "key" || index >= last);
   const sha256 = createHash("sha256").update(encodeEntries(within)).digest("base64url");
   return { sha256, count: within.length };
 }
