@@ -14,6 +14,7 @@ import { createOriginPolicy } from "../../packages/server/src/http/origin.ts";
 import { createIntrospect } from "../../packages/server/src/oauth/introspect.ts";
 import { createJudge } from "../../packages/server/src/oauth/judge.ts";
 import { createRevokeToken } from "../../packages/server/src/oauth/revoke.ts";
+import { createReadSession } from "../../packages/server/src/signin/session.ts";
 import { openMemoryThrottle } from "../../packages/server/src/storage/memory/throttle.ts";
 import { createThrottle } from "../../packages/server/src/throttle/throttle.ts";
 import type { Server } from "./node.ts";
@@ -46,6 +47,7 @@ export function answererOf(server: Server): Answerer {
   const { clock } = world;
   const { revocation: log, grants, clients, sessions } = storage;
   const judge = createJudge({ keyring, vault, live, sessions, clock }, false);
+  const readSession = createReadSession({ grants, vault, clock }, { idleMs: 0, graceMs: 0 });
   const throttle = createThrottle(openMemoryThrottle(clock), false);
   const introspect = createIntrospect({ judge, log, feed, grants, vault, clock }, ISSUER);
   const settings = { issuer: ISSUER, audience: AUDIENCES[0], adminAudience: ADMIN };
@@ -56,10 +58,10 @@ export function answererOf(server: Server): Answerer {
         ...feedRoutes(feed),
         ...ticketRoutes(feed),
         ...oauthRoutes({ introspect, revokeToken, verifiers, throttle }),
-        ...discoveryRoutes(keyring, ISSUER),
+        ...discoveryRoutes(keyring, ISSUER, false),
       ],
       base: "",
-      authenticator: createAuthenticator({ judge, verifiers }, settings),
+      authenticator: createAuthenticator({ judge, readSession, verifiers }, settings),
       origins: createOriginPolicy(ISSUER, []),
       addresses: createAddressReader([]),
       metricsTokens: [],

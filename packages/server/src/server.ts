@@ -5,7 +5,6 @@
  *      └─► revocation (live set)                  ├─► sign up, log in, refresh ─► routes ─► handler
  *      └─► passwords, throttle ───────────────────┘
  */
-import { availableParallelism } from "node:os";
 import type { Logger } from "pino";
 import { type ClientAction, createClientAction } from "./admin/clients.ts";
 import { createRevocationAction, type RevocationAction } from "./admin/revocations.ts";
@@ -18,6 +17,7 @@ import { createFeedSigner, createTicketJudge, logNotice } from "./feed-service.t
 import { firstStart } from "./first-start.ts";
 import { createAddressReader } from "./http/address.ts";
 import { JWKS_MAX_AGE_SECONDS } from "./http/api/discovery.ts";
+import type { SsfOptions } from "./http/api/ssf.ts";
 import { type App, createApp, type Handler, handlerOf } from "./http/app.ts";
 import { createAuthenticator } from "./http/authenticate.ts";
 import { createOriginPolicy } from "./http/origin.ts";
@@ -29,41 +29,38 @@ import { createMetrics } from "./metrics.ts";
 import { createIntrospect } from "./oauth/introspect.ts";
 import { createJudge } from "./oauth/judge.ts";
 import { createRevokeToken } from "./oauth/revoke.ts";
-import { createHashAdmission, hashSlots } from "./passwords/admission.ts";
-import { argon2Parameters } from "./passwords/hash.ts";
-import { openPasswordLists } from "./passwords/lists.ts";
-import { createPasswords, type Passwords } from "./passwords/passwords.ts";
-import { checkPassword } from "./passwords/rules.ts";
-import { contextWords } from "./passwords/words.ts";
+import type { Passwords } from "./passwords/passwords.ts";
+import { openPasswords } from "./passwords-service.ts";
 import { placesIn } from "./places.ts";
 import { StartRefused } from "./prelude/fault.ts";
 import type { Secret } from "./prelude/secret.ts";
 import { Secret as SecretValue } from "./prelude/secret.ts";
 import { type SetAlarm, type Sleep, systemAlarm, systemSleep, systemWorld, type World } from "./prelude/world.ts";
 import { LiveSet } from "./revocation/live-set.ts";
+import { STRATEGIES } from "./sessions/strategy.ts";
 import { createIssuer } from "./signin/issue.ts";
 import { createLogIn } from "./signin/log-in.ts";
 import { createPasswordAction, type PasswordAction } from "./signin/password.ts";
 import { createRefresh } from "./signin/refresh.ts";
-import { type CheckPassword, createSignUp, type SignUp } from "./signin/sign-up.ts";
+import { createReadSession } from "./signin/session.ts";
+import { createSignUp, type SignUp } from "./signin/sign-up.ts";
+import type { StreamAction } from "./ssf/manage.ts";
+import { openSsf } from "./ssf-service.ts";
+import { openStatusService } from "./status-service.ts";
 import { openMemoryThrottle } from "./storage/memory/throttle.ts";
 import { openStorage } from "./storage/open.ts";
-import type { Storage } from "./storage/storage.ts";
+import type { Nature, Storage } from "./storage/storage.ts";
 import { createThrottle, type Throttle } from "./throttle/throttle.ts";
 import { createAccessTokens } from "./tokens/access-token.ts";
 import { readOrMakeSecret } from "./vault/secret-file.ts";
 import { openVault, type Vault } from "./vault/vault.ts";
 import { VERSION } from "./version.ts";
-import { startWebhooks } from "./webhooks/runner.ts";
-import { createSender } from "./webhooks/send.ts";
-import { createReach } from "./webhooks/target.ts";
+import { startWebhookService } from "./webhook-service.ts";
 
 /** How far a verifier's clock may be off before a retired key's last tokens are in doubt. */
 const TOLERANCE_SECONDS = 60;
 /** A key is published this long before it signs: many times what a verifier keeps a key set for. */
 const PUBLISH_LEAD_MS = 12 * JWKS_MAX_AGE_SECONDS * 1000;
-/** The longest that a log-in waits for its turn to be hashed; beyond it the answer is 503. */
-const HASH_WAIT_MS = 1800;
 
 /** What the command line's local socket may use besides the handler. */
 export interface Operations {
@@ -75,6 +72,8 @@ export interface Operations {
   readonly signUp: SignUp;
   readonly clientAction: ClientAction;
   readonly webhookAction: WebhookAction;
+  readonly streamAction: StreamAction;
+  readonly ssf: SsfOptions;
   readonly revoke: RevocationAction;
   readonly confirming: Confirming;
   readonly throttle: Throttle;
@@ -91,6 +90,7 @@ export interface MapaeServer {
   /** Takes over connections that follow the feed. */
   readonly upgrade: Upgrade;
   readonly operations: Operations;
+  readonly nature: Nature;
   /** The example resource server's secret, where this was the first start. */
   readonly exampleSecret: Secret | null;
   /**
@@ -144,39 +144,22 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
         alg: config.signingAlg,
         rotateAfterMs: config.keyRotation,
         publishLeadMs: PUBLISH_LEAD_MS,
+        cachedMs: JWKS_MAX_AGE_SECONDS * 1000,
         toleranceSeconds: TOLERANCE_SECONDS,
         sharedSecrets: config.sharedSecret ?? [],
       },
       world,
     );
-    const admission = createHashAdmission({
-      slots: config.hashConcurrency || hashSlots({ cores: availableParallelism() }),
-      clock: world.clock,
-      maxWait: HASH_WAIT_MS,
-    });
-    const passwords = createPasswords({
-      pepper: {
-        get current() {
-          return vault.current("pepper");
-        },
-        get: (id) => vault.find("pepper", id)?.key,
-      },
-      parameters: argon2Parameters(),
-      admission,
-      random: world.random,
-    });
-    const lists = await openPasswordLists(config.passwordDenylist === null ? [] : [config.passwordDenylist]);
-    const words = contextWords(issuer, config.passwordWords);
-    const check: CheckPassword = (password, about) =>
-      checkPassword(password, { minimum: config.passwordMinLength, words, about, lists });
+    const { admission, passwords, check } = await openPasswords(config, issuer, vault, world);
     const throttle = createThrottle(openMemoryThrottle(world.clock), config.rateLimit === "on");
+    const status = openStatusService(storage.status, keyring, { ...config, issuer }, world, alarm);
     const mark = isShared(config.signingAlg) ? vault : null;
     const tokens = createIssuer(createAccessTokens(keyring, { issuer, ttlMs: config.accessTtl, mark }, world), vault);
     const signUp = createSignUp(storage.users, passwords, check, world);
     const passwordAction = createPasswordAction({ users: storage.users, passwords, check, throttle });
     const clientAction = createClientAction(storage.clients, adminAudience, world);
     const logIn = createLogIn(
-      { ...storage, passwords, throttle, issuer: tokens, vault, world, sleep },
+      { ...storage, passwords, throttle, issuer: tokens, vault, world, sleep, listSeed: status.listSeed },
       {
         audience,
         limit: { max: config.sessionLimit, action: config.sessionLimitAction, per: config.sessionLimitPer },
@@ -186,8 +169,12 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       },
     );
     const refresh = createRefresh(
-      { ...storage, issuer: tokens, vault },
+      { ...storage, issuer: tokens, vault, listSeed: status.listSeed },
       { graceMs: config.refreshGrace, idleMs: config.refreshIdle, audience, adminAudience },
+    );
+    const readSession = createReadSession(
+      { grants: storage.grants, vault, clock: world.clock },
+      { idleMs: config.refreshIdle, graceMs: config.refreshGrace },
     );
     const judge = createJudge(
       { keyring, vault, live, sessions: storage.sessions, clock: world.clock },
@@ -203,8 +190,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       sign: createFeedSigner(keyring, issuer),
       issuer,
       leaseMs: config.revocationLease,
-      // The engines there are have one writer, and only one process opens them.
-      alone: true,
+      alone: !storage.nature.shared,
       maxConnections: config.feedConnections,
       world,
       alarm,
@@ -222,20 +208,17 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       { judge, log: storage.revocation, grants: storage.grants, clients: storage.clients, vault },
       { issuer, audience, adminAudience },
     );
-    const mayReach = createReach(config.dangerouslyAllowWebhooksTo);
-    const webhooks =
-      parts.delivers === false
-        ? null
-        : startWebhooks({
-            ...{ store: storage.webhooks, vault, world, alarm },
-            sender: createSender(mayReach, alarm),
-            fault: (error) => logger.warn({ err: error }, "a webhook could not be worked on"),
-          });
-    const wake = () => webhooks?.wake();
-    storage.revocation.onCommit(wake);
-    const webhookAction = createWebhookAction({ webhooks: storage.webhooks, vault, mayReach, wake, world });
+    const service = { storage, vault, config, logger };
+    const webhooks = startWebhookService(service, parts.delivers !== false, world, alarm);
+    const webhookAction = createWebhookAction({ ...webhooks, webhooks: storage.webhooks, vault, world });
+    const ssf = openSsf({ storage, keyring, config, issuer, world, alarm });
     const exampleSecret = await firstStart(storage.clients, clientAction);
-    const metrics = createMetrics({ hashing: () => admission.metrics(), revocations: () => live.size, feed, webhooks });
+    const metrics = createMetrics({
+      hashing: () => admission.metrics(),
+      revocations: () => live.size,
+      feed,
+      webhooks: webhooks.runner,
+    });
     let draining = false;
     const routes = createRoutes(
       {
@@ -248,22 +231,33 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
         passwords: passwordAction,
         clientAction,
         webhookAction,
+        ...ssf,
         feed,
         verifiers,
         confirming,
         revoke,
         introspect,
         revokeToken,
+        statusLists: status.lists,
         check: () => storage.check(),
         draining: () => draining,
         metrics: () => metrics.text(),
       },
-      { issuer, base, now: () => world.clock.now(), signup: config.signup, version: VERSION },
+      {
+        issuer,
+        base,
+        now: () => world.clock.now(),
+        usual: STRATEGIES[config.strategy].carries === "tokens" ? "json" : "session",
+        signup: config.signup,
+        version: VERSION,
+        listed: status.on,
+        ssf: ssf.options,
+      },
     );
     const app = createApp({
       routes,
       base,
-      authenticator: createAuthenticator({ judge, verifiers }, { issuer, audience, adminAudience }),
+      authenticator: createAuthenticator({ judge, readSession, verifiers }, { issuer, audience, adminAudience }),
       origins: createOriginPolicy(issuer, config.corsOrigins),
       addresses: createAddressReader(config.trustedProxies),
       metricsTokens: config.metricsToken ?? [],
@@ -279,16 +273,19 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       upgrade: createStreamDoor(feed, base),
       operations: {
         ...{ storage, vault, keyring, passwords, passwordAction, signUp, clientAction, issuer, audience, world },
-        ...{ revoke, confirming, throttle, webhookAction },
+        ...{ revoke, confirming, throttle, webhookAction, streamAction: ssf.streamAction, ssf: ssf.options },
       },
+      nature: storage.nature,
       exampleSecret,
       drain: (withinMs = 0) => {
         draining = true;
+        ssf.polls.release();
         return feed.drain(withinMs);
       },
       close: async () => {
         feed.close();
-        await webhooks?.stop();
+        ssf.polls.release();
+        await webhooks.runner?.stop();
         await maintenance.stop();
         await storage.close();
       },

@@ -25,10 +25,10 @@ export interface Wish {
   readonly reason: EndReason | null;
 }
 
-/** A user with the token that he showed; `null`: an administrator, or the operator of the machine. */
+/** A user with the access token that he showed, if it was one; `null`: an administrator, or the operator of the machine. */
 export interface Owner {
   readonly user: UserId;
-  readonly token: { readonly jti: string; readonly grant: GrantId; readonly audience: string | null };
+  readonly token: { readonly jti: string; readonly grant: GrantId; readonly audience: string | null } | null;
 }
 
 /** `forbidden`: a kind that the owner may not take back. Nothing else is told. */
@@ -57,7 +57,7 @@ export function createRevocationAction(services: {
       case "token":
         if (owner === null) {
           await revocation.apply([{ effect: "revoke", kind, value: id, reason }, told({})]);
-        } else if (owner.token.jti === id) {
+        } else if (owner.token?.jti === id) {
           await revocation.apply([{ effect: "revoke_token", ...owner.token, reason }, told({ user: owner.user })]);
         }
         return "done";

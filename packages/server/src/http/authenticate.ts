@@ -1,16 +1,20 @@
 /**
- * Who is calling: a user by an access token, which the judge believes or not (oauth/judge.ts), or a resource server by its
- * id and secret (RFC 6749 §2.3.1).
+ * Who is calling: a user by an access token, which the judge believes or not (oauth/judge.ts), or by a session token, which
+ * is looked up (signin/session.ts); or a resource server by its id and secret (RFC 6749 §2.3.1).
  *
- *   Authorization ──► Bearer ──► judge ──► caller
- *                └──► Basic ──► id and secret ──► verifier
+ *   Authorization ──► Bearer ──► judge ───────────────────► caller
+ *        │       └──► Basic ──► id and secret ──► verifier
+ *        └ none: Cookie ──► session token ──► where sessions live ──► caller
  */
 import { type AccessTokenClaims, bindClaimRules, type ClaimRules, readBearer } from "@mapae/verifier";
 import type { Verifier, Verifiers } from "../feed/verifiers.ts";
+import type { Standing } from "../grants/grant.ts";
 import type { Judge } from "../oauth/judge.ts";
 import { asId, type ClientId, type SessionId, type UserId } from "../prelude/ids.ts";
 import type { EndReason } from "../revocation/entry.ts";
+import type { ReadSession } from "../signin/session.ts";
 import { readBasic } from "./basic.ts";
+import { clearCookie, readCookie } from "./cookies.ts";
 import type { HeaderReader } from "./incoming.ts";
 import { problem } from "./problem.ts";
 import type { Reply } from "./reply.ts";
@@ -21,7 +25,10 @@ export interface Caller {
   readonly client: ClientId;
   readonly scope: readonly string[];
   readonly roles: readonly string[];
-  readonly claims: AccessTokenClaims;
+  /** Of the access token; `null` where it was a session token. */
+  readonly claims: AccessTokenClaims | null;
+  /** What was looked up for a session token; `null` where an access token said it. */
+  readonly standing: Standing | null;
 }
 
 export type Authenticated =
@@ -33,7 +40,7 @@ export type AuthenticatedVerifier =
   | { readonly ok: false; readonly reply: Reply };
 
 export interface Authenticator {
-  /** For account routes: the session's ordinary token. */
+  /** For account routes: the session's ordinary access token, or its session token. */
   account(headers: HeaderReader): Promise<Authenticated>;
   /** For /v1/admin: a token whose only audience is the admin API's. */
   admin(headers: HeaderReader): Promise<Authenticated>;
@@ -73,10 +80,10 @@ export async function followerOf(verifiers: Verifiers, headers: HeaderReader): P
 }
 
 export function createAuthenticator(
-  services: { readonly judge: Judge; readonly verifiers: Verifiers },
+  services: { readonly judge: Judge; readonly readSession: ReadSession; readonly verifiers: Verifiers },
   options: AuthenticatorOptions,
 ): Authenticator {
-  const { judge, verifiers } = services;
+  const { judge, readSession, verifiers } = services;
   const account = bindClaimRules({ issuer: options.issuer, audience: options.audience });
   const admin = bindClaimRules({ issuer: options.issuer, audience: options.adminAudience });
 
@@ -106,12 +113,36 @@ export function createAuthenticator(
         scope: claims.scope?.split(" ") ?? [],
         roles: claims.roles ?? [],
         claims,
+        standing: null,
+      },
+    };
+  };
+
+  const bySession = async (token: string): Promise<Authenticated> => {
+    const presented = await readSession(token);
+    if (!presented.ok) {
+      const refused = presented.code === "session_ended" ? refuse(presented.reason) : refuse(null);
+      // It opens nothing any more: the browser need not bring it again.
+      if (!refused.ok) refused.reply.cookies.push(clearCookie("session", ""));
+      return refused;
+    }
+    const { standing } = presented;
+    const { grant, session, user } = standing;
+    return {
+      ok: true,
+      caller: {
+        ...{ user: user.id, session: session.id, client: grant.client, scope: grant.scope, roles: user.roles },
+        claims: null,
+        standing,
       },
     };
   };
 
   return {
-    account: (headers) => authenticate(headers, account, null),
+    account: (headers) => {
+      const token = headers.get("authorization") === null ? readCookie(headers, "session") : null;
+      return token === null ? authenticate(headers, account, null) : bySession(token);
+    },
     admin: (headers) => authenticate(headers, admin, options.adminAudience),
     verifier: (headers) => bySecret(verifiers, headers),
     follower: (headers) => followerOf(verifiers, headers),

@@ -10,12 +10,14 @@ import type { LogInAction } from "../signin/log-in.ts";
 import type { PasswordAction } from "../signin/password.ts";
 import type { RefreshAction } from "../signin/refresh.ts";
 import type { SignUp } from "../signin/sign-up.ts";
+import type { StatusLists } from "../status/lists.ts";
 import type { UserStore } from "../users/store.ts";
 import type { WebhookStore } from "../webhooks/store.ts";
 import { adminAuditRoute } from "./api/admin-audit.ts";
 import { adminClientRoutes } from "./api/admin-clients.ts";
 import { adminKeyRoutes } from "./api/admin-keys.ts";
 import { adminSessionRoutes } from "./api/admin-sessions.ts";
+import { adminSsfRoutes } from "./api/admin-ssf.ts";
 import { adminUserRoutes } from "./api/admin-users.ts";
 import { adminWebhookRoutes } from "./api/admin-webhooks.ts";
 import { discoveryRoutes } from "./api/discovery.ts";
@@ -28,12 +30,14 @@ import { pageRoutes } from "./api/pages.ts";
 import { refreshRoute } from "./api/refresh.ts";
 import { type RevocationServices, revocationRoutes } from "./api/revocations.ts";
 import { sessionRoutes } from "./api/sessions.ts";
+import { type SsfOptions, type SsfServices, ssfRoutes } from "./api/ssf.ts";
+import { statusListRoutes } from "./api/status-lists.ts";
 import { signUpRoute } from "./api/users.ts";
 import { openApi } from "./openapi.ts";
 import { text } from "./reply.ts";
 import { open, type Route } from "./route.ts";
 
-export interface RouteServices extends OperationsServices, RevocationServices, OAuthServices {
+export interface RouteServices extends OperationsServices, RevocationServices, OAuthServices, SsfServices {
   readonly feed: Feed;
   readonly users: UserStore;
   readonly sessions: SessionStore;
@@ -47,12 +51,16 @@ export interface RouteServices extends OperationsServices, RevocationServices, O
   readonly clientAction: ClientAction;
   readonly webhooks: WebhookStore;
   readonly webhookAction: WebhookAction;
+  readonly statusLists: StatusLists;
 }
 
 export interface RouteOptions extends SessionRouteOptions {
   readonly issuer: string;
   readonly signup: "open" | "closed";
   readonly version: string;
+  readonly ssf: SsfOptions;
+  /** Whether tokens name status lists. */
+  readonly listed: boolean;
 }
 
 export function createRoutes(services: RouteServices, options: RouteOptions): readonly Route[] {
@@ -66,13 +74,16 @@ export function createRoutes(services: RouteServices, options: RouteOptions): re
     ...feedRoutes(services.feed),
     ...ticketRoutes(services.feed),
     ...oauthRoutes(services),
+    ...ssfRoutes(services, options.ssf),
     ...adminUserRoutes(services),
     ...adminSessionRoutes(services),
-    ...adminKeyRoutes(services),
+    ...adminKeyRoutes(services, options.now),
     ...adminClientRoutes(services.clients, services.clientAction),
     ...adminWebhookRoutes(services),
+    ...adminSsfRoutes(services, options.ssf),
     adminAuditRoute(services.audit),
-    ...discoveryRoutes(services.keyring, options.issuer),
+    ...discoveryRoutes(services.keyring, options.issuer, options.listed),
+    ...statusListRoutes(services.statusLists),
     ...operationsRoutes(services),
   ];
   let document: string | undefined;

@@ -18,6 +18,10 @@ export type InstanceId = Id<"instance">;
 /** One process of `mapae relay`. */
 export type RelayId = Id<"relay">;
 export type WebhookId = Id<"webhook">;
+/** One process that serves a shared database. */
+export type NodeId = Id<"node">;
+/** Of an event stream that this server transmits (ssf/stream.ts). */
+export type StreamId = Id<"stream">;
 
 const PREFIX = {
   user: "usr_",
@@ -29,6 +33,8 @@ const PREFIX = {
   ticket: "tkt_",
   relay: "rly_",
   webhook: "whk_",
+  node: "nod_",
+  stream: "str_",
 } as const;
 type Named = {
   user: UserId;
@@ -40,6 +46,8 @@ type Named = {
   ticket: InstanceId;
   relay: RelayId;
   webhook: WebhookId;
+  node: NodeId;
+  stream: StreamId;
 };
 
 /** A fresh id, e.g. `ses_0J3k…`: the prefix and 22 characters of base64url (128 random bits). */

@@ -279,7 +279,11 @@ export class Tree {
       routes: [...feedRoutes(feed), ...ticketRoutes(feed)],
       base: "",
       authenticator: createAuthenticator(
-        { judge: async () => ({ ok: false, code: "not_ours", reason: null }), verifiers },
+        {
+          judge: async () => ({ ok: false, code: "not_ours", reason: null }),
+          readSession: () => assert.fail("nobody comes here with a session"),
+          verifiers,
+        },
         { issuer: ISSUER, audience: ISSUER, adminAudience: `${ISSUER}/admin` },
       ),
       origins: createOriginPolicy(ISSUER, []),

@@ -1,7 +1,7 @@
 /**
  * Log in.
  *
- *   throttles ──► password (hashed even for unknown names) ──► session limit, session, grant: one step ──► tokens
+ *   throttles ──► password (hashed even for unknown names) ──► session limit, session, grant: one step ──► tokens, or a session token
  *       │               │ wrong: the answer waits for the floor
  *       └─ 429          └─ 401, the same for a wrong password, an unknown name and a disabled account (ASVS 6.3.8)
  */
@@ -17,12 +17,14 @@ import type { SessionLimit } from "../sessions/limit.ts";
 import type { Session } from "../sessions/session.ts";
 import type { Permit, Throttle } from "../throttle/throttle.ts";
 import { readDeviceToken } from "../tokens/device-token.ts";
+import { formatSessionToken } from "../tokens/session-token.ts";
 import { parseIdentifier } from "../users/identifier.ts";
 import type { UserStore } from "../users/store.ts";
 import type { User } from "../users/user.ts";
 import type { Vault } from "../vault/vault.ts";
 import { describeDevice } from "./device.ts";
 import type { IssuedTokens, Issuer } from "./issue.ts";
+import { SESSION_GENERATION } from "./session.ts";
 
 export interface LogInRequest {
   readonly identifier: string;
@@ -37,7 +39,15 @@ export interface LogInRequest {
   /** The network that limits count by: an address, or the /64 of IPv6. */
   readonly network: string;
   readonly endSession: SessionId | null;
+  /** What the client is to hold: an access and a refresh token, or one session token that is looked up at every request. */
+  readonly holds: Holding;
 }
+
+export const HOLDINGS = ["tokens", "session_token"] as const;
+export type Holding = (typeof HOLDINGS)[number];
+export type Held =
+  | { readonly holds: "tokens"; readonly tokens: IssuedTokens }
+  | { readonly holds: "session_token"; readonly sessionToken: string };
 
 export type LogInRefusal =
   | { readonly code: "invalid_credentials" }
@@ -50,7 +60,7 @@ export type LogInResult =
       readonly ok: true;
       readonly user: User;
       readonly session: Session;
-      readonly tokens: IssuedTokens;
+      readonly held: Held;
       readonly deviceToken: string;
     }
   | ({ readonly ok: false } & LogInRefusal);
@@ -65,6 +75,8 @@ export interface LogInServices {
   readonly vault: Vault;
   readonly world: World;
   readonly sleep: Sleep;
+  /** See `LogIn`. */
+  readonly listSeed: () => Buffer | null;
 }
 
 export interface LogInSettings {
@@ -119,8 +131,9 @@ export function createLogIn(services: LogInServices, settings: LogInSettings): L
         const upgrade = { kind: "upgrade_hash", password: check.upgraded, credentialVersion: user.credentialVersion };
         await users.change(user.id, { ...upgrade, kind: "upgrade_hash" }, cause);
       }
-      await issuer.reserve();
-      return finish(await grants.open(opening(request, user, scope, device ?? newId("device", world.random), cause)));
+      if (request.holds === "tokens") await issuer.reserve();
+      const begin = opening(request, user, scope, device ?? newId("device", world.random), cause);
+      return await finish(await grants.open(begin), request.holds);
     } finally {
       permit.keep();
     }
@@ -158,8 +171,9 @@ export function createLogIn(services: LogInServices, settings: LogInSettings): L
         session: session.id,
         client: client.id,
         scope,
-        policy: { rotates, replayEnds },
-        generation: 1,
+        // A session token stays the same as long as its session: there is no generation to come back.
+        policy: { rotates: rotates && request.holds === "tokens", replayEnds },
+        generation: SESSION_GENERATION,
         macKey: vault.current("refresh-mac").id,
         rotatedAt: now,
         proof: null,
@@ -168,17 +182,21 @@ export function createLogIn(services: LogInServices, settings: LogInSettings): L
       credentialVersion: user.credentialVersion,
       limit: settings.limit,
       chosen: request.endSession,
+      listSeed: request.holds === "tokens" ? services.listSeed() : null,
       cause,
     };
   }
 
-  async function finish(outcome: LogInOutcome): Promise<LogInResult> {
+  async function finish(outcome: LogInOutcome, holds: Holding): Promise<LogInResult> {
     switch (outcome.kind) {
       case "opened": {
         const { standing } = outcome;
-        const tokens = await issuer.tokens(standing, settings.audience);
         const { user, session } = standing;
-        return { ok: true, user, session, tokens, deviceToken: issuer.deviceToken(standing) };
+        const held: Held =
+          holds === "tokens"
+            ? { holds, tokens: await issuer.tokens(standing, settings.audience) }
+            : { holds, sessionToken: formatSessionToken(standing.grant, vault) };
+        return { ok: true, user, session, held, deviceToken: issuer.deviceToken(standing) };
       }
       case "session_limit":
         return { ok: false, code: "session_limit", sessions: outcome.sessions };

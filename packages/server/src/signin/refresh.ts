@@ -7,13 +7,16 @@ import type { RefreshRefusal, RefreshSettings } from "../grants/refresh-rule.ts"
 import type { GrantStore } from "../grants/store.ts";
 import type { ClientId } from "../prelude/ids.ts";
 import { readDeviceToken } from "../tokens/device-token.ts";
-import { parseRefreshToken } from "../tokens/refresh-token.ts";
+import { parseRefreshToken, type RefreshTokenParts } from "../tokens/refresh-token.ts";
+import { parseSessionToken } from "../tokens/session-token.ts";
 import { ADMIN_ROLE } from "../users/user.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { IssuedTokens, Issuer } from "./issue.ts";
+import { SESSION_GENERATION } from "./session.ts";
 
 export interface RefreshRequest {
-  readonly refreshToken: string;
+  /** A session token gets an access token, and stays as it is. */
+  readonly presented: { readonly refreshToken: string } | { readonly sessionToken: string };
   readonly client: ClientId;
   /** The audience asked for; `null`: the ordinary one. */
   readonly audience: string | null;
@@ -34,17 +37,24 @@ export interface RefreshActionSettings extends RefreshSettings {
 export type RefreshAction = (request: RefreshRequest, cause: Cause) => Promise<RefreshResult>;
 
 export function createRefresh(
-  services: { grants: GrantStore; clients: ClientStore; issuer: Issuer; vault: Vault },
+  services: {
+    readonly grants: GrantStore;
+    readonly clients: ClientStore;
+    readonly issuer: Issuer;
+    readonly vault: Vault;
+    /** See `PresentedRefresh`. */
+    readonly listSeed: () => Buffer | null;
+  },
   settings: RefreshActionSettings,
 ): RefreshAction {
-  const { grants, clients, issuer, vault } = services;
+  const { grants, clients, issuer, vault, listSeed } = services;
   const known = async (audience: string): Promise<boolean> =>
     audience === settings.audience ||
     audience === settings.adminAudience ||
     (await clients.audiences()).includes(audience);
 
   return async (request, cause) => {
-    const parts = parseRefreshToken(request.refreshToken, vault);
+    const parts = partsOf(request.presented, vault);
     if (parts === undefined) return { ok: false, code: "invalid_refresh_token" };
     const audience = request.audience ?? settings.audience;
     // ASVS 9.2.4: an audience that nobody registered would name whoever claims it later. Refused before anything moves.
@@ -59,6 +69,7 @@ export function createRefresh(
         device: readDeviceToken(request.deviceToken, vault)?.device ?? null,
         macKey: vault.current("refresh-mac").id,
         requiredRole: audience === settings.adminAudience ? ADMIN_ROLE : null,
+        listSeed: listSeed(),
       },
       settings,
       cause,
@@ -66,4 +77,13 @@ export function createRefresh(
     if (!used.allow) return { ok: false, ...used.refusal };
     return { ok: true, standing: used.standing, tokens: await issuer.tokens(used.standing, audience) };
   };
+}
+
+function partsOf(
+  presented: RefreshRequest["presented"],
+  vault: Vault,
+): Pick<RefreshTokenParts, "secretId" | "generation"> | undefined {
+  if ("refreshToken" in presented) return parseRefreshToken(presented.refreshToken, vault);
+  const secretId = parseSessionToken(presented.sessionToken, vault);
+  return secretId && { secretId, generation: SESSION_GENERATION };
 }

@@ -6,6 +6,7 @@ import { systemWorld } from "../prelude/world.ts";
 import type { DataKey, Vault } from "../vault/vault.ts";
 import { formatDeviceToken, readDeviceToken } from "./device-token.ts";
 import { formatRefreshToken, parseRefreshToken } from "./refresh-token.ts";
+import { formatSessionToken, parseSessionToken } from "./session-token.ts";
 
 /** A vault whose keys are the same for both purposes: the worst case, in which only the domain tells them apart. */
 function vaultOf(...ids: readonly number[]): Vault {
@@ -24,6 +25,7 @@ const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-
 const vault = vaultOf(1, 2);
 const secretId = Buffer.alloc(16, 7);
 const token = formatRefreshToken({ secretId, generation: 5, macKey: 2 }, vault);
+const sessionToken = formatSessionToken({ secretId, macKey: 2 }, vault);
 const user = asId("user", "usr_1");
 const device = newId("device", systemWorld.random);
 const deviceToken = formatDeviceToken(device, user, vault);
@@ -54,6 +56,17 @@ function* bitFlips(text: string): Generator<string> {
   }
 }
 
+test("a session token reads back as its grant's secret id, and is no refresh token", () => {
+  assert.equal(sessionToken.length, 71);
+  assert.deepEqual(parseSessionToken(sessionToken, vault), secretId);
+  assert.equal(parseSessionToken(token, vault), undefined);
+  assert.equal(parseRefreshToken(sessionToken, vault), undefined);
+});
+
+test("a session token with any one bit flipped is none", () => {
+  for (const forged of bitFlips(sessionToken)) assert.equal(parseSessionToken(forged, vault), undefined);
+});
+
 test("a refresh token with any one bit flipped is none", () => {
   for (const forged of bitFlips(token)) assert.equal(parseRefreshToken(forged, vault), undefined);
 });
@@ -65,6 +78,7 @@ test("a device token with any one bit flipped is none", () => {
 test("a token with any one character replaced is none, so that a token has one spelling", () => {
   for (const [text, read] of [
     [token, parseRefreshToken],
+    [sessionToken, parseSessionToken],
     [deviceToken, readDeviceToken],
   ] as const) {
     for (let at = 0; at < text.length; at += 1) {

@@ -20,13 +20,13 @@ import {
   type FollowerAction,
   type FollowerEvent,
   type Found,
-  isTrusted,
   type LoadedCopy,
   type Phase,
   type Step,
 } from "./follower-state.ts";
+import { adopt, ago, grant, later, notePing, wellIfTrusted } from "./follower-trust.ts";
 import type { ClientFrame, Heartbeat, Rev, ServerFrame, Welcome } from "./frames.ts";
-import { clocksAgree, elapsed, type Lease, leaseLeft, type Moment } from "./lease.ts";
+import { clocksAgree, elapsed, type Lease, type Moment } from "./lease.ts";
 import { comparePositions, type Position } from "./position.ts";
 
 /** A stream on which nothing came for so long is given up: three pings without an echo. */
@@ -38,12 +38,13 @@ const WAIT_FIRST_MS = 250;
 const WAIT_LONGEST_MS = 10_000;
 /** After what will not mend by itself soon: wrong credentials, a full set. */
 const WAIT_LONG_MS = 30_000;
-/** Streams that fail this often are taken for impossible here (a proxy that knows no WebSocket), for a while. */
+/**
+ * Streams that fail this often are taken for impossible here (a proxy that knows no WebSocket) while polls succeed. After a
+ * spell of polling one is tried again, and each time that this fails the next spell is twice as long.
+ */
 const STREAM_FAILURES_MAX = 3;
-const POLL_SPELL_MS = 60_000;
-const PINGS_MAX = 64;
-/** No lease is longer, whatever a server says. */
-const LEASE_MS_MAX = 300_000;
+const POLL_SPELL_FIRST_MS = 5_000;
+const POLL_SPELL_LONGEST_MS = 60_000;
 const TAMPERED = "entries were lost or changed between the issuer and here";
 
 /** @param chance drawn evenly from 0 to below 1 */
@@ -66,7 +67,7 @@ export function step(state: Follower, event: FollowerEvent, now: Moment, chance:
     case "polled":
       return polled(state, event.link, event.frames, now, chance);
     case "lost":
-      return isPresent(state, event.link) ? leave(state, event.reason, now, chance) : [state, []];
+      return isPresent(state, event.link) ? lost(state, event.reason, now, chance) : [state, []];
     case "applied":
       return applied(state, event.era, event.to, now);
     case "overflowed":
@@ -100,21 +101,6 @@ function tell(state: Follower, frame: ClientFrame): Step {
   return [state, phase.is === "following" ? [{ do: "send", link: phase.link, frame }] : []];
 }
 
-/** Takes over what a snapshot or a kept copy says of itself. No lease comes of it. */
-function adopt(state: Follower, { position, feedKey, leaseMs, age }: LoadedCopy, now: Moment): Follower {
-  return {
-    ...state,
-    position,
-    received: position,
-    verified: position,
-    vouch: ago(now, age),
-    feedKey,
-    era: state.era + 1,
-    signedLeaseMs: Math.min(leaseMs, LEASE_MS_MAX),
-    owed: null,
-  };
-}
-
 function load(state: Follower): Step {
   const attempt = state.nextLink;
   return [
@@ -133,19 +119,20 @@ function loaded(state: Follower, attempt: number, copy: LoadedCopy, now: Moment,
   return connect(adopt(state, copy, now), now);
 }
 
-function ago({ mono, wall }: Moment, ms: number): Moment {
-  return { mono: mono - ms, wall: wall - ms };
-}
-
 function connect(state: Follower, now: Moment): Step {
   const { position, settings, instance, nextLink: link } = state;
   if (position === null) return load(state);
   const opened: Follower = { ...state, nextLink: link + 1, received: position, owed: null, pings: [] };
   if (!settings.streams || now.mono < state.pollUntil) return poll(opened, link, now);
   return [
-    { ...opened, phase: { is: "opening", link, after: position, until: now.mono + OPENING_MS } },
+    { ...opened, phase: { is: "opening", link, after: position, until: now.mono + openingOf(state) } },
     [{ do: "connect", link, greeting: { type: "hello", after: position, instance, acceptMs: settings.acceptMs } }],
   ];
+}
+
+/** For how long a stream may open. Where polling works, an attempt must not cost the lease. */
+function openingOf({ pollSpell, signedLeaseMs, settings }: Follower): number {
+  return pollSpell === 0 ? OPENING_MS : Math.min(OPENING_MS, signedLeaseMs / 2, settings.maxStaleness / 2);
 }
 
 function poll(state: Follower, link: number, now: Moment): Step {
@@ -154,19 +141,6 @@ function poll(state: Follower, link: number, now: Moment): Step {
   const [pinged, ping] = notePing(state, now);
   const phase: Phase = { is: "polling", link, after: position, asking: true, until: now.mono + POLL_TIMEOUT_MS };
   return [{ ...pinged, phase }, [{ do: "poll", link, after: position, ping, instance }]];
-}
-
-/** s(n): the clocks as they stood before the ping leaves. */
-function notePing(state: Follower, now: Moment): readonly [Follower, number] {
-  const n = state.nextPing;
-  const pings = [...state.pings.slice(1 - PINGS_MAX), { n, sent: now }];
-  return [{ ...state, nextPing: n + 1, pings, pingAt: now.mono + pingEvery(state) }, n];
-}
-
-function pingEvery({ signedLeaseMs, settings }: Follower): number {
-  // What a relay gives is what is left of its own lease, so it renews that more often.
-  const part = settings.relay === null ? 4 : 20;
-  return Math.max(1, Math.min(settings.pingMs, Math.floor(Math.min(signedLeaseMs, settings.maxStaleness) / part)));
 }
 
 /** Gives the link up and comes back later, from the position that is applied. */
@@ -178,11 +152,23 @@ function leave(
   { next = "connect", least = 0 }: { next?: "load" | "connect"; least?: number } = {},
 ): Step {
   const link = linkOf(state);
-  const streamFailures = state.streamFailures + (state.phase.is === "opening" ? 1 : 0);
-  const spell = streamFailures >= STREAM_FAILURES_MAX ? now.mono + POLL_SPELL_MS : state.pollUntil;
-  const left: Follower = { ...state, trouble, streamFailures: streamFailures % STREAM_FAILURES_MAX, pollUntil: spell };
-  const [waiting, actions] = wait(left, next, now, chance, least);
+  const counted = state.phase.is === "opening" ? streamFailed(state, now) : state;
+  const [waiting, actions] = wait({ ...counted, trouble }, next, now, chance, least);
   return [waiting, link === null ? actions : [{ do: "disconnect", link, released: false }, ...actions]];
+}
+
+function streamFailed(state: Follower, now: Moment): Follower {
+  const { pollSpell } = state;
+  const streamFailures = state.streamFailures + 1;
+  if (pollSpell === 0 && streamFailures < STREAM_FAILURES_MAX) return { ...state, streamFailures };
+  const spell = pollSpell === 0 ? POLL_SPELL_FIRST_MS : Math.min(2 * pollSpell, POLL_SPELL_LONGEST_MS);
+  return { ...state, streamFailures: 0, pollSpell: spell, pollUntil: now.mono + spell };
+}
+
+/** The link broke, or nothing came of it. Where a poll fails too, the server is away: that says nothing against streams. */
+function lost(state: Follower, trouble: string, now: Moment, chance: number): Step {
+  const away = state.phase.is === "polling" && { streamFailures: 0, pollSpell: 0, pollUntil: 0 };
+  return leave({ ...state, ...away }, trouble, now, chance);
 }
 
 function wait(state: Follower, next: "load" | "connect", now: Moment, chance: number, least = 0): Step {
@@ -235,10 +221,11 @@ function welcome(state: Follower, frame: Welcome, now: Moment, chance: number): 
   if (comparePositions(phase.after, frame.position) !== 0) {
     return resync(state, "the stream goes on from another position", now, chance);
   }
-  const known: Follower = { ...state, instance: frame.instance, streamFailures: 0 };
+  const known: Follower = { ...state, instance: frame.instance };
   if (phase.is === "polling") return [known, []];
   const { link } = phase;
-  const [pinged, n] = notePing({ ...known, phase: { is: "following", link, heard: now, leaveAt: null } }, now);
+  const streams: Follower = { ...known, streamFailures: 0, pollSpell: 0 };
+  const [pinged, n] = notePing({ ...streams, phase: { is: "following", link, heard: now, leaveAt: null } }, now);
   return [pinged, [{ do: "send", link, frame: { type: "ping", n } }]];
 }
 
@@ -274,17 +261,6 @@ function heartbeat(state: Follower, frame: Heartbeat, now: Moment, chance: numbe
     return [{ ...told, owed: { head: frame.head, lease } }, [forget]];
   }
   return [grant(told, lease, now), [forget]];
-}
-
-function grant(state: Follower, given: Lease, now: Moment): Follower {
-  // A relay gives what is left of its own: a shorter one takes nothing away from one that was given.
-  const lease = leaseLeft(state.lease, now) > leaseLeft(given, now) ? state.lease : given;
-  return wellIfTrusted({ ...state, lease, owed: null }, now);
-}
-
-/** A lease that had run out when it came is no sign that all is well, and neither is one that nobody vouches for. */
-function wellIfTrusted(state: Follower, now: Moment): Follower {
-  return isTrusted(state, now) ? { ...state, failures: 0, trouble: null } : state;
 }
 
 /** Only now do the entries count: the position moves, is acknowledged, and gives the lease that waited for it. */
@@ -352,10 +328,6 @@ function checkpoint(state: Follower, link: number, found: Found, now: Moment, ch
   return [wellIfTrusted({ ...state, verified: further, vouch }, now), []];
 }
 
-function later(one: Moment | null, other: Moment): Moment {
-  return one !== null && one.mono > other.mono ? one : other;
-}
-
 function distrust([state, actions]: Step): Step {
   return [state, [...actions, { do: "distrust" }]];
 }
@@ -371,7 +343,7 @@ function woken(state: Follower, now: Moment, chance: number): Step {
       return leave(state, "the server did not answer", now, chance);
     case "polling":
       if (now.mono < phase.until) return [state, []];
-      if (phase.asking) return leave(state, "the server did not answer", now, chance);
+      if (phase.asking) return lost(state, "the server did not answer", now, chance);
       // Once in a while the stream is tried again.
       if (state.settings.streams && now.mono >= state.pollUntil) return connect(state, now);
       return poll(state, phase.link, now);

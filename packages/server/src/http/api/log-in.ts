@@ -3,7 +3,8 @@ import { z } from "zod";
 import { CLIENT_KINDS, DEFAULT_CLIENT } from "../../clients/client.ts";
 import type { ClientStore } from "../../clients/store.ts";
 import { asId } from "../../prelude/ids.ts";
-import type { LogInAction, LogInRefusal } from "../../signin/log-in.ts";
+import type { Session } from "../../sessions/session.ts";
+import type { Held, LogInAction, LogInRefusal } from "../../signin/log-in.ts";
 import { deviceCookie, readCookie, setCookie } from "../cookies.ts";
 import { problem } from "../problem.ts";
 import { json, type Reply } from "../reply.ts";
@@ -15,9 +16,13 @@ export interface SessionRouteOptions {
   /** The path under which the API is mounted; empty at the root. */
   readonly base: string;
   readonly now: () => number;
+  /** What a log-in gets that does not say what it wants. */
+  readonly usual: LogInMode;
 }
 
-export const mode = z.strictObject({ mode: z.enum(["json", "cookie"]).optional() });
+/** `json`: both tokens in the body. `cookie`: the refresh token in a cookie. `session`: one session token, in a cookie. */
+export const LOG_IN_MODES = ["json", "cookie", "session"] as const;
+export type LogInMode = (typeof LOG_IN_MODES)[number];
 
 function refusal(result: LogInRefusal): Reply {
   switch (result.code) {
@@ -50,7 +55,7 @@ export function logInRoute(
       path: "/v1/sessions",
       group: "Sessions",
       summary: "Log in",
-      query: mode,
+      query: z.strictObject({ mode: z.enum(LOG_IN_MODES).optional() }),
       body: z.strictObject({
         identifier,
         password,
@@ -64,7 +69,7 @@ export function logInRoute(
       }),
       answer: {
         status: 201,
-        schema: tokenSchema.extend({
+        schema: tokenSchema.partial().extend({
           session: sessionSchema,
           user: userSchema,
           device_token: z.string().optional(),
@@ -78,6 +83,7 @@ export function logInRoute(
       if (client === undefined || !CLIENT_KINDS[client.kind].signsIn) {
         return invalid("/client_id", "is no client that users sign in with");
       }
+      const mode = query.mode ?? options.usual;
       const result = await services.logIn(
         {
           identifier: body.identifier,
@@ -89,24 +95,30 @@ export function logInRoute(
           userAgent: headers.get("user-agent"),
           network,
           endSession: body.end_session === undefined ? null : asId("session", body.end_session),
+          holds: mode === "session" ? "session_token" : "tokens",
         },
         cause,
       );
       if (!result.ok) return refusal(result);
-      const { tokens, session, user, deviceToken } = result;
-      const cookies = query.mode === "cookie";
+      const { held, session, user, deviceToken } = result;
       const answer = json(201, {
         session: sessionView(session, session.id),
         user: userView(user),
-        ...tokenView(tokens, query.mode ?? "json"),
-        ...(cookies ? {} : { device_token: deviceToken }),
+        ...(held.holds === "tokens" ? tokenView(held.tokens, mode === "json") : {}),
+        ...(mode === "json" ? { device_token: deviceToken } : {}),
       });
-      if (cookies) {
-        const age = (tokens.refreshExpiresAt - options.now()) / 1000;
-        answer.cookies.push(setCookie("refresh", options.base, tokens.refreshToken, age));
-        answer.cookies.push(deviceCookie(deviceToken, options.base));
-      }
+      if (mode === "json") return answer;
+      answer.cookies.push(credentialCookie(held, session, options));
+      answer.cookies.push(deviceCookie(deviceToken, options.base));
       return answer;
     },
   );
+}
+
+function credentialCookie(held: Held, session: Session, { base, now }: SessionRouteOptions): string {
+  if (held.holds === "tokens") {
+    return setCookie("refresh", base, held.tokens.refreshToken, (held.tokens.refreshExpiresAt - now()) / 1000);
+  }
+  // Whether it went idle is looked up: the cookie need not be set anew at every use.
+  return setCookie("session", base, held.sessionToken, (session.expiresAt - now()) / 1000);
 }

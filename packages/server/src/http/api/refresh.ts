@@ -2,14 +2,15 @@
 import { z } from "zod";
 import { DEFAULT_CLIENT } from "../../clients/client.ts";
 import { asId } from "../../prelude/ids.ts";
-import type { RefreshAction, RefreshResult } from "../../signin/refresh.ts";
+import type { RefreshAction, RefreshRequest, RefreshResult } from "../../signin/refresh.ts";
 import type { Throttle } from "../../throttle/throttle.ts";
 import { clearCookie, readCookie, setCookie } from "../cookies.ts";
+import type { HeaderReader } from "../incoming.ts";
 import { problem } from "../problem.ts";
 import { json, type Reply } from "../reply.ts";
 import { open, type Route } from "../route.ts";
 import { id, token, url } from "./fields.ts";
-import { invalid, mode, type SessionRouteOptions } from "./log-in.ts";
+import { invalid, LOG_IN_MODES, type SessionRouteOptions } from "./log-in.ts";
 import { sessionSchema, sessionView, tokenSchema, tokenView } from "./views.ts";
 
 function refusal(result: RefreshResult & { ok: false }): Reply {
@@ -35,8 +36,8 @@ export function refreshRoute(
       method: "POST",
       path: "/v1/sessions/refresh",
       group: "Sessions",
-      summary: "Refresh: a new access token and the next refresh token",
-      query: mode,
+      summary: "Refresh: a new access token and the next refresh token; by a session token, an access token",
+      query: z.strictObject({ mode: z.enum(LOG_IN_MODES).optional() }),
       body: z.strictObject({
         refresh_token: token.optional().describe("or the cookie"),
         audience: url.optional(),
@@ -47,9 +48,8 @@ export function refreshRoute(
       problems: ["invalid_refresh_token", "refresh_token_replayed", "session_ended", "forbidden", "rate_limited"],
     },
     async ({ body, headers, cause, network }) => {
-      const cookie = readCookie(headers, "refresh");
-      const refreshToken = body.refresh_token ?? cookie;
-      if (refreshToken === null)
+      const given = presentedBy(body.refresh_token, headers);
+      if (given === null)
         return problem("invalid_refresh_token", { detail: "There is no refresh token in the request." });
       const idempotencyKey = headers.get("idempotency-key");
       if (idempotencyKey !== null && !/^[\x21-\x7e]{8,200}$/.test(idempotencyKey)) {
@@ -60,7 +60,7 @@ export function refreshRoute(
       try {
         const result = await services.refresh(
           {
-            refreshToken,
+            presented: given.presented,
             client: asId("client", body.client_id ?? DEFAULT_CLIENT),
             audience: body.audience ?? null,
             idempotencyKey,
@@ -68,21 +68,20 @@ export function refreshRoute(
           },
           cause,
         );
-        const fromCookie = body.refresh_token === undefined;
         if (!result.ok) {
           const answer = refusal(result);
-          if (fromCookie && DEFINITE.includes(result.code)) {
-            answer.cookies.push(clearCookie("refresh", options.base));
+          if (given.cookie !== null && DEFINITE.includes(result.code)) {
+            answer.cookies.push(clearCookie(given.cookie, options.base));
           }
           return answer;
         }
         await admission.permit.giveBack();
         const { tokens, standing } = result;
         const answer = json(200, {
-          ...tokenView(tokens, fromCookie ? "cookie" : "json"),
+          ...tokenView(tokens, given.cookie === null),
           session: sessionView(standing.session, standing.session.id),
         });
-        if (fromCookie) {
+        if (given.cookie === "refresh") {
           const age = (tokens.refreshExpiresAt - options.now()) / 1000;
           answer.cookies.push(setCookie("refresh", options.base, tokens.refreshToken, age));
         }
@@ -92,4 +91,18 @@ export function refreshRoute(
       }
     },
   );
+}
+
+interface Given {
+  readonly presented: RefreshRequest["presented"];
+  /** The cookie that it came in. */
+  readonly cookie: "refresh" | "session" | null;
+}
+
+function presentedBy(refreshToken: string | undefined, headers: HeaderReader): Given | null {
+  if (refreshToken !== undefined) return { presented: { refreshToken }, cookie: null };
+  const refresh = readCookie(headers, "refresh");
+  if (refresh !== null) return { presented: { refreshToken: refresh }, cookie: "refresh" };
+  const session = readCookie(headers, "session");
+  return session === null ? null : { presented: { sessionToken: session }, cookie: "session" };
 }

@@ -19,6 +19,7 @@ const kinds = Object.keys(REVOCATION_KINDS) as [RevocationKind, ...RevocationKin
 const EVERYONE = "everyone";
 
 function ownerOf({ user, claims }: Caller): Owner {
+  if (claims === null) return { user, token: null };
   const { jti, gid = "", aud } = claims;
   return { user, token: { jti, grant: asId("grant", gid), audience: typeof aud === "string" ? aud : null } };
 }

@@ -18,7 +18,7 @@ export function sessionRoutes(
   const end = async (target: EndTarget, cause: Cause, here: boolean, wait: Wait): Promise<Reply> => {
     await sessions.end(target, "logout", cause);
     const answer = await ended(confirming, wait, false);
-    if (here) answer.cookies.push(clearCookie("refresh", base));
+    if (here) answer.cookies.push(clearCookie("refresh", base), clearCookie("session", base));
     return answer;
   };
   const gone = {
@@ -50,7 +50,7 @@ export function sessionRoutes(
         query,
         answer: gone,
       },
-      (call, caller) => end({ session: caller.session, owner: caller.user }, call.cause, true, call.query),
+      (call, caller) => end({ session: caller.session, owner: caller.user, shown: true }, call.cause, true, call.query),
     ),
     guarded(
       {

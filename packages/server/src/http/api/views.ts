@@ -54,16 +54,16 @@ export const tokenSchema = z.object({
   token_type: z.literal("Bearer"),
   expires_in: z.number().int().describe("seconds"),
   scope: z.string().optional(),
-  refresh_token: z.string().optional().describe("absent where it travels as a cookie"),
+  refresh_token: z.string().optional().describe("absent where a cookie does its work"),
 });
 
-/** RFC 6749 §5.1. */
-export function tokenView(tokens: IssuedTokens, mode: "json" | "cookie"): z.infer<typeof tokenSchema> {
+/** RFC 6749 §5.1. @param whole with the refresh token, which otherwise a cookie holds */
+export function tokenView(tokens: IssuedTokens, whole: boolean): z.infer<typeof tokenSchema> {
   return {
     access_token: tokens.accessToken,
     token_type: "Bearer",
     expires_in: tokens.expiresIn,
     ...(tokens.scope.length > 0 ? { scope: tokens.scope.join(" ") } : {}),
-    ...(mode === "json" ? { refresh_token: tokens.refreshToken } : {}),
+    ...(whole ? { refresh_token: tokens.refreshToken } : {}),
   };
 }
