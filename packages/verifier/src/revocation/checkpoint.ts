@@ -15,7 +15,7 @@
  */
 import { encodeBase64url } from "../jose/base64url.ts";
 import type { JsonObject } from "../jose/json.ts";
-import { ENTRY_AT, ENTRY_BYTES, REVOCATION_KINDS, readNumber } from "./entry.ts";
+import { ENTRY_AT, ENTRY_BYTES, REVOCATION_KINDS } from "./entry.ts";
 import { isCount, type Position } from "./position.ts";
 
 /** `typ` of a checkpoint's header. */
@@ -67,12 +67,25 @@ export function windowOctets(pieces: readonly Uint8Array[], iat: number): Uint8A
   const all = new Uint8Array(pieces.reduce((size, piece) => size + piece.length, 0));
   let end = 0;
   for (const piece of pieces) {
+    let from = 0;
+    // Runs of entries that stay are copied together.
+    const copy = (until: number): void => {
+      all.set(piece.subarray(from, until), end);
+      end += until - from;
+    };
+    const view = new DataView(piece.buffer, piece.byteOffset, piece.length);
     for (let at = 0; at < piece.length; at += ENTRY_BYTES) {
-      if (readNumber(piece, at + ENTRY_AT.expires, 5) <= iat + ENDING_SECONDS) continue;
-      if (piece[at] === EVERYONE) end = keepKeys(all, end);
-      all.set(piece.subarray(at, at + ENTRY_BYTES), end);
-      end += ENTRY_BYTES;
+      const staysUntil = view.getUint8(at + ENTRY_AT.expires) * 2 ** 32 + view.getUint32(at + ENTRY_AT.expires + 1);
+      if (staysUntil <= iat + ENDING_SECONDS) {
+        copy(at);
+        from = at + ENTRY_BYTES;
+      } else if (piece[at + ENTRY_AT.kind] === EVERYONE) {
+        copy(at);
+        from = at;
+        end = keepKeys(all, end);
+      }
     }
+    copy(piece.length);
   }
   return all.subarray(0, end);
 }
