@@ -15,6 +15,7 @@ import { asId } from "../prelude/ids.ts";
 import { type SetAlarm, systemWorld, type World } from "../prelude/world.ts";
 import { isBefore, type Position } from "../revocation/entry.ts";
 import type { RevocationStore } from "../revocation/store.ts";
+import { signingKey } from "../storage/contract/keys.ts";
 import { openMemory } from "../storage/memory/memory.ts";
 import type { Storage } from "../storage/storage.ts";
 import { BACKLOG_MAX, GREETING_MS, RELEASED_CODE, SILENCE_MS } from "./connection.ts";
@@ -264,6 +265,85 @@ describe("a verifier that connects", () => {
       stage.notices.map(({ kind }) => kind),
       ["position_ahead", "position_ahead"],
     );
+  });
+});
+
+/** One entry whose last token has ended, and one of a token that lives. */
+async function oldAndNew(): Promise<{ stage: Stage; start: Position; head: Position }> {
+  const stage = await Stage.open();
+  const start = stage.head;
+  await stage.revoke();
+  await stage.storage.keys.replace(0, [signingKey({ kid: "key" })], []);
+  await stage.storage.keys.raiseMark("key", START / 1000 + 300);
+  const head = await stage.revoke();
+  await stage.time.pass(2_000);
+  return { stage, start, head };
+}
+
+describe("resuming", () => {
+  /** From where a verifier was to the head, without a gap. @returns how many entries came */
+  function followed(link: TestLink, after: Position, head: Position): number {
+    let [at, count] = [after, 0];
+    for (const frame of link.got) {
+      if (frame.type !== "rev") continue;
+      assert.deepEqual(frame.from, at);
+      at = frame.to;
+      count += frame.count;
+    }
+    assert.deepEqual(at, head);
+    return count;
+  }
+
+  test("resume older than the retention: what concerns a living token comes, and the rest is passed over", async () => {
+    const { stage, start, head } = await oldAndNew();
+    assert.equal(await stage.storage.revocation.compact(), 1);
+    stage.feed.compact();
+    const known = stage.link();
+    known.hello("orders", start);
+    await settle();
+    assert.equal(followed(known, start, head), 1);
+    // Nor is it a gap at a node that never saw the entry, or where nothing is left.
+    await stage.start();
+    const fresh = stage.link();
+    fresh.hello("orders", start);
+    await settle();
+    assert.equal(followed(fresh, start, head), 1);
+    fresh.connection?.closed(1006);
+    await stage.time.pass(1_000_000);
+    assert.equal(await stage.storage.revocation.compact(), 1);
+    await stage.start();
+    const late = stage.link();
+    late.hello("orders", start);
+    await settle();
+    assert.equal(followed(late, start, head), 0);
+    late.ping(1);
+    await settle();
+    assert.deepEqual(late.last("hb").head, head);
+  });
+
+  test("compaction during resume: at whatever moment, no frame is missing and none is out of place", async () => {
+    for (let moment = 0; moment < 3; moment += 1) {
+      const { stage, start } = await oldAndNew();
+      const link = stage.link();
+      const compactAt = async (now: number): Promise<void> => {
+        if (now !== moment) return;
+        const compacted = stage.storage.revocation.compact();
+        stage.feed.compact();
+        await compacted;
+      };
+      link.hello("orders", start);
+      await compactAt(0);
+      await settle();
+      await compactAt(1);
+      link.ping(1);
+      await compactAt(2);
+      const head = await stage.revoke();
+      await stage.time.pass(50);
+      assert.deepEqual(link.types().slice(0, 2), ["welcome", "rev"]);
+      assert.equal(followed(link, start, head), moment === 0 ? 2 : 3);
+      assert(!isBefore(head, link.last("hb").head));
+      assert.equal(link.code, null);
+    }
   });
 });
 
