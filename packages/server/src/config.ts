@@ -181,6 +181,12 @@ export const SETTINGS = {
     DEFAULT_SUBJECTS,
     "Whether a new event stream is told of all users, or only of those that its receiver adds.",
   ),
+  dangerouslyAllowSsfTo: list(
+    "MAPAE_DANGEROUSLY_ALLOW_SSF_TO",
+    "Private addresses that Shared Signals may be exchanged with: where receivers want their events pushed to, and other transmitters. Every resource server can then have events sent there, from inside your network.",
+    "addresses or networks separated by commas (10.1.0.0/16, 127.0.0.1)",
+    isNetwork,
+  ),
   feedConnections: integer(
     "MAPAE_FEED_CONNECTIONS",
     5000,

@@ -60,6 +60,10 @@ const NAMING: OptionRow = {
   says: "how users are called: by their id here (default), or by their email address, which is personal data",
   choices: NAMINGS,
 };
+const AUTHORIZATION_STDIN: OptionRow = {
+  flags: "--authorization-stdin",
+  says: "read what is to be sent as Authorization from stdin (Bearer …)",
+};
 const EVENT_NAMES = Object.keys(EVENT_TYPES);
 const NOW: OptionRow = { flags: "--now", says: "also where verifiers may not know the key yet that signs then" };
 const PASSWORD_STDIN: OptionRow = { flags: "--password-stdin", says: "read the password from stdin" };
@@ -335,6 +339,8 @@ export const COMMANDS: readonly CommandRow[] = [
         many: true,
         choices: EVENT_NAMES,
       },
+      { flags: "--url <url>", says: "push events to this address (RFC 8935); left out: they are polled (RFC 8936)" },
+      AUTHORIZATION_STDIN,
       NAMING,
       { flags: "--description <text>", says: "what its receiver calls it" },
     ],

@@ -36,6 +36,11 @@ function warnings(config: Config): readonly string[] {
       "WARNING: MAPAE_DANGEROUSLY_ALLOW_WEBHOOKS_TO is set: administrators can send requests into your network.",
     );
   }
+  if (config.dangerouslyAllowSsfTo.length > 0) {
+    told.push(
+      "WARNING: MAPAE_DANGEROUSLY_ALLOW_SSF_TO is set: resource servers can have requests sent into your network.",
+    );
+  }
   const { promises } = STRATEGIES[config.strategy];
   if (promises.serverLost !== "nothing is lost") {
     told.push(

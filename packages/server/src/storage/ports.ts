@@ -117,6 +117,8 @@ export function portsOver(engine: Engine): Storage {
       tell: (id, user, told, effects) => write("tellStream", id, user, told, effects),
       due: (id, limit) => read((reads) => dueSignals(reads, id, limit)),
       receive: (id, receipt, cause) => write("receiveReceipt", id, receipt, cause),
+      passOver: (id) => write("passOverSignals", id),
+      settle: (id, attempt, jitter) => write("settlePush", id, attempt, jitter),
       pauseIdle: (before) => write("pauseIdleStreams", before),
       prune: (before) => inSlices(() => write("pruneSignals", before)),
     },
