@@ -5,6 +5,7 @@
 
 import { GATE_OPTIONS } from "../gate/settings.ts";
 import { END_REASONS } from "../revocation/entry.ts";
+import { STRATEGY_NAMES } from "../sessions/strategy.ts";
 import type { Command } from "./context.ts";
 
 /** Flags as they are typed, and a sentence. `many`: may stand several times. */
@@ -332,6 +333,33 @@ export const COMMANDS: readonly CommandRow[] = [
     notes: "No data folder, no database: it needs the issuer's keys only. docs/gate.md has the proxies' side.",
     apart: true,
     load: async () => (await import("./commands/gate.ts")).gate,
+  },
+  {
+    name: "strategies",
+    says: "what there is to choose for MAPAE_STRATEGY: where log-ins live, and what each way promises",
+    apart: true,
+    load: async () => (await import("./commands/strategies.ts")).strategies,
+  },
+  {
+    name: "lb",
+    args: ["<program>"],
+    says: "write a load balancer's configuration, for haproxy or nginx",
+    options: [
+      { flags: "--server <place>", says: "host:port or name=host:port; once for each server", many: true },
+      { flags: "--listen <place>", says: "host:port, or :port for every address (default: :8080)" },
+      { flags: "--certificate <file>", says: "PEM file with certificate chain and key; without it TLS ends elsewhere" },
+      {
+        flags: "--strategy <name>",
+        says: "as MAPAE_STRATEGY of the servers (default: token)",
+        choices: STRATEGY_NAMES,
+      },
+      { flags: "--out <file>", says: "write it there, and not to stdout" },
+      { flags: "--force", says: "replace the file" },
+    ],
+    notes:
+      "<program> is haproxy or nginx. With the strategies memory and sticky, browsers keep to their server only under sticky.",
+    apart: true,
+    load: async () => (await import("./commands/lb.ts")).lb,
   },
   {
     name: "doctor",
