@@ -25,6 +25,7 @@ const TASKS = {
   start: [["packages/server/src/bin.ts", "serve"]],
   mapae: [["packages/server/src/bin.ts"]],
   bench: [["bench/run.ts"]],
+  simulate: [["test/simulation/run.ts"]],
   example: [["examples/two-servers/api.ts"]],
   docs: [["scripts/reference.ts"]],
   build: [["scripts/build.ts"]],
@@ -123,7 +124,7 @@ install();
 const node = runtime();
 const env = environment();
 const fromRoot = (argument) =>
-  /^(node_modules|packages|bench|examples|scripts)\//.test(argument) && !argument.includes("*")
+  /^(node_modules|packages|bench|examples|scripts|test)\//.test(argument) && !argument.includes("*")
     ? join(root, argument)
     : argument;
 // Tests, checks and builds speak of the repository; what serves speaks of the folder it was called in.

@@ -1,63 +1,82 @@
 /**
- * `npm run simulate -- --seeds N [--from SEED]`: runs seeds, as many at a time as there are processors. What it says goes
- * to stderr; a seed that fails is printed on stdout with its plan and the end of its trace, and the exit code is 1.
+ * `npm run simulate -- --seeds N [--from SEED] [--minutes M] [--fault NAME]`: runs seeds, as many at a time as there are
+ * processors. How it goes is told on stderr. On stdout a seed that fails is printed with its plan, the end of its trace and
+ * the command that repeats it, and at the end comes one line that sums up.
  */
-import { parseArgs } from "node:util";
+import { HELP, type Run, readCommand } from "./command.ts";
 import { type Report, runSeeds } from "./fleet.ts";
 
 const TRACE_LINES = 400;
-const TELL_EVERY = 50;
+/** How often it is told how it goes: a terminal's line is written over, a log's is added. */
+const TELL_EVERY_MS = process.stderr.isTTY ? 500 : 10_000;
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: "string", default: "200" },
-    from: { type: "string", default: "1" },
-    /** Begin no seed after so many seconds. */
-    seconds: { type: "string" },
-    /** The whole trace of every seed, also of those that hold. */
-    trace: { type: "boolean", default: false },
-  },
-});
-const from = whole("from", values.from);
-const seeds = whole("seeds", values.seeds);
-const withinMs = values.seconds === undefined ? Number.POSITIVE_INFINITY : whole("seconds", values.seconds) * 1000;
+const command = readCommand(process.argv.slice(2));
+if (command.is === "help") process.stdout.write(HELP);
+else if (command.is === "refused") {
+  process.stderr.write(`simulate: ${command.why}\n`);
+  process.exitCode = 2;
+} else process.exitCode = await run(command.run);
 
-function whole(name: string, text: string): number {
-  if (/^\d{1,15}$/.test(text)) return Number(text);
-  process.stderr.write(`simulate: --${name} must be a whole number\n`);
-  process.exit(2);
+async function run({ fault, ...order }: Run): Promise<number> {
+  const began = performance.now();
+  const failed: number[] = [];
+  let [done, events, asked, recoveredIn, toldAt] = [0, 0, 0, 0, began];
+  let interrupted = false;
+  const interrupt = (): void => {
+    interrupted = true;
+  };
+  process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
+
+  const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+  const sums = (): string =>
+    `${events} events, ${asked} tokens judged, ${seconds(performance.now() - began)}; trust came back within ${seconds(recoveredIn)}`;
+  const tell = (): void => {
+    toldAt = performance.now();
+    const line = `${done} seeds from ${order.from}, ${failed.length} failed: ${sums()}`;
+    process.stderr.write(process.stderr.isTTY ? `\r\u001b[K${line}` : `${line}\n`);
+  };
+
+  await runSeeds({
+    ...order,
+    fault,
+    onReport: (report) => {
+      done += 1;
+      events += report.events;
+      asked += report.asked;
+      recoveredIn = Math.max(recoveredIn, report.recoveredIn || 0);
+      if (report.found !== null) failed.push(report.seed);
+      if (report.found !== null || order.wantsTraces) print(report, fault, order.wantsTraces);
+      if (performance.now() - toldAt >= TELL_EVERY_MS) tell();
+      return !interrupted && (fault === null || failed.length === 0);
+    },
+  });
+  if (process.stderr.isTTY) process.stderr.write("\r\u001b[K");
+  failed.sort((one, other) => one - other);
+  const [first] = failed;
+  if (fault !== null) {
+    const what = `"${fault}" was ${first === undefined ? `not caught by ${done} seeds` : `caught by seed ${first}`}`;
+    process.stdout.write(`${what}: ${sums()}\n`);
+    return first === undefined ? 1 : 0;
+  }
+  const which = done === 0 ? "no seed was run" : `${done} seeds from ${order.from}`;
+  const how = first === undefined ? "everything held" : `${failed.length} FAILED (${failed.join(", ")})`;
+  process.stdout.write(`${which}, ${how}: ${sums()}\n`);
+  if (interrupted) return 130;
+  return first === undefined && done > 0 ? 0 : 1;
 }
 
-const began = performance.now();
-const sums = { done: 0, failed: 0, events: 0, asked: 0 };
-await runSeeds({
-  ...{ from, seeds, withinMs },
-  wantsTraces: values.trace,
-  onReport: (report) => {
-    sums.done += 1;
-    sums.events += report.events;
-    sums.asked += report.asked;
-    if (report.found !== null) sums.failed += 1;
-    if (report.found !== null || values.trace) print(report);
-    if (sums.done % TELL_EVERY === 0) tellProgress();
-  },
-});
-if (sums.done % TELL_EVERY !== 0) tellProgress();
-process.exitCode = sums.failed === 0 ? 0 : 1;
-
-function tellProgress(): void {
-  const took = (performance.now() - began) / 1000;
-  const { done, events, asked, failed } = sums;
-  process.stderr.write(
-    `${done} seeds from ${from} in ${took.toFixed(1)} s: ${events} events, ${asked} tokens judged, ${failed} failed\n`,
-  );
-}
-
-function print({ seed, plan, found, trace, hash }: Report): void {
-  const shown = values.trace ? trace : trace.slice(-TRACE_LINES);
+function print({ seed, plan, found, trace, hash }: Report, fault: string | null, whole: boolean): void {
   const finding = found === null ? "everything held" : found.message;
-  const lines = [`seed ${seed}: ${finding}`, ...(found?.stack ? [found.stack] : []), JSON.stringify(plan), ...shown];
-  process.stdout.write(`${lines.join("\n")}\ntrace ${hash}\n`);
-  if (found !== null) process.stdout.write(`again: npm run simulate -- --seeds 1 --from ${seed}\n`);
-  process.stdout.write("\n");
+  const lines = [
+    `seed ${seed}: ${finding}`,
+    ...(found?.stack ? [found.stack] : []),
+    JSON.stringify(plan),
+    ...(whole ? trace : trace.slice(-TRACE_LINES)),
+    `trace ${hash}`,
+  ];
+  if (found !== null) {
+    const planted = fault === null ? "" : ` --fault ${JSON.stringify(fault)}`;
+    lines.push(`again: npm run simulate -- --seeds 1 --from ${seed}${planted}`);
+  }
+  process.stdout.write(`${lines.join("\n")}\n\n`);
 }

@@ -26,6 +26,8 @@ export class Timeline {
   readonly trace: string[] = [];
   readonly #queue: Planned[] = [];
   readonly #hash: Hash = createHash("sha256");
+  /** What of an event goes into the hash: when it was, and its place in the order of planning. */
+  readonly #moment = new Float64Array(2);
   #order = 0;
   #failure: unknown = null;
   #held = 0;
@@ -55,7 +57,7 @@ export class Timeline {
     this.#leapt += ms;
   }
 
-  /** A line of the trace. Every line counts for the hash by which two runs are compared. */
+  /** A line of the trace. Every line, and every event, counts for the hash by which two runs are compared. */
   note(line: string): void {
     const whole = `${this.now.toFixed(3).padStart(12)}  ${line}`;
     this.#hash.update(`${whole}\n`);
@@ -99,6 +101,9 @@ export class Timeline {
       if (next.run === null) continue;
       this.now = next.at;
       this.events += 1;
+      this.#moment[0] = next.at;
+      this.#moment[1] = next.order;
+      this.#hash.update(this.#moment);
       next.run();
       do await quiet();
       while (this.#held > 0);

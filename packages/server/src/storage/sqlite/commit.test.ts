@@ -12,7 +12,7 @@ import type { StepArguments, StepName } from "../steps.ts";
 import { GroupCommit } from "./commit.ts";
 import { openReader, openWriter } from "./connection.ts";
 import { prepare } from "./prepare.ts";
-import { SqliteReads } from "./reads.ts";
+import { SqliteReads } from "./statements.ts";
 import { codecOf, type Sent } from "./wire.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "mapae-commit-"));

@@ -6,7 +6,7 @@ import { closeSync, openSync, statSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { StartRefused } from "../../prelude/fault.ts";
 import { nextEpoch } from "../../revocation/epoch.ts";
-import { integer, type Row } from "./columns.ts";
+import { integer, type Row } from "../sql/columns.ts";
 import { openWriter } from "./connection.ts";
 import { damagedLine, startRefusedBy } from "./faults.ts";
 import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";

@@ -15,7 +15,7 @@ import { openWriter } from "./connection.ts";
 import { startRefusedBy } from "./faults.ts";
 import { lockWriter } from "./lock.ts";
 import { assertOurs, faultsOf, migrate } from "./prepare.ts";
-import { SqliteRows } from "./rows.ts";
+import { SqliteRows } from "./statements.ts";
 
 export interface RestoreOptions {
   readonly keepSessions: boolean;

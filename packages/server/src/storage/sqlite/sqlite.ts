@@ -15,7 +15,7 @@ import { faultOf, reportOf } from "./faults.ts";
 import { lockWriter } from "./lock.ts";
 import { prepare } from "./prepare.ts";
 import { WriteQueue } from "./queue.ts";
-import { SqliteReads } from "./reads.ts";
+import { SqliteReads } from "./statements.ts";
 import { moduleBeside } from "./threads.ts";
 
 /**

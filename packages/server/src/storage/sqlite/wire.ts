@@ -10,9 +10,9 @@ import type { Standing } from "../../grants/grant.ts";
 import type { RefreshRefusal } from "../../grants/refresh-rule.ts";
 import type { UseOutcome } from "../../grants/store.ts";
 import { asId } from "../../prelude/ids.ts";
+import { bytes, bytesOrNull, integer, type Row, text, textOrNull } from "../sql/columns.ts";
+import { GRANT, grantOf, grantRow, SESSION, sessionOf, sessionRow, userOf, userRow } from "../sql/tables.ts";
 import type { StepArguments, StepName, StepResult } from "../steps.ts";
-import { bytes, bytesOrNull, integer, type Row, text, textOrNull } from "./columns.ts";
-import { GRANT, grantOf, grantRow, SESSION, sessionOf, sessionRow, userOf, userRow } from "./tables.ts";
 
 /** A step under way: its name, the time at which it was asked for, and its arguments. */
 export type Sent = readonly [name: StepName, now: number, args: readonly unknown[]];

@@ -1,8 +1,4 @@
-/**
- * Writing the database, inside the transaction of the one writer (commit.ts). The head of the log is kept at hand while
- * a transaction runs and written once at its end.
- */
-import type { DatabaseSync, SQLInputValue } from "node:sqlite";
+/** Writing a SQL database, in the words that the engines have in common. Runs inside one transaction, which the engine sees to. */
 import type { AuditDraft } from "../../audit/event.ts";
 import type { Client } from "../../clients/client.ts";
 import type { Instance } from "../../feed/registry.ts";
@@ -13,104 +9,84 @@ import type { EndReason, Position, RevocationEntry } from "../../revocation/entr
 import type { Session } from "../../sessions/session.ts";
 import type { User } from "../../users/user.ts";
 import type { WrappedKey } from "../../vault/store.ts";
-import type { Ended, Rows } from "../rows.ts";
+import type { Ended, Rows, WebhookRows } from "../rows.ts";
 import { integer } from "./columns.ts";
-import { SqliteReads } from "./reads.ts";
+import { SqlReads } from "./reads.ts";
+import type { Statements } from "./statements.ts";
 import * as table from "./tables.ts";
+import { SqlWebhooks } from "./webhooks.ts";
 
-export class SqliteRows extends SqliteReads implements Rows {
-  #head: Position;
-  #fresh: RevocationEntry[] = [];
+export class SqlRows<Engine extends Statements = Statements> extends SqlReads<Engine> implements Rows {
+  override readonly webhooks: WebhookRows;
 
-  constructor(db: DatabaseSync) {
-    super(db);
-    this.#head = this.head();
-  }
-
-  /** Writes the head where it moved, and hands over the entries of the transaction. Before its commit. */
-  finish(): readonly RevocationEntry[] {
-    if (this.#fresh.length > 0) this.#run("UPDATE state SET seq = ?", this.#head.seq);
-    return this.#fresh;
-  }
-
-  /** Begins the next transaction's account; `committed` tells how the one before ended. */
-  reset(committed: boolean): void {
-    const moved = this.#fresh.length > 0;
-    this.#fresh = [];
-    if (moved && !committed) this.#head = this.head();
-  }
-
-  #run(sql: string, ...values: SQLInputValue[]): number {
-    return Number(this.statement(sql).run(...values).changes);
+  constructor(engine: Engine) {
+    super(engine);
+    this.webhooks = new SqlWebhooks(engine);
   }
 
   touch(): void {
-    this.#run("UPDATE state SET seq = seq");
-  }
-
-  /** The log begins anew at an epoch: its next entry is the first. */
-  beginEpoch(epoch: number): void {
-    this.#run("UPDATE state SET epoch = ?, seq = 0", epoch);
-    this.#head = { epoch, seq: 0 };
+    this.engine.run("UPDATE state SET seq = seq");
   }
 
   // The log and the audit
 
   position(): Position {
-    return this.#head;
+    return this.engine.position();
   }
 
   addEntry(entry: Omit<RevocationEntry, keyof Position>): void {
-    this.#head = { epoch: this.#head.epoch, seq: this.#head.seq + 1 };
-    const placed = { ...this.#head, ...entry };
-    this.#run(`INSERT INTO log (${table.ENTRY.names}) VALUES (${table.ENTRY.places})`, ...table.entryRow(placed));
-    this.#fresh.push(placed);
+    const placed = this.engine.place(entry);
+    this.engine.run(`INSERT INTO log (${table.ENTRY.names}) VALUES (${table.ENTRY.places})`, ...table.entryRow(placed));
   }
 
   isTokenRevoked(jti: string): boolean {
-    return this.one("SELECT 1 FROM log WHERE kind = 'token' AND value = ?", () => true, jti) ?? false;
+    return this.engine.one("SELECT 1 FROM log WHERE kind = 'token' AND value = ?", () => true, jti) ?? false;
   }
 
   tokenEntriesOf(grant: GrantId): number {
-    return this.one('SELECT count(*) FROM log WHERE "grant" = ?', (row) => integer(row, 0), grant) ?? 0;
+    return this.engine.one('SELECT count(*) FROM log WHERE "grant" = ?', (row) => integer(row, 0), grant) ?? 0;
   }
 
   removeTokenEntriesOf(grant: GrantId): void {
-    this.#run('DELETE FROM log WHERE "grant" = ?', grant);
+    this.engine.run('DELETE FROM log WHERE "grant" = ?', grant);
   }
 
   isGrantEnded(grant: GrantId): boolean {
-    return this.one("SELECT 1 FROM grants WHERE id = ? AND ended_at IS NOT NULL", () => true, grant) ?? false;
+    return this.engine.one("SELECT 1 FROM grants WHERE id = ? AND ended_at IS NOT NULL", () => true, grant) ?? false;
   }
 
   setLeaseMs(ms: number): void {
-    this.#run("UPDATE state SET lease_ms = ?", ms);
+    this.engine.run("UPDATE state SET lease_ms = ?", ms);
   }
 
   addUnbound({ id, client, acceptMs }: Instance): void {
-    this.#run("INSERT OR REPLACE INTO unbound (id, client, accept_ms) VALUES (?, ?, ?)", id, client, acceptMs);
+    this.engine.run(
+      `INSERT INTO unbound (id, client, accept_ms) VALUES (?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET client = excluded.client, accept_ms = excluded.accept_ms`,
+      ...[id, client, acceptMs],
+    );
   }
 
   removeUnbound(id: string): void {
-    this.#run("DELETE FROM unbound WHERE id = ?", id);
+    this.engine.run("DELETE FROM unbound WHERE id = ?", id);
   }
 
   /** By isForgettable and isCovered (revocation/expiry.ts). */
   removeEntries(now: number, limit: number): number {
-    const expired = this.#run(
+    const expired = this.engine.changes(
       `DELETE FROM log WHERE (epoch, seq) IN (
          SELECT epoch, seq FROM log WHERE expires < ? AND NOT (kind = 'key' AND EXISTS (
            SELECT 1 FROM signing_keys WHERE kid = log.value AND state <> 'gone'))
          ORDER BY expires LIMIT ?)`,
-      now / 1000,
+      Math.ceil(now / 1000),
       limit,
     );
-    const all = this.one(
+    const all = this.engine.one(
       "SELECT epoch, seq FROM log WHERE kind = 'all' ORDER BY epoch DESC, seq DESC LIMIT 1",
       (row) => [integer(row, 0), integer(row, 1)] as const,
     );
     if (all === undefined) return expired;
-    const covered = this.#run(
+    const covered = this.engine.changes(
       `DELETE FROM log WHERE (epoch, seq) IN (
          SELECT epoch, seq FROM log WHERE (epoch, seq) < (?, ?) AND kind <> 'key' LIMIT ?)`,
       ...all,
@@ -120,15 +96,18 @@ export class SqliteRows extends SqliteReads implements Rows {
   }
 
   highestExp(): number {
-    return this.one("SELECT ifnull(max(highest_exp), 0) FROM signing_keys", (row) => integer(row, 0)) ?? 0;
+    return this.engine.one("SELECT coalesce(max(highest_exp), 0) FROM signing_keys", (row) => integer(row, 0)) ?? 0;
   }
 
   addEvent(event: AuditDraft, at: number): void {
-    this.#run(`INSERT INTO audit (${table.EVENT.names}) VALUES (${table.EVENT.places})`, ...table.eventRow(event, at));
+    this.engine.run(
+      `INSERT INTO audit (${table.NEW_EVENT.names}) VALUES (${table.NEW_EVENT.places})`,
+      ...table.eventRow(event, at),
+    );
   }
 
   removeEvents(before: number, limit: number): number {
-    return this.#run(
+    return this.engine.changes(
       "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ? ORDER BY at LIMIT ?)",
       before,
       limit,
@@ -138,48 +117,51 @@ export class SqliteRows extends SqliteReads implements Rows {
   // Keys
 
   hasDataKey(id: number): boolean {
-    return this.one("SELECT 1 FROM data_keys WHERE id = ?", () => true, id) ?? false;
+    return this.engine.one("SELECT 1 FROM data_keys WHERE id = ?", () => true, id) ?? false;
   }
 
   putDataKey(key: WrappedKey): void {
-    this.#run(
-      `INSERT OR REPLACE INTO data_keys (${table.DATA_KEY.names}) VALUES (${table.DATA_KEY.places})`,
+    this.engine.run(
+      `INSERT INTO data_keys (${table.DATA_KEY.names}) VALUES (${table.DATA_KEY.places})
+       ON CONFLICT (id) DO UPDATE SET purpose = excluded.purpose, wrapped = excluded.wrapped,
+         wrapped_by = excluded.wrapped_by, created_at = excluded.created_at`,
       ...table.dataKeyRow(key),
     );
   }
 
   removeDataKey(id: number): void {
-    this.#run("DELETE FROM data_keys WHERE id = ?", id);
+    this.engine.run("DELETE FROM data_keys WHERE id = ?", id);
   }
 
   putKey(key: SigningKeyRecord): void {
     // A mark that was raised since the caller read the key stays raised.
-    this.#run(
+    this.engine.run(
       `INSERT INTO signing_keys (${table.SIGNING_KEY.names}) VALUES (${table.SIGNING_KEY.places})
        ON CONFLICT (kid) DO UPDATE SET alg = excluded.alg, state = excluded.state, public_jwk = excluded.public_jwk,
          sealed_private = excluded.sealed_private, data_key = excluded.data_key, created_at = excluded.created_at,
          activated_at = excluded.activated_at, retired_at = excluded.retired_at,
-         highest_exp = max(highest_exp, excluded.highest_exp)`,
+         highest_exp = CASE WHEN signing_keys.highest_exp > excluded.highest_exp
+           THEN signing_keys.highest_exp ELSE excluded.highest_exp END`,
       ...table.signingKeyRow(key),
     );
   }
 
   bumpKeySet(): void {
-    this.#run("UPDATE state SET key_set = key_set + 1");
+    this.engine.run("UPDATE state SET key_set = key_set + 1");
   }
 
   raiseMark(kid: string, exp: number): void {
-    this.#run("UPDATE signing_keys SET highest_exp = ? WHERE kid = ? AND highest_exp < ?", exp, kid, exp);
+    this.engine.run("UPDATE signing_keys SET highest_exp = ? WHERE kid = ? AND highest_exp < ?", exp, kid, exp);
   }
 
   // Users and clients
 
   addUser(user: User): void {
-    this.#run(`INSERT INTO users (${table.USER.names}) VALUES (${table.USER.places})`, ...table.userRow(user));
+    this.engine.run(`INSERT INTO users (${table.USER.names}) VALUES (${table.USER.places})`, ...table.userRow(user));
   }
 
   replaceUser(user: User): void {
-    this.#run(
+    this.engine.run(
       `UPDATE users SET (${table.USER.names}) = (${table.USER.places}) WHERE id = ?`,
       ...table.userRow(user),
       user.id,
@@ -187,20 +169,20 @@ export class SqliteRows extends SqliteReads implements Rows {
   }
 
   addClient(client: Client): void {
-    this.#run(
+    this.engine.run(
       `INSERT INTO clients (${table.CLIENT.names}) VALUES (${table.CLIENT.places})`,
       ...table.clientRow(client),
     );
   }
 
   removeClient(id: ClientId): void {
-    this.#run("DELETE FROM clients WHERE id = ?", id);
+    this.engine.run("DELETE FROM clients WHERE id = ?", id);
   }
 
   // Sessions and grants
 
   addSession(session: Session): void {
-    this.#run(
+    this.engine.run(
       `INSERT INTO sessions (${table.SESSION.names}, due_at) VALUES (${table.SESSION.places}, ?)`,
       ...table.sessionRow(session),
       Math.min(session.expiresAt, session.idleExpiresAt),
@@ -208,11 +190,16 @@ export class SqliteRows extends SqliteReads implements Rows {
   }
 
   endSession(id: SessionId, { at, reason }: Ended): void {
-    this.#run("UPDATE sessions SET ended_at = ?, end_reason = ? WHERE id = ? AND ended_at IS NULL", at, reason, id);
+    this.engine.run(
+      "UPDATE sessions SET ended_at = ?, end_reason = ? WHERE id = ? AND ended_at IS NULL",
+      at,
+      reason,
+      id,
+    );
   }
 
   endAllSessions(reason: EndReason, now: number): number {
-    return this.#run(
+    return this.engine.changes(
       `UPDATE sessions SET ended_at = ?, end_reason = CASE WHEN ? < expires_at
          AND ? < (SELECT max(idle_expires_at) FROM grants WHERE session = sessions.id) THEN ? ELSE 'expired' END
        WHERE ended_at IS NULL`,
@@ -224,7 +211,7 @@ export class SqliteRows extends SqliteReads implements Rows {
   }
 
   dueSessions(now: number, limit: number): readonly Session[] {
-    return this.all(
+    return this.engine.all(
       `SELECT ${table.SESSION.of("s")}, ${table.SEEN} FROM sessions s
        WHERE s.ended_at IS NULL AND s.due_at <= ? ORDER BY s.due_at LIMIT ?`,
       table.sessionOf,
@@ -234,11 +221,11 @@ export class SqliteRows extends SqliteReads implements Rows {
   }
 
   postponeSession({ id, expiresAt, idleExpiresAt }: Session): void {
-    this.#run("UPDATE sessions SET due_at = ? WHERE id = ?", Math.min(expiresAt, idleExpiresAt), id);
+    this.engine.run("UPDATE sessions SET due_at = ? WHERE id = ?", Math.min(expiresAt, idleExpiresAt), id);
   }
 
   removeSessions(endedBefore: number, limit: number): number {
-    return this.#run(
+    return this.engine.changes(
       `DELETE FROM sessions WHERE id IN (
          SELECT id FROM sessions WHERE ended_at IS NOT NULL AND ended_at < ? ORDER BY ended_at LIMIT ?)`,
       endedBefore,
@@ -247,11 +234,14 @@ export class SqliteRows extends SqliteReads implements Rows {
   }
 
   addGrant(grant: Grant): void {
-    this.#run(`INSERT INTO grants (${table.GRANT.names}) VALUES (${table.GRANT.places})`, ...table.grantRow(grant));
+    this.engine.run(
+      `INSERT INTO grants (${table.GRANT.names}) VALUES (${table.GRANT.places})`,
+      ...table.grantRow(grant),
+    );
   }
 
   replaceGrant(grant: Grant): void {
-    this.#run(
+    this.engine.run(
       `UPDATE grants SET generation = ?, mac_key = ?, rotated_at = ?, proof = ?, used_at = ?, idle_expires_at = ?
        WHERE secret_id = ?`,
       grant.generation,
@@ -266,12 +256,15 @@ export class SqliteRows extends SqliteReads implements Rows {
 
   endGrant(id: GrantId, { at, reason }: Ended): boolean {
     return (
-      this.#run("UPDATE grants SET ended_at = ?, end_reason = ? WHERE id = ? AND ended_at IS NULL", at, reason, id) > 0
+      this.engine.changes(
+        "UPDATE grants SET ended_at = ?, end_reason = ? WHERE id = ? AND ended_at IS NULL",
+        ...[at, reason, id],
+      ) > 0
     );
   }
 
   endGrantsOf(client: ClientId, { at, reason }: Ended): void {
-    this.#run(
+    this.engine.run(
       "UPDATE grants SET ended_at = ?, end_reason = ? WHERE client = ? AND ended_at IS NULL",
       at,
       reason,

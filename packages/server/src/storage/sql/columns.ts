@@ -1,8 +1,8 @@
-/** Reads a column as what the schema says it is. A mismatch means a damaged file, and is a fault. */
-import type { SQLOutputValue } from "node:sqlite";
-
-/** A row as `node:sqlite` returns it with `returnArrays`. */
-export type Row = readonly SQLOutputValue[];
+/** Reads a column as what the schema says it is. A mismatch means a damaged database, and is a fault. */
+/** What a statement binds. */
+export type Value = string | number | bigint | Uint8Array | null;
+/** A row as the engines return it when asked for arrays. */
+export type Row = readonly Value[];
 
 function mismatch(row: Row, at: number): never {
   throw new Error(`column ${at} of ${row.length} is a ${row[at] === null ? "null" : typeof row[at]}`);

@@ -1,8 +1,7 @@
 /**
- * Reading the database: one statement per question, prepared at its first use. Every question is one statement, so its
- * answer comes from one snapshot.
+ * Reading a SQL database, in the words that the engines have in common. Every question is one statement, so its answer
+ * comes from one snapshot.
  */
-import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import type { AuditEvent } from "../../audit/event.ts";
 import type { AuditFilter } from "../../audit/store.ts";
 import type { Client } from "../../clients/client.ts";
@@ -15,13 +14,14 @@ import type { SessionFilter } from "../../sessions/store.ts";
 import type { UserFilter } from "../../users/store.ts";
 import type { User } from "../../users/user.ts";
 import type { WrappedKey } from "../../vault/store.ts";
-import type { After, Held, Reads } from "../rows.ts";
-import { integer, integerOrNull, type Row, text } from "./columns.ts";
+import type { After, Held, Reads, WebhookReads } from "../rows.ts";
+import { integer, integerOrNull, type Row, text, type Value } from "./columns.ts";
+import type { Questions } from "./statements.ts";
 import * as table from "./tables.ts";
-import { SqliteWebhooks } from "./webhooks.ts";
+import { SqlWebhookReads } from "./webhooks.ts";
 
 /** A condition of a list and what it binds; left out where `false`. */
-type Condition = false | readonly [string, ...SQLInputValue[]];
+type Condition = false | readonly [string, ...Value[]];
 
 const SESSION_COLUMNS = `${table.SESSION.of("s")}, ${table.SEEN}`;
 /** A session is live by isLive (sessions/session.ts); the same in SQL, so that a page is full. */
@@ -31,7 +31,7 @@ const LIVE = `s.ended_at IS NULL AND ? < s.expires_at
 /** A grant with its session, which is as last seen through this grant, its user, and whether the session has other grants. */
 const HELD = `
   SELECT ${table.GRANT.of("g")}, ${table.SESSION.of("s")}, g.used_at, g.idle_expires_at, ${table.USER.of("u")},
-    EXISTS (SELECT 1 FROM grants o WHERE o.session = g.session AND o.secret_id <> g.secret_id)
+    CASE WHEN EXISTS (SELECT 1 FROM grants o WHERE o.session = g.session AND o.secret_id <> g.secret_id) THEN 1 ELSE 0 END
   FROM grants g JOIN sessions s ON s.id = g.session JOIN users u ON u.id = s.user`;
 const HELD_BY_SECRET = `${HELD} WHERE g.secret_id = ?`;
 const HELD_BY_ID = `${HELD} WHERE g.id = ?`;
@@ -39,55 +39,28 @@ const HELD_SESSION = table.GRANT.count;
 const HELD_USER = HELD_SESSION + table.SESSION.count + 2;
 const HELD_OTHERS = HELD_USER + table.USER.count;
 
-export class SqliteReads implements Reads {
-  protected readonly db: DatabaseSync;
-  readonly #statements = new Map<string, StatementSync>();
-  readonly webhooks = new SqliteWebhooks((sql) => this.statement(sql));
+export class SqlReads<Engine extends Questions = Questions> implements Reads {
+  protected readonly engine: Engine;
+  readonly webhooks: WebhookReads;
 
-  /** @param db opened with `returnArrays` */
-  constructor(db: DatabaseSync) {
-    this.db = db;
-  }
-
-  protected statement(sql: string): StatementSync {
-    const known = this.#statements.get(sql);
-    if (known !== undefined) return known;
-    const made = this.db.prepare(sql);
-    this.#statements.set(sql, made);
-    return made;
-  }
-
-  protected one<T>(sql: string, of: (row: Row) => T, ...values: SQLInputValue[]): T | undefined {
-    const row = this.statement(sql).get(...values) as unknown as Row | undefined;
-    return row === undefined ? undefined : of(row);
-  }
-
-  protected all<T>(sql: string, of: (row: Row) => T, ...values: SQLInputValue[]): T[] {
-    const rows = this.statement(sql).all(...values) as unknown as Row[];
-    return rows.map((row) => of(row));
+  constructor(engine: Engine) {
+    this.engine = engine;
+    this.webhooks = new SqlWebhookReads(engine);
   }
 
   #listed<T>(select: string, conditions: readonly Condition[], order: string, limit: number, of: (row: Row) => T): T[] {
     const held = conditions.filter((condition) => condition !== false);
     const where = held.length === 0 ? "" : `WHERE ${held.map(([sql]) => sql).join(" AND ")}`;
     const values = held.flatMap(([, ...bound]) => bound);
-    return this.all(`${select} ${where} ORDER BY ${order} LIMIT ?`, of, ...values, limit);
-  }
-
-  /** The position of the last entry of the log. */
-  head(): Position {
-    const of = (row: Row) => ({ epoch: integer(row, 0), seq: integer(row, 1) });
-    const head = this.one("SELECT epoch, seq FROM state", of);
-    if (head === undefined) throw new Error("the database has no state row");
-    return head;
+    return this.engine.all(`${select} ${where} ORDER BY ${order} LIMIT ?`, of, ...values, limit);
   }
 
   dataKeys(): readonly WrappedKey[] {
-    return this.all(`SELECT ${table.DATA_KEY.names} FROM data_keys ORDER BY id`, table.dataKeyOf);
+    return this.engine.all(`SELECT ${table.DATA_KEY.names} FROM data_keys ORDER BY id`, table.dataKeyOf);
   }
 
   keySet(): { version: number; keys: readonly SigningKeyRecord[] } {
-    const rows = this.all(
+    const rows = this.engine.all(
       `SELECT state.key_set, ${table.SIGNING_KEY.of("k")}
        FROM state LEFT JOIN signing_keys k ON k.state <> 'gone' ORDER BY k.created_at, k.kid`,
       (row) => ({ version: integer(row, 0), key: row[1] === null ? [] : [table.signingKeyOf(row, 1)] }),
@@ -96,11 +69,15 @@ export class SqliteReads implements Reads {
   }
 
   user(id: UserId): User | undefined {
-    return this.one(`SELECT ${table.USER.names} FROM users WHERE id = ?`, table.userOf, id);
+    return this.engine.one(`SELECT ${table.USER.names} FROM users WHERE id = ?`, table.userOf, id);
   }
 
   userByKey(identifierKey: string): User | undefined {
-    return this.one(`SELECT ${table.USER.names} FROM users WHERE identifier_key = ?`, table.userOf, identifierKey);
+    return this.engine.one(
+      `SELECT ${table.USER.names} FROM users WHERE identifier_key = ?`,
+      table.userOf,
+      identifierKey,
+    );
   }
 
   users({ state, startsWith }: UserFilter, after: After | null, limit: number): readonly User[] {
@@ -123,7 +100,7 @@ export class SqliteReads implements Reads {
   }
 
   client(id: ClientId): Client | undefined {
-    return this.one(`SELECT ${table.CLIENT.names} FROM clients WHERE id = ?`, table.clientOf, id);
+    return this.engine.one(`SELECT ${table.CLIENT.names} FROM clients WHERE id = ?`, table.clientOf, id);
   }
 
   clients(after: After | null, limit: number): readonly Client[] {
@@ -137,13 +114,13 @@ export class SqliteReads implements Reads {
   }
 
   audiences(): readonly string[] {
-    return this.all("SELECT DISTINCT audience FROM clients WHERE audience IS NOT NULL ORDER BY 1", (row) =>
+    return this.engine.all("SELECT DISTINCT audience FROM clients WHERE audience IS NOT NULL ORDER BY 1", (row) =>
       text(row, 0),
     );
   }
 
   session(id: SessionId): Session | undefined {
-    return this.one(`SELECT ${SESSION_COLUMNS} FROM sessions s WHERE s.id = ?`, table.sessionOf, id);
+    return this.engine.one(`SELECT ${SESSION_COLUMNS} FROM sessions s WHERE s.id = ?`, table.sessionOf, id);
   }
 
   held(secretId: Buffer): Held | undefined {
@@ -154,7 +131,7 @@ export class SqliteReads implements Reads {
     return this.#held(HELD_BY_ID, id);
   }
 
-  #held(sql: string, value: SQLInputValue): Held | undefined {
+  #held(sql: string, value: Value): Held | undefined {
     const of = (row: Row): Held => {
       const session = table.sessionOf(row, HELD_SESSION);
       const others = integer(row, HELD_OTHERS) === 1;
@@ -164,11 +141,11 @@ export class SqliteReads implements Reads {
         user: table.userOf(row, HELD_USER),
       };
     };
-    return this.one(sql, of, value);
+    return this.engine.one(sql, of, value);
   }
 
   unended(user: UserId): readonly Session[] {
-    return this.all(
+    return this.engine.all(
       `SELECT ${SESSION_COLUMNS} FROM sessions s
        WHERE s.user = ? AND s.ended_at IS NULL ORDER BY s.created_at DESC, s.id DESC`,
       table.sessionOf,
@@ -191,7 +168,7 @@ export class SqliteReads implements Reads {
   }
 
   entries(after: Position, limit: number): readonly RevocationEntry[] {
-    return this.all(
+    return this.engine.all(
       `SELECT ${table.ENTRY.names} FROM log WHERE (epoch, seq) > (?, ?) ORDER BY epoch, seq LIMIT ?`,
       table.entryOf,
       after.epoch,
@@ -201,16 +178,19 @@ export class SqliteReads implements Reads {
   }
 
   entryCounts(): Partial<Record<RevocationKind, number>> {
-    const counts = this.all("SELECT kind, count(*) FROM log GROUP BY kind", (row) => [text(row, 0), integer(row, 1)]);
+    const counts = this.engine.all("SELECT kind, count(*) FROM log GROUP BY kind", (row) => [
+      text(row, 0),
+      integer(row, 1),
+    ]);
     return Object.fromEntries(counts) as Partial<Record<RevocationKind, number>>;
   }
 
   leaseMs(): number | null {
-    return this.one("SELECT lease_ms FROM state", (row) => integerOrNull(row, 0)) ?? null;
+    return this.engine.one("SELECT lease_ms FROM state", (row) => integerOrNull(row, 0)) ?? null;
   }
 
   unbound(): readonly Instance[] {
-    return this.all("SELECT id, client, accept_ms FROM unbound ORDER BY id", (row) => ({
+    return this.engine.all("SELECT id, client, accept_ms FROM unbound ORDER BY id", (row) => ({
       id: asId("instance", text(row, 0)),
       client: asId("client", text(row, 1)),
       acceptMs: integer(row, 2),
@@ -221,7 +201,7 @@ export class SqliteReads implements Reads {
     return this.#listed(
       `SELECT ${table.EVENT.names} FROM audit`,
       [
-        user !== undefined && ["user = ?", user],
+        user !== undefined && ['"user" = ?', user],
         name !== undefined && ["name = ?", name],
         before !== null && ["id < ?", before],
       ],

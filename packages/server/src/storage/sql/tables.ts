@@ -2,7 +2,6 @@
  * Rows to values and back, by hand, for every table that holds an entity. The order of a table's columns is written
  * once, as its list; `…Of(row, at)` reads them from position `at`, `…Row(value)` gives them for binding.
  */
-import type { SQLInputValue } from "node:sqlite";
 import type { AuditDraft, AuditEvent, AuditEventName, Cause } from "../../audit/event.ts";
 import type { Client, ClientKind } from "../../clients/client.ts";
 import type { Grant, GrantPolicy } from "../../grants/grant.ts";
@@ -13,7 +12,7 @@ import type { DeviceClass, Session } from "../../sessions/session.ts";
 import type { User, UserState } from "../../users/user.ts";
 import type { DataKeyPurpose, WrappedKey } from "../../vault/store.ts";
 import type { Ended } from "../rows.ts";
-import { bytes, bytesOrNull, integer, integerOrNull, list, type Row, text, textOrNull } from "./columns.ts";
+import { bytes, bytesOrNull, integer, integerOrNull, list, type Row, text, textOrNull, type Value } from "./columns.ts";
 
 /** The columns of a table, for `SELECT` and `INSERT`. */
 function columns(...names: readonly string[]) {
@@ -57,7 +56,7 @@ export function grantOf(row: Row, at = 0): Grant {
   };
 }
 
-export function grantRow(grant: Grant): SQLInputValue[] {
+export function grantRow(grant: Grant): Value[] {
   return [
     grant.secretId,
     grant.id,
@@ -79,13 +78,24 @@ export function grantRow(grant: Grant): SQLInputValue[] {
 }
 
 export const SESSION = columns(
-  ...["id", "user", "client", "device_id", "device_name", "device_class", "address", "amr", "created_at", "expires_at"],
+  ...[
+    "id",
+    '"user"',
+    "client",
+    "device_id",
+    "device_name",
+    "device_class",
+    "address",
+    "amr",
+    "created_at",
+    "expires_at",
+  ],
   ...["ended_at", "end_reason"],
 );
 /** What follows a session's columns when its grants are looked at: when one was last used, and until when one may be. */
 export const SEEN = `
-  ifnull((SELECT max(used_at) FROM grants WHERE session = s.id), 0),
-  ifnull((SELECT max(idle_expires_at) FROM grants WHERE session = s.id), 0)`;
+  coalesce((SELECT max(used_at) FROM grants WHERE session = s.id), 0),
+  coalesce((SELECT max(idle_expires_at) FROM grants WHERE session = s.id), 0)`;
 
 /** Reads a session and, behind its columns, its last use. */
 export function sessionOf(row: Row, at = 0): Session {
@@ -108,7 +118,7 @@ export function sessionOf(row: Row, at = 0): Session {
   };
 }
 
-export function sessionRow(session: Session): SQLInputValue[] {
+export function sessionRow(session: Session): Value[] {
   return [
     session.id,
     session.user,
@@ -145,7 +155,7 @@ export function userOf(row: Row, at = 0): User {
   };
 }
 
-export function userRow(user: User): SQLInputValue[] {
+export function userRow(user: User): Value[] {
   return [
     user.id,
     user.identifier,
@@ -174,7 +184,7 @@ export function clientOf(row: Row): Client {
   };
 }
 
-export function clientRow(client: Client): SQLInputValue[] {
+export function clientRow(client: Client): Value[] {
   const { id, kind, name, secretHash, scope, audience, createdAt } = client;
   return [id, kind, name, secretHash, JSON.stringify(scope), audience, createdAt];
 }
@@ -191,7 +201,7 @@ export function dataKeyOf(row: Row): WrappedKey {
   };
 }
 
-export function dataKeyRow(key: WrappedKey): SQLInputValue[] {
+export function dataKeyRow(key: WrappedKey): Value[] {
   return [key.id, key.purpose, key.wrapped, key.wrappedBy, key.createdAt];
 }
 
@@ -216,7 +226,7 @@ export function signingKeyOf(row: Row, at = 0): SigningKeyRecord {
   };
 }
 
-export function signingKeyRow(key: SigningKeyRecord): SQLInputValue[] {
+export function signingKeyRow(key: SigningKeyRecord): Value[] {
   const { kid, alg, state, publicJwk, sealedPrivate, dataKey, createdAt, activatedAt, retiredAt, highestExp } = key;
   const jwk = publicJwk === null ? null : JSON.stringify(publicJwk);
   return [kid, alg, state, jwk, sealedPrivate, dataKey, createdAt, activatedAt, retiredAt, highestExp];
@@ -243,12 +253,15 @@ function grantIdOrNull(row: Row, at: number): GrantId | null {
   return id === null ? null : asId("grant", id);
 }
 
-export function entryRow(entry: RevocationEntry): SQLInputValue[] {
+export function entryRow(entry: RevocationEntry): Value[] {
   const { epoch, seq, kind, value, reason, at, expires, audience, grant } = entry;
   return [epoch, seq, kind, value, reason, at, expires, audience, grant];
 }
 
-export const EVENT = columns("id", "at", "name", "cause", "user", "session", "client", "detail");
+const EVENT_COLUMNS = ["at", "name", "cause", '"user"', "session", "client", "detail"] as const;
+export const EVENT = columns("id", ...EVENT_COLUMNS);
+/** The engine gives the id. */
+export const NEW_EVENT = columns(...EVENT_COLUMNS);
 
 export function eventOf(row: Row): AuditEvent {
   return {
@@ -263,8 +276,7 @@ export function eventOf(row: Row): AuditEvent {
   };
 }
 
-/** `null` for the id: SQLite gives the next one. */
-export function eventRow(event: AuditDraft, at: number): SQLInputValue[] {
+export function eventRow(event: AuditDraft, at: number): Value[] {
   const { name, cause, user, session, client, detail } = event;
-  return [null, at, name, JSON.stringify(cause), user, session, client, JSON.stringify(detail)];
+  return [at, name, JSON.stringify(cause), user, session, client, JSON.stringify(detail)];
 }

@@ -1,11 +1,11 @@
-/** Webhooks, their queue and their attempts in the database. What writes works on the writer's connection only. */
-import type { SQLInputValue, StatementSync } from "node:sqlite";
+/** Webhooks, their queue and their attempts in the database. */
 import { asId, type WebhookId } from "../../prelude/ids.ts";
 import type { EndReason, Position, RevocationKind } from "../../revocation/entry.ts";
 import type { Outcome, PastAttempt } from "../../webhooks/attempt.ts";
 import { ATTEMPTS_KEPT, type QueuedEntry, type Webhook } from "../../webhooks/webhook.ts";
-import type { WebhookRows } from "../rows.ts";
-import { bytes, integer, integerOrNull, list, type Row, text } from "./columns.ts";
+import type { WebhookReads, WebhookRows } from "../rows.ts";
+import { bytes, integer, integerOrNull, list, type Row, text, type Value } from "./columns.ts";
+import type { Questions, Statements } from "./statements.ts";
 
 const WEBHOOK = `id, url, kinds, created_at, data_key, secret, previous_key, previous_secret, previous_until, epoch, seq,
   state, failures, failing_since, next_attempt_at, missed`;
@@ -30,7 +30,7 @@ function webhookOf(row: Row): Webhook {
   };
 }
 
-function webhookRow(webhook: Webhook): SQLInputValue[] {
+function webhookRow(webhook: Webhook): Value[] {
   const { secret, previous, cursor } = webhook;
   return [
     webhook.id,
@@ -76,51 +76,23 @@ function attemptOf(row: Row): PastAttempt {
   };
 }
 
-export class SqliteWebhooks implements WebhookRows {
-  readonly #statement: (sql: string) => StatementSync;
+export class SqlWebhookReads<Engine extends Questions> implements WebhookReads {
+  protected readonly engine: Engine;
 
-  /** @param statement prepares, or finds what it prepared */
-  constructor(statement: (sql: string) => StatementSync) {
-    this.#statement = statement;
-  }
-
-  #rows<T>(sql: string, of: (row: Row) => T, ...values: SQLInputValue[]): T[] {
-    return (this.#statement(sql).all(...values) as unknown as Row[]).map((row) => of(row));
-  }
-
-  #run(sql: string, ...values: SQLInputValue[]): void {
-    this.#statement(sql).run(...values);
+  constructor(engine: Engine) {
+    this.engine = engine;
   }
 
   all(): readonly Webhook[] {
-    return this.#rows(`SELECT ${WEBHOOK} FROM webhooks ORDER BY created_at, id`, webhookOf);
+    return this.engine.all(`SELECT ${WEBHOOK} FROM webhooks ORDER BY created_at, id`, webhookOf);
   }
 
   find(id: WebhookId): Webhook | undefined {
-    return this.#rows(`SELECT ${WEBHOOK} FROM webhooks WHERE id = ?`, webhookOf, id)[0];
-  }
-
-  any(): boolean {
-    return this.#rows("SELECT 1 FROM webhooks LIMIT 1", () => true).length > 0;
-  }
-
-  put(webhook: Webhook): void {
-    const row = webhookRow(webhook);
-    const places = row.map(() => "?").join(", ");
-    // Not REPLACE: that deletes the row first, and its attempts with it.
-    this.#run(
-      `INSERT INTO webhooks (${WEBHOOK}) VALUES (${places}) ON CONFLICT (id) DO UPDATE SET (${WEBHOOK}) = (${places})`,
-      ...row,
-      ...row,
-    );
-  }
-
-  remove(id: WebhookId): void {
-    this.#run("DELETE FROM webhooks WHERE id = ?", id);
+    return this.engine.all(`SELECT ${WEBHOOK} FROM webhooks WHERE id = ?`, webhookOf, id)[0];
   }
 
   queued(after: Position, limit: number): readonly QueuedEntry[] {
-    return this.#rows(
+    return this.engine.all(
       `SELECT ${QUEUED} FROM webhook_queue WHERE (epoch, seq) > (?, ?) ORDER BY epoch, seq LIMIT ?`,
       queuedOf,
       after.epoch,
@@ -129,19 +101,49 @@ export class SqliteWebhooks implements WebhookRows {
     );
   }
 
+  attempts(id: WebhookId, limit: number): readonly PastAttempt[] {
+    return this.engine.all(
+      `SELECT ${ATTEMPT} FROM webhook_attempts WHERE webhook = ? ORDER BY id DESC LIMIT ?`,
+      attemptOf,
+      id,
+      limit,
+    );
+  }
+}
+
+export class SqlWebhooks extends SqlWebhookReads<Statements> implements WebhookRows {
+  any(): boolean {
+    return this.engine.all("SELECT 1 FROM webhooks LIMIT 1", () => true).length > 0;
+  }
+
+  put(webhook: Webhook): void {
+    const row = webhookRow(webhook);
+    const given = WEBHOOK.replaceAll(/\w+/g, (name) => `excluded.${name}`);
+    // Not REPLACE: that deletes the row first, and its attempts with it.
+    this.engine.run(
+      `INSERT INTO webhooks (${WEBHOOK}) VALUES (${row.map(() => "?").join(", ")})
+       ON CONFLICT (id) DO UPDATE SET (${WEBHOOK}) = (${given})`,
+      ...row,
+    );
+  }
+
+  remove(id: WebhookId): void {
+    this.engine.run("DELETE FROM webhooks WHERE id = ?", id);
+  }
+
   enqueue({ epoch, seq, kind, value, reason, at }: QueuedEntry): void {
-    this.#run(
+    this.engine.run(
       `INSERT INTO webhook_queue (${QUEUED}) VALUES (?, ?, ?, ?, ?, ?)`,
       ...[epoch, seq, kind, value, reason, at],
     );
   }
 
   clear(): void {
-    this.#run("DELETE FROM webhook_queue");
+    this.engine.run("DELETE FROM webhook_queue");
   }
 
   outdated(before: number, upTo: Position, limit: number): readonly QueuedEntry[] {
-    const oldest = this.#rows(
+    const oldest = this.engine.all(
       `SELECT ${QUEUED} FROM webhook_queue ORDER BY epoch, seq LIMIT ?`,
       (row) => ({ entry: queuedOf(row), old: integer(row, 5) < before || !isAfter(row, upTo) }),
       limit,
@@ -151,25 +153,16 @@ export class SqliteWebhooks implements WebhookRows {
   }
 
   dequeue(upTo: Position): void {
-    this.#run("DELETE FROM webhook_queue WHERE (epoch, seq) <= (?, ?)", upTo.epoch, upTo.seq);
-  }
-
-  attempts(id: WebhookId, limit: number): readonly PastAttempt[] {
-    return this.#rows(
-      `SELECT ${ATTEMPT} FROM webhook_attempts WHERE webhook = ? ORDER BY id DESC LIMIT ?`,
-      attemptOf,
-      id,
-      limit,
-    );
+    this.engine.run("DELETE FROM webhook_queue WHERE (epoch, seq) <= (?, ?)", upTo.epoch, upTo.seq);
   }
 
   addAttempt(id: WebhookId, { message, upTo, events, outcome, status, tookMs, at }: Omit<PastAttempt, "id">): void {
-    this.#run(
+    this.engine.run(
       `INSERT INTO webhook_attempts (webhook, message, epoch, seq, events, outcome, status, took_ms, at)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       ...[id, message, upTo.epoch, upTo.seq, events, outcome, status, tookMs, at],
     );
-    this.#run(
+    this.engine.run(
       `DELETE FROM webhook_attempts WHERE webhook = ? AND id <= (
          SELECT id FROM webhook_attempts WHERE webhook = ? ORDER BY id DESC LIMIT 1 OFFSET ?)`,
       id,
