@@ -19,7 +19,8 @@ const CUT_MS = 1_200;
 const later = (ms: number): Promise<void> => new Promise((wake) => setTimeout(wake, ms));
 const everywhere = (): boolean => true;
 const nothing = async (): Promise<void> => {};
-const keepsElsewhere = (strategy: StrategyName): boolean => STRATEGIES[strategy].promises.storeLost !== "no session store";
+const keepsElsewhere = (strategy: StrategyName): boolean =>
+  STRATEGIES[strategy].promises.storeLost !== "no session store";
 const onValkey = (strategy: StrategyName): boolean =>
   STRATEGIES[strategy].promises.storeLost === "what no replica confirmed";
 

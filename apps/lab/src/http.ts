@@ -30,7 +30,8 @@ export function openDoor(port: number, sockets: number): Door {
   const once = (method: string, path: string, { json, headers = {} }: Sending): Promise<Reply & { stale: boolean }> =>
     new Promise((resolve) => {
       const body = json === undefined ? "" : JSON.stringify(json);
-      const content = body === "" ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
+      const content =
+        body === "" ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
       const sent = performance.now();
       let over = false;
       const give = (status: number, text: string, cookies: readonly string[], stale = false): void => {

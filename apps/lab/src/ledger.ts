@@ -21,12 +21,23 @@ export interface Entitlement {
 
 /** How a server answered, as far as a client can tell. */
 export type Answered =
-  | { readonly is: "accepted"; /** Whose account it showed; `null` where it showed none. */ readonly user: string | null }
+  | {
+      readonly is: "accepted" /** Whose account it showed; `null` where it showed none. */;
+      readonly user: string | null;
+    }
   | { readonly is: "refused" }
   /** 5xx, a connection that broke, a time-out. */
   | { readonly is: "error" };
 
-export const VERDICTS = ["right", "wrong_refusal", "zombie", "kept_device", "wrong_user", "error", "uncertain"] as const;
+export const VERDICTS = [
+  "right",
+  "wrong_refusal",
+  "zombie",
+  "kept_device",
+  "wrong_user",
+  "error",
+  "uncertain",
+] as const;
 /** `kept_device`: a device that another one has replaced is still let in. */
 export type Verdict = (typeof VERDICTS)[number];
 

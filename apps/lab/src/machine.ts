@@ -11,7 +11,10 @@ export function circumstancesOf(
 ): readonly (readonly [string, string])[] {
   const [first] = cpus();
   return [
-    ["machine", `${cpus().length} cores (${first?.model.trim() ?? "unknown"}), ${Math.round(totalmem() / 2 ** 30)} GiB`],
+    [
+      "machine",
+      `${cpus().length} cores (${first?.model.trim() ?? "unknown"}), ${Math.round(totalmem() / 2 ** 30)} GiB`,
+    ],
     ["system", `${systemName()} (${platform()} ${release()}, ${arch()})`],
     ["Node.js", process.version],
     ...Object.entries(versions),

@@ -18,8 +18,8 @@ import { rowsOf } from "./measure.ts";
 import type { Timeline } from "./report/charts.ts";
 import { pageOf, shown } from "./report/page.ts";
 import type { Row } from "./row.ts";
-import { type Pace, playStory, type Told } from "./story.ts";
 import { missing, openStores, type Stores } from "./stores.ts";
+import { type Pace, playStory, type Told } from "./story.ts";
 
 const USAGE = `npm run lab -- [options]
 
@@ -50,7 +50,8 @@ class Usage extends Error {}
 
 function number(text: string | undefined, preset: number, least: number, most: number, name: string): number {
   const value = text === undefined ? preset : Number(text);
-  if (!Number.isFinite(value) || value < least || value > most) throw new Usage(`--${name} is from ${least} to ${most}.`);
+  if (!Number.isFinite(value) || value < least || value > most)
+    throw new Usage(`--${name} is from ${least} to ${most}.`);
   return value;
 }
 
@@ -68,7 +69,12 @@ function asked(args: readonly string[]): Asked | null {
     options: {
       ...{ quick: { type: "boolean" }, json: { type: "boolean" }, help: { type: "boolean" } },
       ...{ strategy: { type: "string", multiple: true }, fault: { type: "string", multiple: true } },
-      ...{ users: { type: "string" }, servers: { type: "string" }, seeds: { type: "string" }, from: { type: "string" } },
+      ...{
+        users: { type: "string" },
+        servers: { type: "string" },
+        seeds: { type: "string" },
+        from: { type: "string" },
+      },
       ...{ watch: { type: "string" }, out: { type: "string" } },
     },
   });
@@ -112,14 +118,21 @@ function timelineOf({ strategy, acts }: Told): Timeline | null {
     const from = act.began + step * STEP_MS;
     const seen = act.sightings.filter(
       ({ sent, action, verdict }) =>
-        sent >= from && sent < from + STEP_MS && action !== "poll" && (verdict === "right" || verdict === "wrong_refusal"),
+        sent >= from &&
+        sent < from + STEP_MS &&
+        action !== "poll" &&
+        (verdict === "right" || verdict === "wrong_refusal"),
     );
     return seen.length === 0 ? null : seen.filter(({ verdict }) => verdict === "wrong_refusal").length / seen.length;
   });
   return { strategy, stepMs: STEP_MS, shares };
 }
 
-async function play(it: Asked, stores: Stores, say: (line: string) => void): Promise<{ rows: Row[]; timelines: Timeline[] }> {
+async function play(
+  it: Asked,
+  stores: Stores,
+  say: (line: string) => void,
+): Promise<{ rows: Row[]; timelines: Timeline[] }> {
   const rows: Row[] = [];
   const timelines: Timeline[] = [];
   const runs = it.seeds.flatMap((seed, index) => orderOf(it.strategies, index).map((strategy) => ({ seed, strategy })));
@@ -193,7 +206,9 @@ export async function main(args: readonly string[]): Promise<number> {
         `lab: BROKEN: ${row.strategy}, ${row.fault}: ${row.metric} is ${shown(row.value, row.unit)}, promised ${row.promised} (seed ${row.seed})\n`,
       );
     }
-    process.stderr.write(broken.length === 0 ? "lab: every promise was kept\n" : `lab: ${broken.length} promises broken\n`);
+    process.stderr.write(
+      broken.length === 0 ? "lab: every promise was kept\n" : `lab: ${broken.length} promises broken\n`,
+    );
     return broken.length === 0 ? 0 : 1;
   } finally {
     process.off("SIGINT", interrupted);

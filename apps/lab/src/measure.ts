@@ -13,12 +13,25 @@ interface Promised {
 
 const NOTHING: Promised = { promised: null, kept: null };
 
-export function rowsOf({ strategy, acts, logInBytes, residentMb }: Told, setting: Setting, seed: number): readonly Row[] {
+export function rowsOf(
+  { strategy, acts, logInBytes, residentMb }: Told,
+  setting: Setting,
+  seed: number,
+): readonly Row[] {
   const rows: Row[] = [];
   const add = (fault: Act["fault"], metric: MetricName, value: number): void => {
     const { unit } = METRICS[metric];
     const predicted = expected(strategy, fault, metric, setting)?.value ?? null;
-    rows.push({ strategy, fault, metric, value, unit, ...promiseOf(strategy, fault, metric, value, setting), predicted, seed });
+    rows.push({
+      strategy,
+      fault,
+      metric,
+      value,
+      unit,
+      ...promiseOf(strategy, fault, metric, value, setting),
+      predicted,
+      seed,
+    });
   };
   for (const act of acts) {
     const { fault } = act;

@@ -61,7 +61,12 @@ export interface Told {
 }
 
 /** @param say what is being done, for people who wait */
-export async function playStory(cluster: Cluster, pace: Pace, seed: number, say: (line: string) => void): Promise<Told> {
+export async function playStory(
+  cluster: Cluster,
+  pace: Pace,
+  seed: number,
+  say: (line: string) => void,
+): Promise<Told> {
   let sightings: Sighting[] = [];
   let attempts = 0;
   const chance = chanceOf(seed);
@@ -69,7 +74,10 @@ export async function playStory(cluster: Cluster, pace: Pace, seed: number, say:
     personOf(
       `user${index}`,
       (sighting) => sightings.push(sighting),
-      () => `attempt-${seed}-${String((attempts += 1)).padStart(6, "0")}`,
+      () => {
+        attempts += 1;
+        return `attempt-${seed}-${String(attempts).padStart(6, "0")}`;
+      },
     ),
   );
   const phones = people.filter(() => chance.next() < 0.3);
@@ -105,7 +113,11 @@ export async function playStory(cluster: Cluster, pace: Pace, seed: number, say:
     const audit = await auditAll(cluster, people);
     const forced = name === "none" ? await forceLogouts(cluster, people, pace.forcedLogouts) : [];
     acts.push({ fault: name, began, ended, sightings: [...seen, ...sightings], audit, forced, cpuSeconds });
-    await logInAll(cluster, people.filter(({ logins }) => logins.size === 0), "desktop");
+    await logInAll(
+      cluster,
+      people.filter(({ logins }) => logins.size === 0),
+      "desktop",
+    );
   }
   await crowd.stop();
   return { strategy: cluster.strategy, acts, logInBytes, residentMb: await cluster.residentMb() };
@@ -166,7 +178,11 @@ async function auditAll(cluster: Cluster, people: readonly Person[]): Promise<Au
   return { live, lost, known, undone };
 }
 
-async function forceLogouts(cluster: Cluster, people: readonly Person[], count: number): Promise<readonly ForcedLogout[]> {
+async function forceLogouts(
+  cluster: Cluster,
+  people: readonly Person[],
+  count: number,
+): Promise<readonly ForcedLogout[]> {
   const forced: ForcedLogout[] = [];
   for (const person of people.slice(0, count)) {
     const login = person.logins.get("desktop");

@@ -44,7 +44,9 @@ export function expected(
       if (fault === "kill_server" || fault === "drain_server") return share(1 / n);
       return { value: 0, within: 0 };
     case "sessions_per_server":
-      return promises.copies === "never" ? null : { value: ownOnly ? users / n : users, within: users * interval(1 / n, users) };
+      return promises.copies === "never"
+        ? null
+        : { value: ownOnly ? users / n : users, within: users * interval(1 / n, users) };
     default:
       return null;
   }

@@ -39,7 +39,9 @@ function bars(labels: readonly string[], datasets: readonly Series[], unit: stri
     options: {
       animation: false,
       plugins: { legend: { display: datasets.length > 1 } },
-      scales: { y: { title: { display: true, text: unit }, type: logarithmic ? "logarithmic" : "linear", beginAtZero: true } },
+      scales: {
+        y: { title: { display: true, text: unit }, type: logarithmic ? "logarithmic" : "linear", beginAtZero: true },
+      },
     },
   };
 }
@@ -72,7 +74,9 @@ export function chartsOf(rows: readonly Row[], timelines: readonly Timeline[], l
     chart("overTime", {
       type: "line",
       data: {
-        labels: (timelines[0]?.shares ?? []).map((_, index) => ((index * (timelines[0]?.stepMs ?? 0)) / 1000).toFixed(2)),
+        labels: (timelines[0]?.shares ?? []).map((_, index) =>
+          ((index * (timelines[0]?.stepMs ?? 0)) / 1000).toFixed(2),
+        ),
         datasets: timelines.map(({ strategy, shares }) => ({
           label: strategy,
           data: shares.map(percent),

@@ -19,7 +19,7 @@ export interface Findings {
 const LIBRARY = fileURLToPath(import.meta.resolve("chart.js/dist/chart.umd.js"));
 
 /** Text of ours and of the machine, as text. */
-function escape(text: string): string {
+function asText(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }
 
@@ -37,7 +37,7 @@ export function pageOf(findings: Findings): string {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escape(WORDS.title.en)}</title>
+<title>${asText(WORDS.title.en)}</title>
 <style>${STYLE}</style>
 </head>
 <body>
@@ -63,7 +63,7 @@ show(navigator.language.startsWith("ko") ? "ko" : "en");
 }
 
 function article(findings: Findings, charts: readonly Chart[], language: Language): string {
-  const say = (words: Words): string => escape(words[language]);
+  const say = (words: Words): string => asText(words[language]);
   const here = STRATEGY_NAMES.filter((name) => findings.rows.some(({ strategy }) => strategy === name));
   return `<article lang="${language}">
 <h1>${say(WORDS.title)}</h1>
@@ -73,21 +73,24 @@ function article(findings: Findings, charts: readonly Chart[], language: Languag
 <dl>${here.map((name) => `<dt>${name}</dt><dd>${say(STRATEGY_WORDS[name])}</dd>`).join("\n")}</dl>
 <h2>${say(WORDS.charts)}</h2>
 <div class="charts">${charts
-    .map(({ id, title }) => `<figure><figcaption>${escape(title)}</figcaption><canvas id="${language}-${id}"></canvas></figure>`)
+    .map(
+      ({ id, title }) =>
+        `<figure><figcaption>${asText(title)}</figcaption><canvas id="${language}-${id}"></canvas></figure>`,
+    )
     .join("\n")}</div>
 <h2>${say(WORDS.table)}</h2>
 ${table(findings.rows, language)}
 <h2>${say(WORDS.how)}</h2>
 <dl class="circumstances">${findings.circumstances
-    .map(([name, value]) => `<dt>${escape(name)}</dt><dd>${escape(value)}</dd>`)
+    .map(([name, value]) => `<dt>${asText(name)}</dt><dd>${asText(value)}</dd>`)
     .join("\n")}</dl>
 <h2>${say(WORDS.repeat)}</h2>
-<pre>${escape(findings.command)}</pre>
+<pre>${asText(findings.command)}</pre>
 </article>`;
 }
 
 function table(rows: readonly Row[], language: Language): string {
-  const say = (words: Words): string => escape(words[language]);
+  const say = (words: Words): string => asText(words[language]);
   const lines: string[] = [];
   for (const strategy of STRATEGY_NAMES) {
     for (const fault of FAULT_NAMES) {
@@ -99,7 +102,7 @@ function table(rows: readonly Row[], language: Language): string {
         const kept = found.some((row) => row.kept === false) ? false : first.kept;
         lines.push(
           `<tr class="${kept === false ? "broken" : ""}"><th>${strategy}</th><td>${say(FAULT_WORDS[fault])}</td><td>${say(METRIC_WORDS[metric])}</td>` +
-            `<td>${first.promised === null ? "" : escape(first.promised)}</td>` +
+            `<td>${first.promised === null ? "" : asText(first.promised)}</td>` +
             `<td>${first.predicted === null ? "" : shown(first.predicted, first.unit)}</td>` +
             `<td>${measured(values, first.unit)}</td>` +
             `<td>${kept === null ? "" : say(kept ? WORDS.yes : WORDS.no)}</td></tr>`,
@@ -131,7 +134,6 @@ export function shown(value: number, unit: Row["unit"]): string {
       return `${value >= 100 ? Math.round(value) : Math.round(value * 10) / 10} ${unit}`;
   }
 }
-
 
 const STYLE = `
 :root { color-scheme: light dark; --line: #8884; --accent: #3f7d58; }
