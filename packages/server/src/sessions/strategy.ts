@@ -145,6 +145,15 @@ export const STRATEGIES = {
 export type StrategyName = keyof typeof STRATEGIES;
 export const STRATEGY_NAMES = Object.keys(STRATEGIES) as readonly StrategyName[];
 
+export const CARRIED: Readonly<Record<Carried, string>> = {
+  session_token: "one opaque session token",
+  tokens: "an access and a refresh token",
+};
+export const ROUTED: Readonly<Record<Strategy["routing"], string>> = {
+  any: "any server",
+  "the one it logged in at": "the one it logged in at",
+};
+
 /** What the columns of the table of promises are called, for people. */
 export const PROMISES: Readonly<Record<keyof Promises, string>> = {
   anyServer: "any server",

@@ -1,5 +1,5 @@
 /** `mapae strategies`: the table of what each strategy is and promises. */
-import { PROMISES, type Promises, STRATEGIES, STRATEGY_NAMES } from "../../sessions/strategy.ts";
+import { CARRIED, PROMISES, type Promises, ROUTED, STRATEGIES, STRATEGY_NAMES } from "../../sessions/strategy.ts";
 import type { Command } from "../context.ts";
 import { exitCode } from "../exit.ts";
 import { record } from "../output.ts";
@@ -18,8 +18,8 @@ export const strategies: Command = async ({ output }) => {
   const told = rows.map((row) => {
     const members: (readonly [string, string])[] = [
       ["log-ins live in", row.sessionsIn],
-      ["the app carries", row.carries === "tokens" ? "an access and a refresh token" : "one opaque session token"],
-      ["routed to", row.routing],
+      ["the app carries", CARRIED[row.carries]],
+      ["a browser is sent to", ROUTED[row.routing]],
       ["needs", row.needs],
       ...NAMES.map((name) => [PROMISES[name], row.promises[name]] as const),
     ];
