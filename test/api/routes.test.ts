@@ -24,7 +24,7 @@ let document: Json;
 const served = new Set<string>();
 
 before(async () => {
-  stage = await openStage();
+  stage = await openStage({ settings: { statusListTtl: "30s" } });
   admin = await stage.admin();
   document = (await stage.call("GET", "/openapi.json")).body;
 });
@@ -240,10 +240,10 @@ test("the admin API: clients, whose secret is told once", async () => {
 test("the admin API: keys", async () => {
   const before = await ask("GET", "/v1/admin/keys", { token: admin });
   const active = list(before.body.keys).find(({ state }) => state === "active");
-  const rotated = await ask("POST", "/v1/admin/keys/rotate", { token: admin, body: {} });
+  const rotated = await ask("POST", "/v1/admin/keys/rotate", { token: admin, body: { now: true } });
   const kid = text(object(rotated.body.key).kid);
   assert.notEqual(kid, active?.kid);
-  assert.equal((await ask("POST", `/v1/admin/keys/${kid}/retire`, { token: admin, body: {} })).status, 204);
+  assert.equal((await ask("POST", `/v1/admin/keys/${kid}/retire`, { token: admin, body: { now: true } })).status, 204);
   const after = await ask("GET", "/v1/admin/keys", { token: admin });
   const stolen = text(list(after.body.keys).find(({ state }) => state === "active")?.kid);
   const body = { confirm: stolen };
@@ -307,6 +307,14 @@ test("discovery: keys with cache headers, and metadata that lists what exists", 
     const { body } = await ask("GET", path);
     assert.deepEqual([body.issuer, body.jwks_uri], [ISSUER, `${ISSUER}/.well-known/jwks.json`]);
   }
+});
+
+test("status lists: where they are, and the one that a token names", async () => {
+  const { uri } = object(object(claimsOf(kim.access).status).status_list);
+  const { body } = await ask("GET", "/status-lists");
+  assert.deepEqual(body, { status_lists: [uri] });
+  const { headers } = await ask("GET", String(uri).slice(ISSUER.length));
+  assert.equal(headers.get("content-type"), "application/statuslist+jwt");
 });
 
 test("operations: alive, ready, and measurements for the machine itself", async () => {

@@ -57,7 +57,7 @@ export function answererOf(server: Server): Answerer {
       routes: [
         ...feedRoutes(feed),
         ...oauthRoutes({ introspect, revokeToken, verifiers, throttle }),
-        ...discoveryRoutes(keyring, ISSUER),
+        ...discoveryRoutes(keyring, ISSUER, false),
       ],
       base: "",
       authenticator: createAuthenticator({ judge, readSession, verifiers }, settings),

@@ -71,8 +71,8 @@ export const FAULTS: readonly Fault[] = [
     name: "key entry compacted",
     seed: 13,
     file: "packages/server/src/revocation/expiry.ts",
-    line: 'return entry.expires * 1000 < now && !(entry.kind === "key" && keyKnown);',
-    instead: "return entry.expires * 1000 < now;",
+    line: 'return keptUntil * 1000 < now && !(kind === "key" && keyKnown);',
+    instead: "return keptUntil * 1000 < now;",
   },
   {
     name: "registry ignores who has disconnected",

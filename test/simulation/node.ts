@@ -147,6 +147,7 @@ export class NodeHost {
     const options = {
       rotateAfterMs: 0,
       publishLeadMs: 0,
+      cachedMs: 300_000,
       toleranceSeconds: 60,
       alg: "ES256",
       sharedSecrets: [],

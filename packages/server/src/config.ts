@@ -100,6 +100,13 @@ export const SETTINGS = {
     LEASE_LONGEST,
     "How long a verifier may trust its copy of the revocations after it asked: the bound on staleness, and the longest that a confirmed revocation waits.",
   ),
+  statusListTtl: duration(
+    "MAPAE_STATUS_LIST_TTL",
+    "0s",
+    "0s",
+    "1h",
+    "How long a status list may be kept by who goes by it; tokens then name the list that their status is in. 0: they name none.",
+  ),
   webhookRetention: duration(
     "MAPAE_WEBHOOK_RETENTION",
     "7d",
@@ -262,6 +269,11 @@ function contradictions(config: Config, label: (name: SettingName) => string): C
   const bits = ALGORITHMS[config.signingAlg].minimumKeyBits ?? 0;
   if (shared && config.sharedSecret?.some((secret) => bitsOf(secret.reveal()) < bits)) {
     faults.push(`${label("sharedSecret")} is too short for ${config.signingAlg}, which needs ${bits / 8} bytes.`);
+  }
+  if (shared && config.statusListTtl > 0) {
+    faults.push(
+      `${label("statusListTtl")} is set, but ${config.signingAlg} cannot sign a status list: whoever could check it could make one.`,
+    );
   }
   // Ordinary tokens go to resource servers, which could use them on the admin API.
   if (config.issuer !== null && config.audience === `${config.issuer}/admin`) {

@@ -42,6 +42,7 @@ import { createPasswordAction, type PasswordAction } from "./signin/password.ts"
 import { createRefresh } from "./signin/refresh.ts";
 import { createReadSession } from "./signin/session.ts";
 import { createSignUp, type SignUp } from "./signin/sign-up.ts";
+import { openStatusService } from "./status-service.ts";
 import { openMemoryThrottle } from "./storage/memory/throttle.ts";
 import { openStorage } from "./storage/open.ts";
 import type { Storage } from "./storage/storage.ts";
@@ -50,9 +51,7 @@ import { createAccessTokens } from "./tokens/access-token.ts";
 import { readOrMakeSecret } from "./vault/secret-file.ts";
 import { openVault, type Vault } from "./vault/vault.ts";
 import { VERSION } from "./version.ts";
-import { startWebhooks } from "./webhooks/runner.ts";
-import { createSender } from "./webhooks/send.ts";
-import { createReach } from "./webhooks/target.ts";
+import { startWebhookService } from "./webhook-service.ts";
 
 /** How far a verifier's clock may be off before a retired key's last tokens are in doubt. */
 const TOLERANCE_SECONDS = 60;
@@ -138,6 +137,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
         alg: config.signingAlg,
         rotateAfterMs: config.keyRotation,
         publishLeadMs: PUBLISH_LEAD_MS,
+        cachedMs: JWKS_MAX_AGE_SECONDS * 1000,
         toleranceSeconds: TOLERANCE_SECONDS,
         sharedSecrets: config.sharedSecret ?? [],
       },
@@ -145,13 +145,14 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
     );
     const { admission, passwords, check } = await openPasswords(config, issuer, vault, world);
     const throttle = createThrottle(openMemoryThrottle(world.clock), config.rateLimit === "on");
+    const status = openStatusService(storage.status, keyring, { ...config, issuer }, world, alarm);
     const mark = isShared(config.signingAlg) ? vault : null;
     const tokens = createIssuer(createAccessTokens(keyring, { issuer, ttlMs: config.accessTtl, mark }, world), vault);
     const signUp = createSignUp(storage.users, passwords, check, world);
     const passwordAction = createPasswordAction({ users: storage.users, passwords, check, throttle });
     const clientAction = createClientAction(storage.clients, adminAudience, world);
     const logIn = createLogIn(
-      { ...storage, passwords, throttle, issuer: tokens, vault, world, sleep },
+      { ...storage, passwords, throttle, issuer: tokens, vault, world, sleep, listSeed: status.listSeed },
       {
         audience,
         limit: { max: config.sessionLimit, action: config.sessionLimitAction, per: config.sessionLimitPer },
@@ -161,7 +162,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       },
     );
     const refresh = createRefresh(
-      { ...storage, issuer: tokens, vault },
+      { ...storage, issuer: tokens, vault, listSeed: status.listSeed },
       { graceMs: config.refreshGrace, idleMs: config.refreshIdle, audience, adminAudience },
     );
     const readSession = createReadSession(
@@ -201,20 +202,16 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       { judge, log: storage.revocation, grants: storage.grants, clients: storage.clients, vault },
       { issuer, audience, adminAudience },
     );
-    const mayReach = createReach(config.dangerouslyAllowWebhooksTo);
-    const webhooks =
-      parts.delivers === false
-        ? null
-        : startWebhooks({
-            ...{ store: storage.webhooks, vault, world, alarm },
-            sender: createSender(mayReach, alarm),
-            fault: (error) => logger.warn({ err: error }, "a webhook could not be worked on"),
-          });
-    const wake = () => webhooks?.wake();
-    storage.revocation.onCommit(wake);
-    const webhookAction = createWebhookAction({ webhooks: storage.webhooks, vault, mayReach, wake, world });
+    const service = { storage, vault, config, logger };
+    const webhooks = startWebhookService(service, parts.delivers !== false, world, alarm);
+    const webhookAction = createWebhookAction({ ...webhooks, webhooks: storage.webhooks, vault, world });
     const exampleSecret = await firstStart(storage.clients, clientAction);
-    const metrics = createMetrics({ hashing: () => admission.metrics(), revocations: () => live.size, feed, webhooks });
+    const metrics = createMetrics({
+      hashing: () => admission.metrics(),
+      revocations: () => live.size,
+      feed,
+      webhooks: webhooks.runner,
+    });
     let draining = false;
     const routes = createRoutes(
       {
@@ -233,11 +230,12 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
         revoke,
         introspect,
         revokeToken,
+        statusLists: status.lists,
         check: () => storage.check(),
         draining: () => draining,
         metrics: () => metrics.text(),
       },
-      { issuer, base, now: () => world.clock.now(), signup: config.signup, version: VERSION },
+      { issuer, base, now: () => world.clock.now(), signup: config.signup, version: VERSION, listed: status.on },
     );
     const app = createApp({
       routes,
@@ -267,7 +265,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       },
       close: async () => {
         feed.close();
-        await webhooks?.stop();
+        await webhooks.runner?.stop();
         await maintenance.stop();
         await storage.close();
       },

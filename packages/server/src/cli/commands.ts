@@ -49,6 +49,7 @@ export const EVERYWHERE: readonly OptionRow[] = [
 export const DATA_OPTION: OptionRow = { flags: "--data <folder>", says: "the data folder, in place of MAPAE_DATA" };
 
 const YES: OptionRow = { flags: "--yes", says: "do not ask for confirmation" };
+const NOW: OptionRow = { flags: "--now", says: "also where verifiers may not know the key yet that signs then" };
 const PASSWORD_STDIN: OptionRow = { flags: "--password-stdin", says: "read the password from stdin" };
 const ASKS =
   "The password is asked for at the terminal, or read with --password-stdin: an argument could be read by\nevery user of the machine (ps), and stays in the shell's history.";
@@ -180,12 +181,14 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     name: "keys rotate",
     says: "let the upcoming key sign from now on; harms nobody",
+    options: [NOW],
     load: async () => (await import("./commands/keys.ts")).rotateKey,
   },
   {
     name: "keys retire",
     args: ["<kid>"],
     says: "stop a key from signing; its tokens stay good until they expire",
+    options: [NOW],
     load: async () => (await import("./commands/keys.ts")).retireKey,
   },
   {

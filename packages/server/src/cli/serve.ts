@@ -101,6 +101,7 @@ export async function serve(env: Readonly<Record<string, string | undefined>>): 
     greet(config, issuer, server);
     const signal = await stopSignal();
     say(`mapae: ${signal}: finishing what is under way`);
+    listening.drain();
     const leaveMs = Math.max(config.shutdownDelay, Math.min(DRAIN_MS, config.shutdownGrace / 4));
     await Promise.all([server.drain(leaveMs), systemSleep(config.shutdownDelay)]);
     await door?.close(config.shutdownGrace);

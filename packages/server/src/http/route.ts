@@ -34,6 +34,8 @@ export interface Route {
   readonly method: Method;
   /** With `{name}` for parameters. */
   readonly path: string;
+  /** Of an issuer with a path: answered with that path at its end as well, where RFC 8414 §3.1 puts metadata. */
+  readonly inserted?: boolean;
   /** One of the groups of the reference. */
   readonly group:
     | "Users"
@@ -62,6 +64,7 @@ export interface Route {
 interface Definition<Body extends z.ZodType | null, Query extends z.ZodType | null> {
   readonly method: Method;
   readonly path: string;
+  readonly inserted?: boolean;
   readonly group: Route["group"];
   readonly summary: string;
   readonly body?: Body;

@@ -10,6 +10,7 @@ import type { LogInAction } from "../signin/log-in.ts";
 import type { PasswordAction } from "../signin/password.ts";
 import type { RefreshAction } from "../signin/refresh.ts";
 import type { SignUp } from "../signin/sign-up.ts";
+import type { StatusLists } from "../status/lists.ts";
 import type { UserStore } from "../users/store.ts";
 import type { WebhookStore } from "../webhooks/store.ts";
 import { adminAuditRoute } from "./api/admin-audit.ts";
@@ -27,6 +28,7 @@ import { pageRoutes } from "./api/pages.ts";
 import { refreshRoute } from "./api/refresh.ts";
 import { feedRoutes, type RevocationServices, revocationRoutes } from "./api/revocations.ts";
 import { sessionRoutes } from "./api/sessions.ts";
+import { statusListRoutes } from "./api/status-lists.ts";
 import { signUpRoute } from "./api/users.ts";
 import { openApi } from "./openapi.ts";
 import { text } from "./reply.ts";
@@ -46,12 +48,15 @@ export interface RouteServices extends OperationsServices, RevocationServices, O
   readonly clientAction: ClientAction;
   readonly webhooks: WebhookStore;
   readonly webhookAction: WebhookAction;
+  readonly statusLists: StatusLists;
 }
 
 export interface RouteOptions extends SessionRouteOptions {
   readonly issuer: string;
   readonly signup: "open" | "closed";
   readonly version: string;
+  /** Whether tokens name status lists. */
+  readonly listed: boolean;
 }
 
 export function createRoutes(services: RouteServices, options: RouteOptions): readonly Route[] {
@@ -66,11 +71,12 @@ export function createRoutes(services: RouteServices, options: RouteOptions): re
     ...oauthRoutes(services),
     ...adminUserRoutes(services),
     ...adminSessionRoutes(services),
-    ...adminKeyRoutes(services),
+    ...adminKeyRoutes(services, options.now),
     ...adminClientRoutes(services.clients, services.clientAction),
     ...adminWebhookRoutes(services),
     adminAuditRoute(services.audit),
-    ...discoveryRoutes(services.keyring, options.issuer),
+    ...discoveryRoutes(services.keyring, options.issuer, options.listed),
+    ...statusListRoutes(services.statusLists),
     ...operationsRoutes(services),
   ];
   let document: string | undefined;

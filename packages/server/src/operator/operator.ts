@@ -44,7 +44,7 @@ export function createOperator(operations: Operations, config: Config, logger: L
   const shared: readonly Route[] = [
     ...adminUserRoutes({ ...storage, confirming }),
     ...adminSessionRoutes({ ...storage, confirming }),
-    ...adminKeyRoutes({ keyring, confirming }),
+    ...adminKeyRoutes({ keyring, confirming }, () => world.clock.now()),
     ...revocationRoutes(operations),
     ...adminClientRoutes(storage.clients, clientAction),
     ...adminWebhookRoutes({ ...storage, webhookAction }),

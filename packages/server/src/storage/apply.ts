@@ -1,9 +1,10 @@
 /** Applies effects (revocation/effects.ts) inside a step: marks what ends, and writes the log and the audit beside it. */
 import type { Effect, RevokeToken } from "../revocation/effects.ts";
 import type { EndReason, Position, RevocationEntry, RevocationKind } from "../revocation/entry.ts";
-import { entryExpires } from "../revocation/expiry.ts";
+import { entryExpires, entryKept } from "../revocation/expiry.ts";
 import { endOf, type Session } from "../sessions/session.ts";
 import type { Rows } from "./rows.ts";
+import { invalidate } from "./slots.ts";
 
 /** So many entries of single tokens a grant may have in the log; with the next one, the grant ends instead. */
 export const TOKENS_PER_GRANT = 8;
@@ -76,7 +77,9 @@ function revokeToken(rows: Rows, token: Omit<RevokeToken, "effect">, now: number
 }
 
 function addEntry(rows: Rows, entry: Omit<RevocationEntry, keyof Position | "at" | "expires">, now: number): void {
-  rows.addEntry({ ...entry, at: now, expires: entryExpires(rows.highestExp(), now) });
+  const placed = { ...entry, at: now, expires: entryExpires(rows.highestExp(), now) };
+  rows.addEntry(placed, entryKept(placed, rows.sessionsUntil()));
   const { kind, value, reason } = entry;
+  invalidate(rows, kind, value);
   if (rows.webhooks.any()) rows.webhooks.enqueue({ ...rows.position(), kind, value, reason, at: now });
 }

@@ -88,6 +88,11 @@ export function portsOver(engine: Engine): Storage {
       addUnbound: (instance) => write("addUnbound", instance),
       removeUnbound: (id) => write("removeUnbound", id),
     },
+    status: {
+      lists: () => read((reads) => reads.status.lists()),
+      invalid: (after, limit) => read((reads) => reads.status.invalid(after, limit)),
+      prune: (openedBefore) => inSlices(() => write("forgetLists", openedBefore)),
+    },
     webhooks: {
       create: (webhook, effects) => write("createWebhook", webhook, effects),
       list: () => read((reads) => reads.webhooks.all()),
@@ -152,9 +157,13 @@ export function portsOver(engine: Engine): Storage {
       find: (secretId) =>
         read((reads) => {
           const held = reads.held(secretId);
-          return held && { ...held, position: engine.head() };
+          return held && { ...held, position: engine.head(), slot: null };
         }),
       end: (target, reason, cause) => write("endGrant", target, reason, cause),
+    },
+    elsewhere: {
+      installation: () => read((reads) => reads.installation()),
+      keepUntil: (exp) => write("keepUntil", exp),
     },
     backup: engine.backup,
     check: engine.check,

@@ -16,6 +16,7 @@ import type { ClientId, GrantId, SessionId, UserId, WebhookId } from "../prelude
 import type { EndReason, Position, RevocationEntry, RevocationKind } from "../revocation/entry.ts";
 import type { Session } from "../sessions/session.ts";
 import type { SessionFilter } from "../sessions/store.ts";
+import type { InvalidSlot, Slot, StatusList } from "../status/slot.ts";
 import type { UserFilter } from "../users/store.ts";
 import type { User } from "../users/user.ts";
 import type { WrappedKey } from "../vault/store.ts";
@@ -68,9 +69,42 @@ export interface Reads {
   /** See FeedStore. */
   leaseMs(): number | null;
   unbound(): readonly Instance[];
+  /** See ElsewhereStore. */
+  installation(): string;
+  sessionsUntil(): number;
   /** Newest first. */
   events(filter: AuditFilter, before: number | null, limit: number): readonly AuditEvent[];
   readonly webhooks: WebhookReads;
+  readonly status: StatusReads;
+}
+
+export interface StatusReads {
+  /** Oldest first. */
+  lists(): readonly StatusList[];
+  /** See StatusStore. */
+  invalid(after: InvalidSlot, limit: number): readonly InvalidSlot[];
+}
+
+/** By which a grant is found, and its slots with it. */
+export type HolderKind = "session" | "grant" | "user" | "client";
+
+export interface StatusRows extends StatusReads {
+  any(): boolean;
+  list(id: number): StatusList | undefined;
+  /** With the highest number. */
+  newest(): StatusList | undefined;
+  putList(list: StatusList): void;
+  /** The grant's slot in the newest of its lists, if it is not invalid. */
+  slotOf(grant: GrantId): Slot | undefined;
+  addSlot(slot: Slot, grant: GrantId): void;
+  /** Makes a slot invalid for an entry, if there is such a slot and it is not yet. */
+  invalidateSlot(slot: Slot, by: Position): void;
+  /** Makes invalid every slot of the grants of a session, a user, a client, or of one grant. */
+  invalidateHeld(kind: HolderKind, id: string, by: Position): void;
+  /** Makes all that there are void. */
+  voidLists(): void;
+  /** Removes up to `limit` slots of lists that were opened before a time, and the lists with their last; returns how many slots. */
+  removeLists(openedBefore: number, limit: number): number;
 }
 
 export interface WebhookReads {
@@ -101,12 +135,14 @@ export interface WebhookRows extends WebhookReads {
 
 export interface Rows extends Reads {
   readonly webhooks: WebhookRows;
+  readonly status: StatusRows;
   /** Writes something that changes nothing. */
   touch(): void;
   /** The position of the last entry as this step sees it. */
   position(): Position;
-  /** Appends the entry at the next position. */
-  addEntry(entry: Omit<RevocationEntry, keyof Position>): void;
+  /** Appends the entry at the next position; it is kept until then (Unix seconds, `entryKept`). */
+  addEntry(entry: Omit<RevocationEntry, keyof Position>, keptUntil: number): void;
+  raiseSessionsUntil(exp: number): void;
   isTokenRevoked(jti: string): boolean;
   /** How many entries of single tokens name a grant. */
   tokenEntriesOf(grant: GrantId): number;

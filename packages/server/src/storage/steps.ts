@@ -23,6 +23,7 @@ import type { WrappedKey } from "../vault/store.ts";
 import { apply } from "./apply.ts";
 import type { Held, Rows } from "./rows.ts";
 import { SLICE } from "./slice.ts";
+import { slotFor } from "./slots.ts";
 import { WEBHOOK_STEPS } from "./webhook-steps.ts";
 
 export const STEPS = {
@@ -65,6 +66,11 @@ export const STEPS = {
 
   compactLog(rows: Rows, now: number): number {
     return rows.removeEntries(now, SLICE);
+  },
+
+  keepUntil(rows: Rows, _now: number, exp: number): number {
+    rows.raiseSessionsUntil(exp);
+    return rows.sessionsUntil();
   },
 
   setLeaseMs(rows: Rows, _now: number, ms: number): void {
@@ -160,8 +166,9 @@ export const STEPS = {
     rows.addSession(session);
     rows.addGrant(grant);
     apply(rows, decision.effects, now);
+    const slot = slotFor(rows, grant.id, logIn.listSeed, now);
     const begun = { ...session, lastSeenAt: grant.usedAt, idleExpiresAt: grant.idleExpiresAt };
-    return { kind: "opened", standing: { grant, session: begun, user, position }, evicted: decision.evicted };
+    return { kind: "opened", standing: { grant, session: begun, user, position, slot }, evicted: decision.evicted };
   },
 
   use(rows: Rows, now: number, presented: PresentedRefresh, settings: RefreshSettings, cause: Cause): UseOutcome {
@@ -173,7 +180,9 @@ export const STEPS = {
     if (decision.effects.length > 0) apply(rows, decision.effects, now);
     if (!decision.allow) return { allow: false, refusal: decision.refusal };
     const session = sessionAfter(rows, held, decision.grant);
-    return { allow: true, how: decision.how, standing: { grant: decision.grant, session, user: held.user, position } };
+    const slot = slotFor(rows, held.grant.id, presented.listSeed, now);
+    const standing = { grant: decision.grant, session, user: held.user, position, slot };
+    return { allow: true, how: decision.how, standing };
   },
 
   endGrant(rows: Rows, now: number, target: GrantTarget, reason: EndReason, cause: Cause): void {
@@ -187,6 +196,11 @@ export const STEPS = {
     rows.endGrantsOf(id, { at: now, reason });
     apply(rows, effects, now);
     return true;
+  },
+
+  /** One slice; returns how many slots it removed. */
+  forgetLists(rows: Rows, _now: number, openedBefore: number): number {
+    return rows.status.removeLists(openedBefore, SLICE);
   },
 
   ...WEBHOOK_STEPS,

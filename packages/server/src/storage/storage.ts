@@ -8,7 +8,9 @@ import type { FeedStore } from "../feed/store.ts";
 import type { GrantStore } from "../grants/store.ts";
 import type { KeyStore } from "../keys/store.ts";
 import type { RevocationStore } from "../revocation/store.ts";
+import type { ElsewhereStore } from "../sessions/elsewhere.ts";
 import type { SessionStore } from "../sessions/store.ts";
+import type { StatusStore } from "../status/store.ts";
 import type { UserStore } from "../users/store.ts";
 import type { VaultStore } from "../vault/store.ts";
 import type { WebhookStore } from "../webhooks/store.ts";
@@ -30,12 +32,14 @@ export interface Storage {
   readonly keys: KeyStore;
   readonly revocation: RevocationStore;
   readonly feed: FeedStore;
+  readonly status: StatusStore;
   readonly webhooks: WebhookStore;
   readonly audit: AuditStore;
   readonly users: UserStore;
   readonly clients: ClientStore;
   readonly sessions: SessionStore;
   readonly grants: GrantStore;
+  readonly elsewhere: ElsewhereStore;
   /** Makes a copy while serving; `null` where there is nothing to copy or the engine has tools of its own. */
   readonly backup: Backup | null;
   /** Whether the engine answers now: a read and, where it can be had cheaply, a write. Throws `Unavailable`. */

@@ -34,6 +34,9 @@ export interface User {
   readonly credentialVersion: number;
 }
 
+/** What of a user decides about sessions, and goes into tokens. */
+export type Account = Pick<User, "id" | "state" | "roles">;
+
 export type UserChange =
   | { readonly kind: "rename"; readonly name: string | null }
   | { readonly kind: "set_roles"; readonly roles: readonly string[] }
@@ -47,6 +50,8 @@ export type UserChange =
       /** The session that stays; `null` ends them all. `keepOthers` ends none. */
       readonly keep: SessionId | null;
       readonly keepOthers: boolean;
+      /** Ends of sessions that only another store knows: applied with the change, in the same step. */
+      readonly also?: readonly Effect[];
     }
   /** The same hash under a newer pepper: nobody's password, so nothing ends and nothing is told. Yields to any change in between. */
   | { readonly kind: "rewrap_hash"; readonly password: Buffer; readonly from: Buffer }
@@ -105,6 +110,7 @@ export function change(user: User, wish: UserChange, cause: Cause, now: number):
       return done(
         next,
         { effect: "end_sessions_of_user", user: user.id, except: wish.keep, reason: "password_changed" },
+        ...(wish.also ?? []),
         told,
       );
     }

@@ -19,6 +19,7 @@ export {
 } from "./jws.ts";
 export {
   type AsyncBoundKey,
+  type AsyncSigningKey,
   type BindOptions,
   type BoundKey,
   type Jwk,
@@ -28,4 +29,4 @@ export {
   type SigningKey,
 } from "./keys.ts";
 export { HEADER_TEXT_MAX, TOKEN_MAX } from "./limits.ts";
-export { type AsyncKeySource, bindKeyAsync } from "./webcrypto.ts";
+export { type AsyncKeySource, bindKeyAsync, bindSigningKeyAsync } from "./webcrypto.ts";

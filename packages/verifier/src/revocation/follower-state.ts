@@ -68,6 +68,8 @@ export interface Follower {
   readonly streamFailures: number;
   /** Until when the feed is polled although there are streams, on the monotonic clock. */
   readonly pollUntil: number;
+  /** How long that is, in milliseconds; 0 while streams are not known to be impossible. */
+  readonly pollSpell: number;
   /** The head that the server told last. */
   readonly head: Position | null;
   /** Why there is trouble at present, for people; null while all is well. */
@@ -143,6 +145,7 @@ export function newFollower(settings: FollowerSettings): Follower {
     failures: 0,
     streamFailures: 0,
     pollUntil: 0,
+    pollSpell: 0,
     head: null,
     trouble: null,
   };

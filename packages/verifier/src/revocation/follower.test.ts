@@ -510,7 +510,8 @@ describe("polling", () => {
     assert.equal(it.trusted, false);
   });
 
-  test("stands in for a stream that cannot be had, and the stream is tried again after a minute", () => {
+  /** Loses streams until it polls. */
+  function streamless() {
     const it = world();
     it.send({ type: "started", copy: null });
     it.load(at(10));
@@ -518,6 +519,10 @@ describe("polling", () => {
       it.send({ type: "lost", link: it.link, reason: "no WebSocket here" });
       it.wake();
     }
+    return it;
+  }
+  /** Answers polls until a stream is tried. @returns how long that took */
+  function untilStream(it: ReturnType<typeof world>): number {
     const began = it.clock.mono;
     let connects = 0;
     while (connects === 0) {
@@ -526,7 +531,44 @@ describe("polling", () => {
       assert.equal(it.trusted, true);
       connects = it.wake().filter((action) => action.do === "connect").length;
     }
-    assert.ok(it.clock.mono - began > 55_000 && it.clock.mono - began < 65_000);
+    return it.clock.mono - began;
+  }
+
+  test("stands in for a stream that cannot be had, which is tried again later and later, at most every minute", () => {
+    const it = streamless();
+    for (const spell of [5_000, 10_000, 20_000, 40_000, 60_000, 60_000]) {
+      const took = untilStream(it);
+      assert.ok(took > spell - 2_000 && took < spell + 2_000, `${took} ms, not ${spell}`);
+      it.send({ type: "lost", link: it.link, reason: "no WebSocket here" });
+      it.wake();
+    }
+  });
+
+  test("goes on without a gap in its trust where a stream is swallowed silently", () => {
+    const it = streamless();
+    for (let spell = 0; spell < 5; spell += 1) {
+      untilStream(it);
+      const phases = [it.state.phase.is];
+      for (let step = 0; step < 2; step += 1) {
+        it.wake();
+        phases.push(it.state.phase.is);
+      }
+      assert.deepEqual(phases, ["opening", "waiting", "polling"]);
+      assert.equal(it.trusted, true);
+    }
+  });
+
+  test("is not taken up because the server was away: it comes back to streams within seconds", () => {
+    const it = streamless();
+    for (let attempt = 0; attempt < 20; attempt++) {
+      it.send({ type: "lost", link: it.link, reason: "connection refused" });
+      it.wake();
+    }
+    if (it.state.phase.is === "polling") assert.ok(untilStream(it) < 7_000);
+    it.welcome(at(10));
+    it.hear(it.hb(at(10)));
+    assert.equal(it.trusted, true);
+    assert.equal(it.state.pollSpell, 0);
   });
 });
 

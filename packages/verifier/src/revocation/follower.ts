@@ -29,9 +29,13 @@ const WAIT_FIRST_MS = 250;
 const WAIT_LONGEST_MS = 10_000;
 /** After what will not mend by itself soon: wrong credentials, a full set. */
 const WAIT_LONG_MS = 30_000;
-/** Streams that fail this often are taken for impossible here (a proxy that knows no WebSocket), for a while. */
+/**
+ * Streams that fail this often are taken for impossible here (a proxy that knows no WebSocket) while polls succeed. After a
+ * spell of polling one is tried again, and each time that this fails the next spell is twice as long.
+ */
 const STREAM_FAILURES_MAX = 3;
-const POLL_SPELL_MS = 60_000;
+const POLL_SPELL_FIRST_MS = 5_000;
+const POLL_SPELL_LONGEST_MS = 60_000;
 const PINGS_MAX = 64;
 /** No lease is longer, whatever a server says. */
 const LEASE_MS_MAX = 300_000;
@@ -56,7 +60,7 @@ export function step(state: Follower, event: FollowerEvent, now: Moment, chance:
     case "polled":
       return polled(state, event.link, event.frames, now, chance);
     case "lost":
-      return isPresent(state, event.link) ? leave(state, event.reason, now, chance) : [state, []];
+      return isPresent(state, event.link) ? lost(state, event.reason, now, chance) : [state, []];
     case "applied":
       return applied(state, event.era, event.to, now);
     case "overflowed":
@@ -120,9 +124,14 @@ function connect(state: Follower, now: Moment): Step {
   const { clientId, clientSecret, acceptMs } = settings;
   const hello: ClientFrame = { type: "hello", clientId, clientSecret, after: position, instance, acceptMs };
   return [
-    { ...opened, phase: { is: "opening", link, after: position, until: now.mono + OPENING_MS } },
+    { ...opened, phase: { is: "opening", link, after: position, until: now.mono + openingOf(state) } },
     [{ do: "connect", link, hello }],
   ];
+}
+
+/** For how long a stream may open. Where polling works, an attempt must not cost the lease. */
+function openingOf({ pollSpell, signedLeaseMs, settings }: Follower): number {
+  return pollSpell === 0 ? OPENING_MS : Math.min(OPENING_MS, signedLeaseMs / 2, settings.maxStaleness / 2);
 }
 
 function poll(state: Follower, link: number, now: Moment): Step {
@@ -153,11 +162,23 @@ function leave(
   { next = "connect", least = 0 }: { next?: "load" | "connect"; least?: number } = {},
 ): Step {
   const link = linkOf(state);
-  const streamFailures = state.streamFailures + (state.phase.is === "opening" ? 1 : 0);
-  const spell = streamFailures >= STREAM_FAILURES_MAX ? now.mono + POLL_SPELL_MS : state.pollUntil;
-  const left: Follower = { ...state, trouble, streamFailures: streamFailures % STREAM_FAILURES_MAX, pollUntil: spell };
-  const [waiting, actions] = wait(left, next, now, chance, least);
+  const counted = state.phase.is === "opening" ? streamFailed(state, now) : state;
+  const [waiting, actions] = wait({ ...counted, trouble }, next, now, chance, least);
   return [waiting, link === null ? actions : [{ do: "disconnect", link, released: false }, ...actions]];
+}
+
+function streamFailed(state: Follower, now: Moment): Follower {
+  const { pollSpell } = state;
+  const streamFailures = state.streamFailures + 1;
+  if (pollSpell === 0 && streamFailures < STREAM_FAILURES_MAX) return { ...state, streamFailures };
+  const spell = pollSpell === 0 ? POLL_SPELL_FIRST_MS : Math.min(2 * pollSpell, POLL_SPELL_LONGEST_MS);
+  return { ...state, streamFailures: 0, pollSpell: spell, pollUntil: now.mono + spell };
+}
+
+/** The link broke, or nothing came of it. Where a poll fails too, the server is away: that says nothing against streams. */
+function lost(state: Follower, trouble: string, now: Moment, chance: number): Step {
+  const away = state.phase.is === "polling" && { streamFailures: 0, pollSpell: 0, pollUntil: 0 };
+  return leave({ ...state, ...away }, trouble, now, chance);
 }
 
 function wait(state: Follower, next: "load" | "connect", now: Moment, chance: number, least = 0): Step {
@@ -204,10 +225,11 @@ function welcome(state: Follower, frame: Welcome, now: Moment, chance: number): 
   if (comparePositions(phase.after, frame.position) !== 0) {
     return resync(state, "the stream goes on from another position", now, chance);
   }
-  const known: Follower = { ...state, instance: frame.instance, streamFailures: 0 };
+  const known: Follower = { ...state, instance: frame.instance };
   if (phase.is === "polling") return [known, []];
   const { link } = phase;
-  const [pinged, n] = notePing({ ...known, phase: { is: "following", link, heard: now, leaveAt: null } }, now);
+  const streams: Follower = { ...known, streamFailures: 0, pollSpell: 0 };
+  const [pinged, n] = notePing({ ...streams, phase: { is: "following", link, heard: now, leaveAt: null } }, now);
   return [pinged, [{ do: "send", link, frame: { type: "ping", n } }]];
 }
 
@@ -311,7 +333,7 @@ function woken(state: Follower, now: Moment, chance: number): Step {
       return leave(state, "the server did not answer", now, chance);
     case "polling":
       if (now.mono < phase.until) return [state, []];
-      if (phase.asking) return leave(state, "the server did not answer", now, chance);
+      if (phase.asking) return lost(state, "the server did not answer", now, chance);
       // Once in a while the stream is tried again.
       if (state.settings.streams && now.mono >= state.pollUntil) return connect(state, now);
       return poll(state, phase.link, now);

@@ -9,6 +9,7 @@ import { describeRaces } from "./races.ts";
 import { describeRevocationStore } from "./revocation.ts";
 import { describeSessionStore } from "./sessions.ts";
 import type { Open } from "./stage.ts";
+import { describeStatusStore } from "./status.ts";
 import { describeUserStore } from "./users.ts";
 import { describeWebhookStore } from "./webhooks.ts";
 
@@ -21,6 +22,7 @@ export function describeStorage(name: string, open: Open): void {
     describeSessionStore(open);
     describeGrantStore(open);
     describeRevocationStore(open);
+    describeStatusStore(open);
     describeWebhookStore(open);
     describeAuditStore(open);
     describeRaces(open);

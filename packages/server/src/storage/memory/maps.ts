@@ -13,18 +13,10 @@ import type { UserFilter } from "../../users/store.ts";
 import type { User } from "../../users/user.ts";
 import type { WrappedKey } from "../../vault/store.ts";
 import type { EpochRows } from "../begin-epoch.ts";
-import type { After, Ended, Held } from "../rows.ts";
+import type { After, Ended, Held, HolderKind } from "../rows.ts";
 import { LogMaps } from "./log-maps.ts";
-
-interface Created {
-  readonly createdAt: number;
-  readonly id: string;
-}
-const byText = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
-const oldestFirst = (a: Created, b: Created) => a.createdAt - b.createdAt || byText(a.id, b.id);
-const newestFirst = (a: Created, b: Created) => oldestFirst(b, a);
-const follows = (row: Created, after: After | null, order: typeof oldestFirst) =>
-  after === null || order(row, { createdAt: after.at, id: after.id }) > 0;
+import { byText, follows, newestFirst, oldestFirst } from "./order.ts";
+import { StatusMaps } from "./status-maps.ts";
 
 /** Rows are replaced and never changed in place, so that sharing them is a copy. */
 function fill<Key, Value>(into: Map<Key, Value>, from: Map<Key, Value>, copyOf = (value: Value): Value => value): void {
@@ -32,6 +24,7 @@ function fill<Key, Value>(into: Map<Key, Value>, from: Map<Key, Value>, copyOf =
 }
 
 export class MapRows extends LogMaps implements EpochRows {
+  readonly status = new StatusMaps((kind, id) => this.#grantIds(kind, id));
   #keySetVersion = 0;
   readonly #dataKeys = new Map<number, WrappedKey>();
   readonly #keys = new Map<string, SigningKeyRecord>();
@@ -47,6 +40,7 @@ export class MapRows extends LogMaps implements EpochRows {
   copy(): MapRows {
     const made = new MapRows(this.position().epoch);
     made.copyLogFrom(this);
+    made.status.copyFrom(this.status);
     made.#keySetVersion = this.#keySetVersion;
     fill(made.#dataKeys, this.#dataKeys);
     fill(made.#keys, this.#keys);
@@ -258,6 +252,11 @@ export class MapRows extends LogMaps implements EpochRows {
   heldById(id: GrantId): Held | undefined {
     for (const grant of this.#grants.values()) if (grant.id === id) return this.held(grant.secretId);
     return undefined;
+  }
+
+  #grantIds(kind: HolderKind, id: string): readonly GrantId[] {
+    const names = (grant: Grant) => ({ ...grant, grant: grant.id, user: this.#sessions.get(grant.session)?.user });
+    return [...this.#grants.values()].filter((grant) => names(grant)[kind] === id).map((grant) => grant.id);
   }
 
   addGrant(grant: Grant): void {

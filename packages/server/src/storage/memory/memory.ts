@@ -11,7 +11,7 @@ import { copy } from "./copy.ts";
 import { MapRows } from "./maps.ts";
 
 /** @param rows what is stored already: a copy that is restored */
-export function openMemory(world: World, rows = new MapRows(nextEpoch(world.clock.now(), 0))): Storage {
+export function openMemory(world: World, rows = empty(world)): Storage {
   const listeners = new CommitListeners();
   return portsOver({
     clock: world.clock,
@@ -29,4 +29,8 @@ export function openMemory(world: World, rows = new MapRows(nextEpoch(world.cloc
     check: async () => {},
     close: async () => {},
   });
+}
+
+function empty({ clock, random }: World): MapRows {
+  return new MapRows(nextEpoch(clock.now(), 0), random.bytes(16).toString("hex"));
 }

@@ -14,9 +14,10 @@ import type { SessionFilter } from "../../sessions/store.ts";
 import type { UserFilter } from "../../users/store.ts";
 import type { User } from "../../users/user.ts";
 import type { WrappedKey } from "../../vault/store.ts";
-import type { After, Held, Reads, WebhookReads } from "../rows.ts";
+import type { After, Held, Reads, StatusReads, WebhookReads } from "../rows.ts";
 import { integer, integerOrNull, type Row, text, type Value } from "./columns.ts";
 import type { Questions } from "./statements.ts";
+import { SqlStatusReads } from "./status.ts";
 import * as table from "./tables.ts";
 import { SqlWebhookReads } from "./webhooks.ts";
 
@@ -42,10 +43,12 @@ const HELD_OTHERS = HELD_USER + table.USER.count;
 export class SqlReads<Engine extends Questions = Questions> implements Reads {
   protected readonly engine: Engine;
   readonly webhooks: WebhookReads;
+  readonly status: StatusReads;
 
   constructor(engine: Engine) {
     this.engine = engine;
     this.webhooks = new SqlWebhookReads(engine);
+    this.status = new SqlStatusReads(engine);
   }
 
   #listed<T>(select: string, conditions: readonly Condition[], order: string, limit: number, of: (row: Row) => T): T[] {
@@ -187,6 +190,14 @@ export class SqlReads<Engine extends Questions = Questions> implements Reads {
 
   leaseMs(): number | null {
     return this.engine.one("SELECT lease_ms FROM state", (row) => integerOrNull(row, 0)) ?? null;
+  }
+
+  installation(): string {
+    return this.engine.one("SELECT installation FROM state", (row) => text(row, 0)) ?? "";
+  }
+
+  sessionsUntil(): number {
+    return this.engine.one("SELECT sessions_until FROM state", (row) => integer(row, 0)) ?? 0;
   }
 
   unbound(): readonly Instance[] {

@@ -9,19 +9,22 @@ import type { EndReason, Position, RevocationEntry } from "../../revocation/entr
 import type { Session } from "../../sessions/session.ts";
 import type { User } from "../../users/user.ts";
 import type { WrappedKey } from "../../vault/store.ts";
-import type { Ended, Rows, WebhookRows } from "../rows.ts";
+import type { Ended, Rows, StatusRows, WebhookRows } from "../rows.ts";
 import { integer } from "./columns.ts";
 import { SqlReads } from "./reads.ts";
 import type { Statements } from "./statements.ts";
+import { SqlStatus } from "./status.ts";
 import * as table from "./tables.ts";
 import { SqlWebhooks } from "./webhooks.ts";
 
 export class SqlRows<Engine extends Statements = Statements> extends SqlReads<Engine> implements Rows {
   override readonly webhooks: WebhookRows;
+  override readonly status: StatusRows;
 
   constructor(engine: Engine) {
     super(engine);
     this.webhooks = new SqlWebhooks(engine);
+    this.status = new SqlStatus(engine);
   }
 
   touch(): void {
@@ -34,9 +37,17 @@ export class SqlRows<Engine extends Statements = Statements> extends SqlReads<En
     return this.engine.position();
   }
 
-  addEntry(entry: Omit<RevocationEntry, keyof Position>): void {
+  addEntry(entry: Omit<RevocationEntry, keyof Position>, keptUntil: number): void {
     const placed = this.engine.place(entry);
-    this.engine.run(`INSERT INTO log (${table.ENTRY.names}) VALUES (${table.ENTRY.places})`, ...table.entryRow(placed));
+    this.engine.run(
+      `INSERT INTO log (${table.ENTRY.names}, kept_until) VALUES (${table.ENTRY.places}, ?)`,
+      ...table.entryRow(placed),
+      keptUntil,
+    );
+  }
+
+  raiseSessionsUntil(exp: number): void {
+    this.engine.run("UPDATE state SET sessions_until = ? WHERE sessions_until < ?", exp, exp);
   }
 
   isTokenRevoked(jti: string): boolean {
@@ -75,9 +86,9 @@ export class SqlRows<Engine extends Statements = Statements> extends SqlReads<En
   removeEntries(now: number, limit: number): number {
     const expired = this.engine.changes(
       `DELETE FROM log WHERE (epoch, seq) IN (
-         SELECT epoch, seq FROM log WHERE expires < ? AND NOT (kind = 'key' AND EXISTS (
+         SELECT epoch, seq FROM log WHERE kept_until < ? AND NOT (kind = 'key' AND EXISTS (
            SELECT 1 FROM signing_keys WHERE kid = log.value AND state <> 'gone'))
-         ORDER BY expires LIMIT ?)`,
+         ORDER BY kept_until LIMIT ?)`,
       Math.ceil(now / 1000),
       limit,
     );

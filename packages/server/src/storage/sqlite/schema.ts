@@ -205,4 +205,37 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX webhook_attempts_of ON webhook_attempts (webhook, id);
   `,
+  `
+  -- Sessions that another store holds: whose they are, how long they may live, and how long their ends are known.
+  ALTER TABLE state ADD COLUMN installation TEXT;
+  ALTER TABLE state ADD COLUMN sessions_until INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE log ADD COLUMN kept_until INTEGER NOT NULL DEFAULT 0;
+  UPDATE log SET kept_until = expires;
+  DROP INDEX log_by_expiry;
+  CREATE INDEX log_by_keeping ON log (kept_until);
+  `,
+  `
+  -- Which bits of which status lists stand for a grant's tokens, and the entry of the log that made each invalid.
+  CREATE TABLE status_lists (
+    id        INTEGER PRIMARY KEY,
+    epoch     INTEGER NOT NULL,
+    seed      BLOB NOT NULL,
+    used      INTEGER NOT NULL,
+    opened_at INTEGER NOT NULL,
+    void      INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE status_slots (
+    list    INTEGER NOT NULL REFERENCES status_lists (id),
+    idx     INTEGER NOT NULL,
+    "grant" TEXT NOT NULL,
+    epoch   INTEGER,
+    seq     INTEGER,
+    PRIMARY KEY (list, idx)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX status_slots_of_grant ON status_slots ("grant");
+  CREATE INDEX status_slots_invalid ON status_slots (epoch, seq, list, idx) WHERE epoch IS NOT NULL;
+  -- A client's ended grants are looked for as well, since their slots become invalid with the client.
+  DROP INDEX grants_by_client;
+  CREATE INDEX grants_by_client ON grants (client);
+  `,
 ];
