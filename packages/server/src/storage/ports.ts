@@ -164,6 +164,7 @@ export function portsOver(engine: Engine): Storage {
     elsewhere: {
       installation: () => read((reads) => reads.installation()),
       keepUntil: (exp) => write("keepUntil", exp),
+      slot: (of, seed) => write("slotElsewhere", of, seed),
     },
     backup: engine.backup,
     check: engine.check,

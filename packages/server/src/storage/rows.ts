@@ -16,7 +16,7 @@ import type { ClientId, GrantId, SessionId, UserId, WebhookId } from "../prelude
 import type { EndReason, Position, RevocationEntry, RevocationKind } from "../revocation/entry.ts";
 import type { Session } from "../sessions/session.ts";
 import type { SessionFilter } from "../sessions/store.ts";
-import type { InvalidSlot, Slot, StatusList } from "../status/slot.ts";
+import type { InvalidSlot, Slot, SlotHolder, StatusList } from "../status/slot.ts";
 import type { UserFilter } from "../users/store.ts";
 import type { User } from "../users/user.ts";
 import type { WrappedKey } from "../vault/store.ts";
@@ -85,8 +85,8 @@ export interface StatusReads {
   invalid(after: InvalidSlot, limit: number): readonly InvalidSlot[];
 }
 
-/** By which a grant is found, and its slots with it. */
-export type HolderKind = "session" | "grant" | "user" | "client";
+/** By what of its holder a slot is found. */
+export type HolderKind = keyof SlotHolder;
 
 export interface StatusRows extends StatusReads {
   any(): boolean;
@@ -96,7 +96,7 @@ export interface StatusRows extends StatusReads {
   putList(list: StatusList): void;
   /** The grant's slot in the newest of its lists, if it is not invalid. */
   slotOf(grant: GrantId): Slot | undefined;
-  addSlot(slot: Slot, grant: GrantId): void;
+  addSlot(slot: Slot, of: SlotHolder): void;
   /** Makes a slot invalid for an entry, if there is such a slot and it is not yet. */
   invalidateSlot(slot: Slot, by: Position): void;
   /** Makes invalid every slot of the grants of a session, a user, a client, or of one grant. */

@@ -18,12 +18,13 @@ import type { EndReason, Position } from "../revocation/entry.ts";
 import { decideEnd } from "../sessions/end-rule.ts";
 import { isLive, type Session } from "../sessions/session.ts";
 import type { EndTarget } from "../sessions/store.ts";
+import type { Slot, SlotHolder } from "../status/slot.ts";
 import { type ChangeRefusal, change, type User, type UserChange } from "../users/user.ts";
 import type { WrappedKey } from "../vault/store.ts";
 import { apply } from "./apply.ts";
 import type { Held, Rows } from "./rows.ts";
 import { SLICE } from "./slice.ts";
-import { slotFor } from "./slots.ts";
+import { holderOf, slotFor } from "./slots.ts";
 import { WEBHOOK_STEPS } from "./webhook-steps.ts";
 
 export const STEPS = {
@@ -66,6 +67,10 @@ export const STEPS = {
 
   compactLog(rows: Rows, now: number): number {
     return rows.removeEntries(now, SLICE);
+  },
+
+  slotElsewhere(rows: Rows, now: number, of: SlotHolder, seed: Buffer): Slot | null {
+    return slotFor(rows, of, seed, now);
   },
 
   keepUntil(rows: Rows, _now: number, exp: number): number {
@@ -166,7 +171,7 @@ export const STEPS = {
     rows.addSession(session);
     rows.addGrant(grant);
     apply(rows, decision.effects, now);
-    const slot = slotFor(rows, grant.id, logIn.listSeed, now);
+    const slot = slotFor(rows, holderOf(session, grant), logIn.listSeed, now);
     const begun = { ...session, lastSeenAt: grant.usedAt, idleExpiresAt: grant.idleExpiresAt };
     return { kind: "opened", standing: { grant, session: begun, user, position, slot }, evicted: decision.evicted };
   },
@@ -180,7 +185,7 @@ export const STEPS = {
     if (decision.effects.length > 0) apply(rows, decision.effects, now);
     if (!decision.allow) return { allow: false, refusal: decision.refusal };
     const session = sessionAfter(rows, held, decision.grant);
-    const slot = slotFor(rows, held.grant.id, presented.listSeed, now);
+    const slot = slotFor(rows, holderOf(session, decision.grant), presented.listSeed, now);
     const standing = { grant: decision.grant, session, user: held.user, position, slot };
     return { allow: true, how: decision.how, standing };
   },

@@ -5,10 +5,10 @@
 import type { AuditStore } from "../audit/store.ts";
 import type { ClientStore } from "../clients/store.ts";
 import type { FeedStore } from "../feed/store.ts";
+import type { ElsewhereStore } from "../grants/elsewhere.ts";
 import type { GrantStore } from "../grants/store.ts";
 import type { KeyStore } from "../keys/store.ts";
 import type { RevocationStore } from "../revocation/store.ts";
-import type { ElsewhereStore } from "../sessions/elsewhere.ts";
 import type { SessionStore } from "../sessions/store.ts";
 import type { StatusStore } from "../status/store.ts";
 import type { UserStore } from "../users/store.ts";

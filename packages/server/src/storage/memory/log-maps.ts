@@ -7,9 +7,10 @@ import type { Instance } from "../../feed/registry.ts";
 import type { GrantId } from "../../prelude/ids.ts";
 import { isBefore, type Position, type RevocationEntry, type RevocationKind } from "../../revocation/entry.ts";
 import { isCovered, isForgettable } from "../../revocation/expiry.ts";
+import { SessionMaps } from "./session-maps.ts";
 import { WebhookMaps } from "./webhook-maps.ts";
 
-export abstract class LogMaps {
+export abstract class LogMaps extends SessionMaps {
   readonly webhooks = new WebhookMaps();
   #epoch: number;
   #seq = 0;
@@ -29,6 +30,7 @@ export abstract class LogMaps {
    * @param installation see ElsewhereStore
    */
   constructor(epoch: number, installation = "in memory") {
+    super();
     this.#epoch = epoch;
     this.#installation = installation;
   }

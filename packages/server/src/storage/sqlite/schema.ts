@@ -238,4 +238,17 @@ export const MIGRATIONS: readonly string[] = [
   DROP INDEX grants_by_client;
   CREATE INDEX grants_by_client ON grants (client);
   `,
+  `
+  -- Whom a slot stands for, said by the slot itself: the grant may be in another store.
+  ALTER TABLE status_slots ADD COLUMN session TEXT NOT NULL DEFAULT '';
+  ALTER TABLE status_slots ADD COLUMN "user" TEXT NOT NULL DEFAULT '';
+  ALTER TABLE status_slots ADD COLUMN client TEXT NOT NULL DEFAULT '';
+  UPDATE status_slots SET (session, "user", client) =
+      (SELECT g.session, s.user, g.client FROM grants g JOIN sessions s ON s.id = g.session
+       WHERE g.id = status_slots."grant")
+    WHERE EXISTS (SELECT 1 FROM grants WHERE id = status_slots."grant");
+  CREATE INDEX status_slots_of_session ON status_slots (session) WHERE epoch IS NULL;
+  CREATE INDEX status_slots_of_user ON status_slots ("user") WHERE epoch IS NULL;
+  CREATE INDEX status_slots_of_client ON status_slots (client) WHERE epoch IS NULL;
+  `,
 ];
