@@ -9,6 +9,7 @@ import { LEASE_LONGEST_MS } from "./feed/lease.ts";
 import { isNetwork } from "./http/address.ts";
 import { formatDuration } from "./prelude/duration.ts";
 import { LIMIT_ACTIONS, LIMIT_SCOPES } from "./sessions/limit.ts";
+import { STRATEGY_NAMES } from "./sessions/strategy.ts";
 import { choice, duration, integer, isWebOrigin, list, origin, type Setting, secrets, text } from "./setting.ts";
 
 /** `LEASE_LONGEST_MS` (feed/lease.ts) as people write it. */
@@ -39,6 +40,12 @@ export const SETTINGS = {
     "The folder for the embedded database, the generated secret and the local socket.",
   ),
   databaseUrl: text("MAPAE_DATABASE_URL", null, "`sqlite:<file>` or `memory:`. Default: SQLite in the data folder."),
+  strategy: choice(
+    "MAPAE_STRATEGY",
+    "token",
+    STRATEGY_NAMES,
+    "Where log-ins live, and what apps carry unless they say so: see docs/strategies.md.",
+  ),
   secret: secrets(
     "MAPAE_SECRET",
     "Wraps the keys in the database. Several, newest first: the newest wraps, all open. Default: made at the first start, in a file of its own.",

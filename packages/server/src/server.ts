@@ -36,6 +36,7 @@ import type { Secret } from "./prelude/secret.ts";
 import { Secret as SecretValue } from "./prelude/secret.ts";
 import { type SetAlarm, type Sleep, systemAlarm, systemSleep, systemWorld, type World } from "./prelude/world.ts";
 import { LiveSet } from "./revocation/live-set.ts";
+import { STRATEGIES } from "./sessions/strategy.ts";
 import { createIssuer } from "./signin/issue.ts";
 import { createLogIn } from "./signin/log-in.ts";
 import { createPasswordAction, type PasswordAction } from "./signin/password.ts";
@@ -235,7 +236,15 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
         draining: () => draining,
         metrics: () => metrics.text(),
       },
-      { issuer, base, now: () => world.clock.now(), signup: config.signup, version: VERSION, listed: status.on },
+      {
+        issuer,
+        base,
+        now: () => world.clock.now(),
+        usual: STRATEGIES[config.strategy].carries === "tokens" ? "json" : "session",
+        signup: config.signup,
+        version: VERSION,
+        listed: status.on,
+      },
     );
     const app = createApp({
       routes,
