@@ -135,7 +135,7 @@ function commands(): string {
 
 interface Operation {
   readonly summary: string;
-  readonly security: readonly unknown[];
+  readonly security: readonly Readonly<Record<string, unknown>>[];
 }
 
 async function routes(): Promise<string> {
@@ -146,8 +146,10 @@ async function routes(): Promise<string> {
     const rows = Object.entries(paths).flatMap(([path, operations]) =>
       Object.entries(operations).map(([method, { summary, security }]) => {
         const token = path.startsWith("/v1/admin/") ? "a token of the admin audience" : "an access token";
+        const server = security.some((scheme) => "resource_server" in scheme);
+        const caller = server ? "a resource server, by its id and secret" : token;
         const metrics = path === "/metrics" ? "loopback, or `MAPAE_METRICS_TOKEN`" : "anyone";
-        return [code(`${method.toUpperCase()} ${path}`), security.length > 0 ? token : metrics, summary];
+        return [code(`${method.toUpperCase()} ${path}`), security.length > 0 ? caller : metrics, summary];
       }),
     );
     return table(["route", "who may call", "what it does"], rows);

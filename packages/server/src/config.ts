@@ -11,6 +11,7 @@ import { formatDuration } from "./prelude/duration.ts";
 import { LIMIT_ACTIONS, LIMIT_SCOPES } from "./sessions/limit.ts";
 import { STRATEGY_NAMES } from "./sessions/strategy.ts";
 import { choice, duration, integer, isWebOrigin, list, origin, type Setting, secrets, text } from "./setting.ts";
+import { DEFAULT_SUBJECTS } from "./ssf/stream.ts";
 
 /** `LEASE_LONGEST_MS` (feed/lease.ts) as people write it. */
 const LEASE_LONGEST = formatDuration(LEASE_LONGEST_MS);
@@ -126,6 +127,26 @@ export const SETTINGS = {
     "Private addresses that webhooks may be sent to. Whoever may make a webhook can then send requests there, from inside your network.",
     "addresses or networks separated by commas (10.1.0.0/16, 127.0.0.1)",
     isNetwork,
+  ),
+  ssfRetention: duration(
+    "MAPAE_SSF_RETENTION",
+    "7d",
+    "2d",
+    "90d",
+    "How long an event is kept for the streams of Shared Signals: for receivers that are away. Nothing is kept where there is no stream.",
+  ),
+  ssfInactivity: duration(
+    "MAPAE_SSF_INACTIVITY",
+    "30d",
+    "1d",
+    "400d",
+    "An event stream whose receiver neither polled nor asked for anything for this long is paused.",
+  ),
+  ssfDefaultSubjects: choice(
+    "MAPAE_SSF_DEFAULT_SUBJECTS",
+    "ALL",
+    DEFAULT_SUBJECTS,
+    "Whether a new event stream is told of all users, or only of those that its receiver adds.",
   ),
   feedConnections: integer(
     "MAPAE_FEED_CONNECTIONS",

@@ -17,6 +17,7 @@ import { createCheckpointSigner, logNotice, signedBy } from "./feed-service.ts";
 import { firstStart } from "./first-start.ts";
 import { createAddressReader } from "./http/address.ts";
 import { JWKS_MAX_AGE_SECONDS } from "./http/api/discovery.ts";
+import type { SsfOptions } from "./http/api/ssf.ts";
 import { type App, createApp, type Handler, handlerOf } from "./http/app.ts";
 import { createAuthenticator } from "./http/authenticate.ts";
 import { createOriginPolicy } from "./http/origin.ts";
@@ -43,6 +44,8 @@ import { createPasswordAction, type PasswordAction } from "./signin/password.ts"
 import { createRefresh } from "./signin/refresh.ts";
 import { createReadSession } from "./signin/session.ts";
 import { createSignUp, type SignUp } from "./signin/sign-up.ts";
+import type { StreamAction } from "./ssf/manage.ts";
+import { openSsf } from "./ssf-service.ts";
 import { openStatusService } from "./status-service.ts";
 import { openMemoryThrottle } from "./storage/memory/throttle.ts";
 import { openStorage } from "./storage/open.ts";
@@ -69,6 +72,8 @@ export interface Operations {
   readonly signUp: SignUp;
   readonly clientAction: ClientAction;
   readonly webhookAction: WebhookAction;
+  readonly streamAction: StreamAction;
+  readonly ssf: SsfOptions;
   readonly revoke: RevocationAction;
   readonly confirming: Confirming;
   readonly throttle: Throttle;
@@ -206,6 +211,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
     const service = { storage, vault, config, logger };
     const webhooks = startWebhookService(service, parts.delivers !== false, world, alarm);
     const webhookAction = createWebhookAction({ ...webhooks, webhooks: storage.webhooks, vault, world });
+    const ssf = openSsf({ storage, keyring, config, issuer, world, alarm });
     const exampleSecret = await firstStart(storage.clients, clientAction);
     const metrics = createMetrics({
       hashing: () => admission.metrics(),
@@ -225,6 +231,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
         passwords: passwordAction,
         clientAction,
         webhookAction,
+        ...ssf,
         feed,
         verifiers,
         confirming,
@@ -240,10 +247,17 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
         issuer,
         base,
         now: () => world.clock.now(),
+<<<<<<< HEAD
         usual: STRATEGIES[config.strategy].carries === "tokens" ? "json" : "session",
         signup: config.signup,
         version: VERSION,
         listed: status.on,
+=======
+        signup: config.signup,
+        version: VERSION,
+        listed: status.on,
+        ssf: ssf.options,
+>>>>>>> main
       },
     );
     const app = createApp({
@@ -265,15 +279,17 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       upgrade: createStreamDoor(feed, base),
       operations: {
         ...{ storage, vault, keyring, passwords, passwordAction, signUp, clientAction, issuer, audience, world },
-        ...{ revoke, confirming, throttle, webhookAction },
+        ...{ revoke, confirming, throttle, webhookAction, streamAction: ssf.streamAction, ssf: ssf.options },
       },
       exampleSecret,
       drain: (withinMs = 0) => {
         draining = true;
+        ssf.polls.release();
         return feed.drain(withinMs);
       },
       close: async () => {
         feed.close();
+        ssf.polls.release();
         await webhooks.runner?.stop();
         await maintenance.stop();
         await storage.close();

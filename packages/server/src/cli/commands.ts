@@ -5,7 +5,12 @@
 
 import { GATE_OPTIONS } from "../gate/settings.ts";
 import { END_REASONS } from "../revocation/entry.ts";
+<<<<<<< HEAD
 import { STRATEGY_NAMES } from "../sessions/strategy.ts";
+=======
+import { EVENT_TYPES } from "../ssf/event.ts";
+import { NAMINGS, STATUSES } from "../ssf/stream.ts";
+>>>>>>> main
 import type { Command } from "./context.ts";
 
 /** Flags as they are typed, and a sentence. `many`: may stand several times. */
@@ -17,7 +22,7 @@ export interface OptionRow {
 }
 
 export interface CommandRow {
-  /** One or two words. */
+  /** The words that are typed: groups, and the command. */
   readonly name: string;
   /** `<required>`, `[optional]`, `[several...]`. */
   readonly args?: readonly string[];
@@ -39,6 +44,8 @@ export const GROUPS: Readonly<Record<string, string>> = {
   keys: "signing keys",
   clients: "apps that sign users in, and resource servers",
   webhooks: "addresses of your own that are told of every revocation",
+  ssf: "Shared Signals: what other systems are told of, as signed events",
+  "ssf streams": "event streams that resource servers have",
   token: "access tokens: look into one, verify one, sign one",
 };
 
@@ -49,6 +56,12 @@ export const EVERYWHERE: readonly OptionRow[] = [
 export const DATA_OPTION: OptionRow = { flags: "--data <folder>", says: "the data folder, in place of MAPAE_DATA" };
 
 const YES: OptionRow = { flags: "--yes", says: "do not ask for confirmation" };
+const NAMING: OptionRow = {
+  flags: "--naming <naming>",
+  says: "how users are called: by their id here (default), or by their email address, which is personal data",
+  choices: NAMINGS,
+};
+const EVENT_NAMES = Object.keys(EVENT_TYPES);
 const NOW: OptionRow = { flags: "--now", says: "also where verifiers may not know the key yet that signs then" };
 const PASSWORD_STDIN: OptionRow = { flags: "--password-stdin", says: "read the password from stdin" };
 const ASKS =
@@ -280,6 +293,46 @@ export const COMMANDS: readonly CommandRow[] = [
     says: "list the last attempts at a webhook, newest first",
     options: [{ flags: "--limit <count>", says: "how many (default: 50, at most 200)" }],
     load: async () => (await import("./commands/webhooks.ts")).listDeliveries,
+  },
+  {
+    name: "ssf streams list",
+    says: "list event streams, and how each is doing",
+    load: async () => (await import("./commands/ssf-streams.ts")).listStreams,
+  },
+  {
+    name: "ssf streams create",
+    args: ["<client>"],
+    says: "make an event stream for a resource server that cannot make it itself",
+    options: [
+      {
+        flags: "--event <event>",
+        says: "only these; may stand several times",
+        many: true,
+        choices: EVENT_NAMES,
+      },
+      NAMING,
+      { flags: "--description <text>", says: "what its receiver calls it" },
+    ],
+    notes: "A receiver that speaks the framework makes its streams itself: docs/shared-signals.md.",
+    load: async () => (await import("./commands/ssf-streams.ts")).createStream,
+  },
+  {
+    name: "ssf streams set",
+    args: ["<id>"],
+    says: "enable, pause or disable an event stream, or change how it calls users; its receiver is told",
+    options: [
+      { flags: "--status <status>", says: "paused: events are held back; disabled: they are not", choices: STATUSES },
+      { flags: "--reason <text>", says: "why, for the receiver" },
+      NAMING,
+    ],
+    load: async () => (await import("./commands/ssf-streams.ts")).setStream,
+  },
+  {
+    name: "ssf streams delete",
+    args: ["<id>"],
+    says: "delete an event stream",
+    options: [YES],
+    load: async () => (await import("./commands/ssf-streams.ts")).deleteStream,
   },
   {
     name: "token inspect",

@@ -32,17 +32,16 @@ export function parserOf(run: Run): { parse(args: readonly string[]): Promise<nu
 
   const groups = new Map<string, Parser>();
   for (const row of COMMANDS) {
-    const [first = "", second] = row.name.split(" ");
+    const words = row.name.split(" ");
+    const last = words.pop() ?? "";
     let parent = program;
-    if (second !== undefined) {
-      parent =
-        groups.get(first) ??
-        configured(program.command(first))
-          .description(GROUPS[first] ?? "")
-          .helpCommand(false);
-      groups.set(first, parent);
+    for (const [depth, word] of words.entries()) {
+      const name = words.slice(0, depth + 1).join(" ");
+      const group = groups.get(name) ?? addGroup(parent, word, GROUPS[name] ?? "");
+      groups.set(name, group);
+      parent = group;
     }
-    addCommand(parent, second ?? first, row, async (given) => {
+    addCommand(parent, last, row, async (given) => {
       code = await run(row, given);
     });
   }
@@ -82,6 +81,10 @@ function configured(parser: Parser): Parser {
     .exitOverride()
     .configureOutput({ outputError: () => {} })
     .showHelpAfterError(false);
+}
+
+function addGroup(parent: Parser, word: string, says: string): Parser {
+  return configured(parent.command(word)).description(says).helpCommand(false);
 }
 
 function addOption(parser: Parser, { flags, says, many, choices }: OptionRow): void {

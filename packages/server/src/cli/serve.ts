@@ -12,7 +12,11 @@ import { placesIn } from "../places.ts";
 import { StartRefused } from "../prelude/fault.ts";
 import { systemSleep, systemWorld } from "../prelude/world.ts";
 import type { MapaeServer } from "../server.ts";
+<<<<<<< HEAD
 import { STRATEGIES } from "../sessions/strategy.ts";
+=======
+import { ssfOff } from "../ssf-service.ts";
+>>>>>>> main
 import { openStorage } from "../storage/open.ts";
 import { exitCode } from "./exit.ts";
 import { stopSignal } from "./stop-signal.ts";
@@ -43,6 +47,7 @@ function warnings(config: Config): readonly string[] {
   }
   if (isShared(config.signingAlg)) {
     told.push(`Note: with ${config.signingAlg}, whoever holds MAPAE_SHARED_SECRET can impersonate any user.`);
+    told.push(`Note: ${ssfOff(config)}`);
   }
   return told;
 }

@@ -5,6 +5,7 @@ import type { Position, RevocationEntry } from "../revocation/entry.ts";
 import { isLive } from "../sessions/session.ts";
 import type { After, Reads } from "./rows.ts";
 import { SLICE } from "./slice.ts";
+import { dueSignals } from "./ssf-steps.ts";
 import type { StepArguments, StepName, StepResult } from "./steps.ts";
 import type { Backup, Storage } from "./storage.ts";
 
@@ -104,6 +105,18 @@ export function portsOver(engine: Engine): Storage {
       settle: (id, attempt, jitter) => write("settleWebhook", id, attempt, jitter),
       attempts: (id, limit) => read((reads) => reads.webhooks.attempts(id, limit)),
       prune: (before) => inSlices(() => write("pruneWebhookQueue", before)),
+    },
+    streams: {
+      create: (stream, effects) => write("createStream", stream, effects),
+      list: () => read((reads) => reads.ssf.streams()),
+      find: (id) => read((reads) => reads.ssf.stream(id)),
+      change: (id, wish, effects) => write("changeStream", id, wish, effects),
+      delete: (id, effects) => write("deleteStream", id, effects),
+      tell: (id, user, told, effects) => write("tellStream", id, user, told, effects),
+      due: (id, limit) => read((reads) => dueSignals(reads, id, limit)),
+      receive: (id, receipt, cause) => write("receiveReceipt", id, receipt, cause),
+      pauseIdle: (before) => write("pauseIdleStreams", before),
+      prune: (before) => inSlices(() => write("pruneSignals", before)),
     },
     audit: {
       append: async (events) => {

@@ -22,6 +22,7 @@ import type { User } from "../users/user.ts";
 import type { WrappedKey } from "../vault/store.ts";
 import type { PastAttempt } from "../webhooks/attempt.ts";
 import type { QueuedEntry, Webhook } from "../webhooks/webhook.ts";
+import type { SsfReads, SsfRows } from "./ssf-rows.ts";
 
 /** The sort key after which a page begins. */
 export interface After {
@@ -75,6 +76,7 @@ export interface Reads {
   /** Newest first. */
   events(filter: AuditFilter, before: number | null, limit: number): readonly AuditEvent[];
   readonly webhooks: WebhookReads;
+  readonly ssf: SsfReads;
   readonly status: StatusReads;
 }
 
@@ -135,6 +137,7 @@ export interface WebhookRows extends WebhookReads {
 
 export interface Rows extends Reads {
   readonly webhooks: WebhookRows;
+  readonly ssf: SsfRows;
   readonly status: StatusRows;
   /** Writes something that changes nothing. */
   touch(): void;

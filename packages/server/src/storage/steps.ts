@@ -25,6 +25,7 @@ import { apply } from "./apply.ts";
 import type { Held, Rows } from "./rows.ts";
 import { SLICE } from "./slice.ts";
 import { holderOf, slotFor } from "./slots.ts";
+import { removeStreamsOf, SSF_STEPS } from "./ssf-steps.ts";
 import { WEBHOOK_STEPS } from "./webhook-steps.ts";
 
 export const STEPS = {
@@ -131,6 +132,7 @@ export const STEPS = {
   deleteClient(rows: Rows, now: number, id: ClientId, effects: readonly Effect[]): boolean {
     if (rows.client(id) === undefined) return false;
     rows.removeClient(id);
+    removeStreamsOf(rows, id);
     rows.endGrantsOf(id, { at: now, reason: "client_deleted" });
     apply(rows, effects, now);
     return true;
@@ -209,6 +211,7 @@ export const STEPS = {
   },
 
   ...WEBHOOK_STEPS,
+  ...SSF_STEPS,
 
   /** Writes without changing anything: whether the engine can. */
   touch(rows: Rows): void {

@@ -36,7 +36,8 @@ export interface Desk {
 
 /** A session's entry; one whose time has run out ended for that reason, whoever ends it. */
 export function endOfSession(session: Session, reason: EndReason, now: number): Effect {
-  return { effect: "revoke", kind: "session", value: session.id, reason: endOf(session, now) ?? reason };
+  const { id, user } = session;
+  return { effect: "revoke", kind: "session", value: id, user, reason: endOf(session, now) ?? reason };
 }
 
 async function translateOne({ live, ended }: Desk, effect: Effect): Promise<Translated> {

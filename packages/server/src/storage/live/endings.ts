@@ -31,7 +31,8 @@ export function createEndSessions(desk: Desk): SessionStore["end"] {
       if (first === null) {
         // Nobody can say whether there is such a session. If there is, it is theirs, and this ends it.
         const told = audit(draft("session.ended", cause, { session: target.session }, { reason }));
-        await commit(desk, [{ effect: "revoke", kind: "session", value: target.session, reason }, told]);
+        const whose = target.owner === undefined ? {} : { user: target.owner };
+        await commit(desk, [{ effect: "revoke", kind: "session", value: target.session, ...whose, reason }, told]);
         return 1;
       }
       if (first.found === undefined) return truth.sessions.end(target, reason, cause);

@@ -251,4 +251,56 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX status_slots_of_user ON status_slots ("user") WHERE epoch IS NULL;
   CREATE INDEX status_slots_of_client ON status_slots (client) WHERE epoch IS NULL;
   `,
+  `
+  -- Event streams: what each is told of, in which way, and how far it has come.
+  CREATE TABLE streams (
+    id               TEXT PRIMARY KEY,
+    client           TEXT NOT NULL,
+    created_at       INTEGER NOT NULL,
+    method           TEXT NOT NULL,
+    url              TEXT,
+    data_key         INTEGER,
+    credential       BLOB,
+    requested        TEXT,
+    description      TEXT,
+    naming           TEXT NOT NULL,
+    default_subjects TEXT NOT NULL,
+    exceptions       INTEGER NOT NULL,
+    status           TEXT NOT NULL,
+    status_reason    TEXT,
+    cursor           INTEGER NOT NULL,
+    acked            TEXT NOT NULL,
+    controls         TEXT NOT NULL,
+    control_count    INTEGER NOT NULL,
+    active_at        INTEGER NOT NULL,
+    verified_at      INTEGER,
+    failures         INTEGER NOT NULL,
+    failing_since    INTEGER,
+    next_attempt_at  INTEGER NOT NULL,
+    missed           INTEGER NOT NULL,
+    refused          INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE stream_exceptions (
+    stream TEXT NOT NULL REFERENCES streams (id) ON DELETE CASCADE,
+    user   TEXT NOT NULL,
+    PRIMARY KEY (stream, user)
+  ) STRICT, WITHOUT ROWID;
+  -- What streams are told, numbered in the order of commits.
+  CREATE TABLE signal_head (
+    id  INTEGER PRIMARY KEY CHECK (id = 1),
+    seq INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO signal_head (id, seq) VALUES (1, 0);
+  CREATE TABLE signals (
+    seq        INTEGER PRIMARY KEY,
+    epoch      INTEGER NOT NULL,
+    cause      INTEGER NOT NULL,
+    user       TEXT,
+    session    TEXT,
+    identifier TEXT,
+    initiator  TEXT NOT NULL,
+    facts      TEXT NOT NULL,
+    at         INTEGER NOT NULL
+  ) STRICT;
+  `,
 ];
