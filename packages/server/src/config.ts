@@ -10,7 +10,19 @@ import { isNetwork } from "./http/address.ts";
 import { formatDuration } from "./prelude/duration.ts";
 import { LIMIT_ACTIONS, LIMIT_SCOPES } from "./sessions/limit.ts";
 import { STRATEGY_NAMES } from "./sessions/strategy.ts";
-import { choice, duration, integer, isWebOrigin, list, origin, type Setting, secrets, text } from "./setting.ts";
+import {
+  choice,
+  discreet,
+  duration,
+  integer,
+  isWebOrigin,
+  list,
+  origin,
+  type Setting,
+  secret,
+  secrets,
+  text,
+} from "./setting.ts";
 import { DEFAULT_SUBJECTS } from "./ssf/stream.ts";
 
 /** `LEASE_LONGEST_MS` (feed/lease.ts) as people write it. */
@@ -40,7 +52,28 @@ export const SETTINGS = {
     "./data",
     "The folder for the embedded database, the generated secret and the local socket.",
   ),
-  databaseUrl: text("MAPAE_DATABASE_URL", null, "`sqlite:<file>` or `memory:`. Default: SQLite in the data folder."),
+  databaseUrl: discreet(
+    "MAPAE_DATABASE_URL",
+    "`sqlite:<file>`, `postgres://user:password@host:port/database` or `memory:`. Default: SQLite in the data folder.",
+  ),
+  databasePassword: secret(
+    "MAPAE_DATABASE_PASSWORD",
+    "The password for PostgreSQL, in the place of one in the address.",
+  ),
+  databaseConnections: integer(
+    "MAPAE_DATABASE_CONNECTIONS",
+    10,
+    3,
+    500,
+    "How many connections to PostgreSQL this node opens at most.",
+  ),
+  databaseTimeout: duration(
+    "MAPAE_DATABASE_TIMEOUT",
+    "5s",
+    "1s",
+    "1m",
+    "How long PostgreSQL may take for a statement, and a connection to stand; then the answer is 503.",
+  ),
   strategy: choice(
     "MAPAE_STRATEGY",
     "token",
@@ -259,7 +292,15 @@ export type SettingName = keyof typeof SETTINGS;
 type Value<Name extends SettingName> = (typeof SETTINGS)[Name] extends Setting<infer T> ? T : never;
 
 /** Worked out at start where they are not set. */
-type Optional = "issuer" | "audience" | "databaseUrl" | "secret" | "sharedSecret" | "passwordDenylist" | "metricsToken";
+type Optional =
+  | "issuer"
+  | "audience"
+  | "databaseUrl"
+  | "databasePassword"
+  | "secret"
+  | "sharedSecret"
+  | "passwordDenylist"
+  | "metricsToken";
 export type Config = { readonly [Name in Exclude<SettingName, Optional>]: Value<Name> } & {
   readonly [Name in Optional]: Value<Name> | null;
 };

@@ -49,7 +49,7 @@ import { openSsf } from "./ssf-service.ts";
 import { openStatusService } from "./status-service.ts";
 import { openMemoryThrottle } from "./storage/memory/throttle.ts";
 import { openStorage } from "./storage/open.ts";
-import type { Storage } from "./storage/storage.ts";
+import type { Nature, Storage } from "./storage/storage.ts";
 import { createThrottle, type Throttle } from "./throttle/throttle.ts";
 import { createAccessTokens } from "./tokens/access-token.ts";
 import { readOrMakeSecret } from "./vault/secret-file.ts";
@@ -90,6 +90,7 @@ export interface MapaeServer {
   /** Takes over connections that follow the feed. */
   readonly upgrade: Upgrade;
   readonly operations: Operations;
+  readonly nature: Nature;
   /** The example resource server's secret, where this was the first start. */
   readonly exampleSecret: Secret | null;
   /**
@@ -189,8 +190,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       isSigned: signedBy(keyring),
       issuer,
       leaseMs: config.revocationLease,
-      // The engines there are have one writer, and only one process opens them.
-      alone: true,
+      alone: !storage.nature.shared,
       maxConnections: config.feedConnections,
       world,
       alarm,
@@ -247,12 +247,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
         issuer,
         base,
         now: () => world.clock.now(),
-<<<<<<< HEAD
         usual: STRATEGIES[config.strategy].carries === "tokens" ? "json" : "session",
-        signup: config.signup,
-        version: VERSION,
-        listed: status.on,
-=======
         signup: config.signup,
         version: VERSION,
         listed: status.on,
@@ -281,6 +276,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
         ...{ storage, vault, keyring, passwords, passwordAction, signUp, clientAction, issuer, audience, world },
         ...{ revoke, confirming, throttle, webhookAction, streamAction: ssf.streamAction, ssf: ssf.options },
       },
+      nature: storage.nature,
       exampleSecret,
       drain: (withinMs = 0) => {
         draining = true;

@@ -5,9 +5,7 @@
 
 import { GATE_OPTIONS } from "../gate/settings.ts";
 import { END_REASONS } from "../revocation/entry.ts";
-<<<<<<< HEAD
 import { STRATEGY_NAMES } from "../sessions/strategy.ts";
-=======
 import { EVENT_TYPES } from "../ssf/event.ts";
 import { NAMINGS, STATUSES } from "../ssf/stream.ts";
 >>>>>>> main
@@ -47,6 +45,8 @@ export const GROUPS: Readonly<Record<string, string>> = {
   ssf: "Shared Signals: what other systems are told of, as signed events",
   "ssf streams": "event streams that resource servers have",
   token: "access tokens: look into one, verify one, sign one",
+  seal: "seal a document for one recipient",
+  receipt: "acknowledge a sealed document",
 };
 
 /** Options that every command takes. */
@@ -67,6 +67,19 @@ const PASSWORD_STDIN: OptionRow = { flags: "--password-stdin", says: "read the p
 const ASKS =
   "The password is asked for at the terminal, or read with --password-stdin: an argument could be read by\nevery user of the machine (ps), and stays in the shell's history.";
 const USER = "<user> is an id (usr_…) or an identifier.";
+
+const PASSPHRASE_OPTIONS: readonly OptionRow[] = [
+  { flags: "--passphrase-file <file>", says: "read the passphrase of the private keys from a file" },
+  { flags: "--passphrase-env <name>", says: "read it from a variable of the environment" },
+];
+const HTTP_OPTION: OptionRow = {
+  flags: "--dangerously-allow-http",
+  says: "fetch keys over http: from other machines: whoever is in between can put in their own",
+};
+const FORCE: OptionRow = { flags: "--force", says: "replace files that exist" };
+const SEALING: readonly OptionRow[] = [...PASSPHRASE_OPTIONS, HTTP_OPTION, FORCE];
+const KEYS =
+  "Keys are PEM, a JWK or a JWK set; mapae seal keygen makes some. A passphrase is asked for where one is needed.";
 
 export const COMMANDS: readonly CommandRow[] = [
   {
@@ -367,6 +380,83 @@ export const COMMANDS: readonly CommandRow[] = [
       { flags: "--ttl <duration>", says: "how long it lives (30s, 2m); MAPAE_ACCESS_TTL at most, and by default" },
     ],
     load: async () => (await import("./commands/token-sign.ts")).signToken,
+  },
+  {
+    name: "seal",
+    args: ["[file]"],
+    says: "seal a document or a file of any size: only the recipient can read it, only the sender can have written it",
+    options: [
+      { flags: "--from <keys>", says: "the sender's private keys" },
+      { flags: "--to <keys>", says: "the recipient's public keys: a file or an address" },
+      { flags: "--out <file>", says: "where the envelope goes; - for stdout" },
+      ...SEALING,
+    ],
+    notes: `Without <file>, or with -, it is read from stdin. ${KEYS}`,
+    apart: true,
+    load: async () => (await import("./commands/seal.ts")).sealCommand,
+  },
+  {
+    name: "seal keygen",
+    args: ["<name>"],
+    says: "make keys to seal and open with: <name>.private for yourself, <name>.public to publish",
+    options: [
+      {
+        flags: "--kind <kind>",
+        says: "ed25519 (default), p256 or rsa",
+        choices: ["ed25519", "p256", "rsa"],
+      },
+      { flags: "--passphrase", says: "protect the private keys by a passphrase, asked for twice" },
+      ...PASSPHRASE_OPTIONS,
+      FORCE,
+    ],
+    notes:
+      "Two JWK sets (RFC 7517), each with a key for signatures and one for encryption. The private file has mode 0600.",
+    apart: true,
+    load: async () => (await import("./commands/seal-keygen.ts")).sealKeygen,
+  },
+  {
+    name: "open",
+    args: ["[sealed]"],
+    says: "open an envelope: first who sent it, then what it says; what does not hold is discarded",
+    options: [
+      { flags: "--from <keys>", says: "the sender's public keys: a file or an address" },
+      { flags: "--to <keys>", says: "your own private keys" },
+      { flags: "--out <file>", says: "where the document goes; - for stdout" },
+      { flags: "--seen <list>", says: "a file that remembers what was opened: nothing is opened twice" },
+      { flags: "--receipt <file>", says: "write a receipt for the sender as well" },
+      ...SEALING,
+    ],
+    notes: `Without <sealed>, or with -, a document's envelope is read from stdin. ${KEYS}\nExit codes: 0 opened, 3 not from the named sender, 4 not for me or altered, 5 seen before.`,
+    apart: true,
+    load: async () => (await import("./commands/open.ts")).openCommand,
+  },
+  {
+    name: "receipt",
+    args: ["<sealed>"],
+    says: "acknowledge to the sender that you have opened an envelope",
+    options: [
+      { flags: "--from <keys>", says: "your own private keys: you acknowledge" },
+      { flags: "--to <keys>", says: "the sender's public keys: a file or an address" },
+      { flags: "--out <file>", says: "where the receipt goes; - for stdout" },
+      ...SEALING,
+    ],
+    notes: `It opens the envelope again, and keeps nothing. ${KEYS}`,
+    apart: true,
+    load: async () => (await import("./commands/receipt.ts")).makeReceiptCommand,
+  },
+  {
+    name: "receipt verify",
+    args: ["<sealed>", "<receipt>"],
+    says: "check that the recipient has opened an envelope of yours",
+    options: [
+      { flags: "--from <keys>", says: "the recipient's public keys: a file or an address" },
+      { flags: "--to <keys>", says: "your own keys, either half" },
+      ...PASSPHRASE_OPTIONS,
+      HTTP_OPTION,
+    ],
+    notes: "Exit codes: 0 acknowledged, 3 not the recipient's, 4 not of this envelope, or it was not opened.",
+    apart: true,
+    load: async () => (await import("./commands/receipt.ts")).verifyReceiptCommand,
   },
   {
     name: "backup",

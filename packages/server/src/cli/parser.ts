@@ -41,9 +41,11 @@ export function parserOf(run: Run): { parse(args: readonly string[]): Promise<nu
       groups.set(name, group);
       parent = group;
     }
-    addCommand(parent, last, row, async (given) => {
+    const parser = addCommand(parent, last, row, async (given) => {
       code = await run(row, given);
     });
+    // A command may be a group as well: `seal` and `seal keygen`.
+    groups.set(row.name, parser.helpCommand(false));
   }
   configured(program.command("help [topic...]"))
     .description("print the help of a command, or a topic: settings, exit-codes")
@@ -94,7 +96,7 @@ function addOption(parser: Parser, { flags, says, many, choices }: OptionRow): v
   parser.addOption(option);
 }
 
-function addCommand(parent: Parser, name: string, row: CommandRow, act: (given: Given) => Promise<void>): void {
+function addCommand(parent: Parser, name: string, row: CommandRow, act: (given: Given) => Promise<void>): Parser {
   const parser = configured(parent.command([name, ...(row.args ?? [])].join(" "))).description(row.says);
   const common = row.apart === true ? EVERYWHERE : [DATA_OPTION, ...EVERYWHERE];
   for (const option of [...(row.options ?? []), ...common]) addOption(parser, option);
@@ -113,6 +115,7 @@ ${settingsTable(process.stdout.columns ?? 100)}`,
     const values = Object.fromEntries(names.map((argument, index) => [argument, parser.processedArgs[index]]));
     await act(new Given(values, parser.optsWithGlobals()));
   });
+  return parser;
 }
 
 /** commander's two lines as one sentence, without the values that somebody typed: one may be a password. */

@@ -12,9 +12,7 @@ import { placesIn } from "../places.ts";
 import { StartRefused } from "../prelude/fault.ts";
 import { systemSleep, systemWorld } from "../prelude/world.ts";
 import type { MapaeServer } from "../server.ts";
-<<<<<<< HEAD
 import { STRATEGIES } from "../sessions/strategy.ts";
-=======
 import { ssfOff } from "../ssf-service.ts";
 >>>>>>> main
 import { openStorage } from "../storage/open.ts";
@@ -53,9 +51,8 @@ function warnings(config: Config): readonly string[] {
 }
 
 function greet(config: Config, issuer: string, server: MapaeServer): void {
-  const { database } = placesIn(config.data);
   say(`Mapae is ready at ${issuer}`);
-  say(`  data        ${config.databaseUrl ?? database}`);
+  say(`  data        ${server.nature.says}`);
   say(`  strategy    ${config.strategy}: log-ins live in ${STRATEGIES[config.strategy].sessionsIn}`);
   if (config.secret === null && config.databaseUrl !== "memory:") say(`  secret      ${placesIn(config.data).secret}`);
   if (server.exampleSecret !== null) {
@@ -66,6 +63,7 @@ function greet(config: Config, issuer: string, server: MapaeServer): void {
     say(`  what to try first          ${issuer}/`);
     say("");
   }
+  for (const line of server.nature.warnings) say(`WARNING: ${line}.`);
   for (const line of warnings(config)) say(line);
 }
 

@@ -16,6 +16,8 @@ export type DeviceId = Id<"device">;
 /** One connection of one verifier process. */
 export type InstanceId = Id<"instance">;
 export type WebhookId = Id<"webhook">;
+/** One process that serves a shared database. */
+export type NodeId = Id<"node">;
 /** Of an event stream that this server transmits (ssf/stream.ts). */
 export type StreamId = Id<"stream">;
 
@@ -27,6 +29,7 @@ const PREFIX = {
   device: "dev_",
   instance: "ins_",
   webhook: "whk_",
+  node: "nod_",
   stream: "str_",
 } as const;
 type Named = {
@@ -37,6 +40,7 @@ type Named = {
   device: DeviceId;
   instance: InstanceId;
   webhook: WebhookId;
+  node: NodeId;
   stream: StreamId;
 };
 

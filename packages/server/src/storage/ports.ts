@@ -7,10 +7,11 @@ import type { After, Reads } from "./rows.ts";
 import { SLICE } from "./slice.ts";
 import { dueSignals } from "./ssf-steps.ts";
 import type { StepArguments, StepName, StepResult } from "./steps.ts";
-import type { Backup, Storage } from "./storage.ts";
+import type { Backup, Nature, Storage } from "./storage.ts";
 
 /** What a driver gives: a way to read, a way to run a step atomically, and news of the log. */
 export interface Engine {
+  readonly nature: Nature;
   readonly clock: Clock;
   /** Answers from one snapshot that has every acknowledged write. */
   read<T>(query: (reads: Reads) => T): Promise<T>;
@@ -58,6 +59,7 @@ async function inSlices(slice: () => Promise<number>): Promise<number> {
 export function portsOver(engine: Engine): Storage {
   const { clock, read, write } = engine;
   return {
+    nature: engine.nature,
     vault: {
       all: () => read((reads) => reads.dataKeys()),
       add: (keys) => write("addDataKeys", keys),

@@ -1,7 +1,6 @@
 /**
- * What the steps (steps.ts) and the ports (ports.ts) ask of an engine that can be read and written synchronously: plain
- * rows, no decisions. Maps and SQLite are such engines; what runs over a network is not, and implements the ports
- * itself.
+ * What the steps (steps.ts) and the ports (ports.ts) ask of an engine: plain rows, no decisions, answered at once. Maps and
+ * SQLite are such engines; over a network a step is run again until no answer is missing (postgres/replay.ts).
  *
  *   port ──read──► Reads                       any thread that can see the data
  *   port ──write─► a step over Rows            inside one atomic step of the one writer

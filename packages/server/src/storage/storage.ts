@@ -28,7 +28,18 @@ export type Backup = (
   | { readonly ok: false; readonly refusal: "exists" | "failed" /** One line. */; readonly message: string }
 >;
 
+/** What an operator reads at the start. */
+export interface Nature {
+  /** Where the data is, without a password. */
+  readonly says: string;
+  /** What is weaker there than one might think, one line each. */
+  readonly warnings: readonly string[];
+  /** Whether other processes may serve the same data. */
+  readonly shared: boolean;
+}
+
 export interface Storage {
+  readonly nature: Nature;
   readonly vault: VaultStore;
   readonly keys: KeyStore;
   readonly revocation: RevocationStore;

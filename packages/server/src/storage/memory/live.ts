@@ -7,9 +7,9 @@ import { asId, type GrantId, type SessionId } from "../../prelude/ids.ts";
 import type { Clock } from "../../prelude/world.ts";
 import { isBefore, type Position, type RevocationEntry } from "../../revocation/entry.ts";
 import { endOf, type Session } from "../../sessions/session.ts";
+import { copy } from "../copy.ts";
 import type { At, LiveGrant, LiveSession, LiveStore } from "../live/live-store.ts";
 import type { Ended } from "../rows.ts";
-import { copy } from "./copy.ts";
 import { type HeldGrant, SessionMaps } from "./session-maps.ts";
 
 /** Nobody is told of what a plain refresh does. */
