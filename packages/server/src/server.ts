@@ -252,7 +252,6 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
         version: VERSION,
         listed: status.on,
         ssf: ssf.options,
->>>>>>> main
       },
     );
     const app = createApp({

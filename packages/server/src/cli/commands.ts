@@ -8,7 +8,6 @@ import { END_REASONS } from "../revocation/entry.ts";
 import { STRATEGY_NAMES } from "../sessions/strategy.ts";
 import { EVENT_TYPES } from "../ssf/event.ts";
 import { NAMINGS, STATUSES } from "../ssf/stream.ts";
->>>>>>> main
 import type { Command } from "./context.ts";
 
 /** Flags as they are typed, and a sentence. `many`: may stand several times. */

@@ -14,7 +14,6 @@ import { systemSleep, systemWorld } from "../prelude/world.ts";
 import type { MapaeServer } from "../server.ts";
 import { STRATEGIES } from "../sessions/strategy.ts";
 import { ssfOff } from "../ssf-service.ts";
->>>>>>> main
 import { openStorage } from "../storage/open.ts";
 import { exitCode } from "./exit.ts";
 import { stopSignal } from "./stop-signal.ts";

@@ -57,9 +57,3 @@ async function openLive({ strategy }: Engines, world: World): Promise<LiveStore 
   if (STRATEGIES[strategy].sessionsIn !== "one server's memory") return null;
   return (await import("./memory/live.ts")).openMemoryLive(world.clock);
 }
-
-/** `null`: log-ins are in the database. */
-async function openLive({ strategy }: Engines, world: World): Promise<LiveStore | null> {
-  if (STRATEGIES[strategy].sessionsIn !== "one server's memory") return null;
-  return (await import("./memory/live.ts")).openMemoryLive(world.clock);
-}
