@@ -43,6 +43,7 @@ export interface Cluster {
   /** Without the spare. */
   readonly servers: readonly Server[];
   readonly spare: Server;
+  running(): readonly Server[];
   readonly balancer: Door;
   server(index: number): Server;
   /** Where log-ins live; where that is the servers themselves, the database. */
@@ -153,6 +154,7 @@ export async function openCluster(
     strategy,
     servers,
     spare,
+    running,
     balancer,
     server,
     freezeStore: async () => (store === null ? stores.postgres.freeze() : (await store.primary()).freeze()),
@@ -247,7 +249,7 @@ function serverOf(name: string, port: number, settings: Readonly<Record<string, 
     start: async () => {
       if (child !== null) return;
       told = "";
-      const started = spawn(process.execPath, [...FLAGS, LOGIN_SERVER], {
+      const started = spawn(process.execPath, [...FLAGS, LOGIN_SERVER, "serve"], {
         env: environment(settings),
         stdio: ["ignore", "ignore", "pipe"],
       });

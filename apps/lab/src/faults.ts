@@ -40,13 +40,6 @@ export const FAULTS = {
     singleServer: true,
     quick: false,
   },
-  add_server: {
-    strike: (cluster) => cluster.spare.start(),
-    heal: (cluster) => cluster.spare.stop(),
-    concerns: everywhere,
-    singleServer: true,
-    quick: true,
-  },
   freeze_store: {
     strike: async (cluster) => {
       await cluster.freezeStore();
@@ -117,6 +110,14 @@ export const FAULTS = {
     concerns: everywhere,
     singleServer: false,
     quick: false,
+  },
+  // The last one: it stays, and so do the log-ins that it took.
+  add_server: {
+    strike: (cluster) => cluster.spare.start(),
+    heal: nothing,
+    concerns: everywhere,
+    singleServer: true,
+    quick: true,
   },
 } as const satisfies Record<string, Fault>;
 

@@ -210,6 +210,9 @@ export async function main(args: readonly string[]): Promise<number> {
       broken.length === 0 ? "lab: every promise was kept\n" : `lab: ${broken.length} promises broken\n`,
     );
     return broken.length === 0 ? 0 : 1;
+  } catch (error) {
+    process.stderr.write(`\nlab: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    return 2;
   } finally {
     process.off("SIGINT", interrupted);
     process.off("SIGTERM", interrupted);

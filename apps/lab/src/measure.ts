@@ -15,10 +15,11 @@ const NOTHING: Promised = { promised: null, kept: null };
 
 export function rowsOf(
   { strategy, acts, logInBytes, residentMb }: Told,
-  setting: Setting,
+  given: Omit<Setting, "logins">,
   seed: number,
 ): readonly Row[] {
   const rows: Row[] = [];
+  let setting: Setting = { ...given, logins: given.users };
   const add = (fault: Act["fault"], metric: MetricName, value: number): void => {
     const { unit } = METRICS[metric];
     const predicted = expected(strategy, fault, metric, setting)?.value ?? null;
@@ -35,6 +36,7 @@ export function rowsOf(
   };
   for (const act of acts) {
     const { fault } = act;
+    setting = { ...given, logins: act.audit.live };
     const count = (verdict: Verdict): number => act.sightings.filter((seen) => seen.verdict === verdict).length;
     const judged = act.sightings.filter(({ verdict }) => verdict !== "uncertain").length;
     const entitled = count("right") + count("wrong_refusal");

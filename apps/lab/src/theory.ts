@@ -15,6 +15,8 @@ export interface Expectation {
 export interface Setting {
   readonly servers: number;
   readonly users: number;
+  /** Live log-ins: some have two devices. */
+  readonly logins: number;
 }
 
 /** @returns `null` where theory has no figure */
@@ -22,7 +24,7 @@ export function expected(
   strategy: StrategyName,
   fault: FaultName,
   metric: MetricName,
-  { servers: n, users }: Setting,
+  { servers: n, users, logins }: Setting,
 ): Expectation | null {
   const { promises, routing } = STRATEGIES[strategy];
   const ownOnly = promises.anyServer !== "answers";
@@ -46,7 +48,7 @@ export function expected(
     case "sessions_per_server":
       return promises.copies === "never"
         ? null
-        : { value: ownOnly ? users / n : users, within: users * interval(1 / n, users) };
+        : { value: ownOnly ? logins / n : logins, within: logins * interval(1 / n, users) };
     default:
       return null;
   }

@@ -16,7 +16,7 @@ export interface Findings {
   readonly command: string;
 }
 
-const LIBRARY = fileURLToPath(import.meta.resolve("chart.js/dist/chart.umd.js"));
+const LIBRARY = fileURLToPath(new URL("chart.umd.min.js", import.meta.resolve("chart.js")));
 
 /** Text of ours and of the machine, as text. */
 function asText(text: string): string {
