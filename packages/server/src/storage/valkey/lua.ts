@@ -10,6 +10,8 @@
  *   u:<user>        zset     his sessions by creation                w:<user>   zset     those that nothing has ended
  *   all             zset     every session by creation               due        zset     unended ones, by when to look at them
  *   over            zset     ended ones, by when                     log        string   how far the log was carried out
+ *   changes         stream   every change, for servers that hold a copy: k <secret> v <grant>, or x <session>; written
+ *   streams         string   while this is there
  *   id              string   whose store this is                     t:<key>    hash     a bucket of the throttle
  *
  * The keys are made inside the programs, so this works on one primary and not on a cluster. Time is the server's, unless
@@ -46,7 +48,16 @@ local function held(secret)
   for i = 2, #GRANT do s[#s + 1] = g[i] or '' end
   return s
 end
+local streams = call('EXISTS', P .. 'streams') == 1
+local function change(...)
+  if streams then call('XADD', P .. 'changes', 'MAXLEN', '~', '100000', '*', ...) end
+end
+local function changed(secret)
+  local h = streams and held(secret)
+  if h then change('k', secret, 'v', cjson.encode(h)) end
+end
 local function remove(sid)
+  change('x', sid)
   local s = call('HMGET', P .. 's:' .. sid, 'o', 'g')
   call('ZREM', P .. 'all', sid)
   call('ZREM', P .. 'due', sid)
@@ -83,6 +94,7 @@ local function mark(sid, at, reason)
   call('ZREM', P .. 'w:' .. row[7], sid)
   call('ZREM', P .. 'due', sid)
   call('ZADD', P .. 'over', at, sid)
+  changed(row[5])
 end
 local function markEarlier(sid, epoch, seq, at, reason)
   local born = call('HMGET', P .. 's:' .. sid, 'be', 'bs')
@@ -167,6 +179,7 @@ return 1`,
   /** session, how long it is kept after its absolute expiry */
   confirm: program(
     BEGIN,
+    READ,
     `
 local s = call('HMGET', P .. 's:' .. ARGV[3], 'x', 'g')
 if not s[1] then return 0 end
@@ -174,6 +187,7 @@ local ms = int(tonumber(s[1]) - now + tonumber(ARGV[4]))
 call('PEXPIRE', P .. 's:' .. ARGV[3], ms)
 call('PEXPIRE', P .. 'g:' .. s[2], ms)
 call('PEXPIRE', P .. 'i:' .. call('HGET', P .. 'g:' .. s[2], 'd'), ms)
+changed(s[2])
 return 1`,
   ),
 
@@ -200,6 +214,7 @@ if s[1] and g[2] == ARGV[4] and not g[6] and not s[2] and now < tonumber(s[1]) a
   else
     call('HSET', key, 'u', int(now), 'i', idle, 'v', v)
   end
+  changed(ARGV[3])
 end
 return { int(now), was, held(ARGV[3]) or false }`,
   ),
@@ -207,6 +222,7 @@ return { int(now), was, held(ARGV[3]) or false }`,
   /** secret, revision, generation, MAC key, rotated at, proof, used at, idle expiry, copy of the user */
   write: program(
     BEGIN,
+    READ,
     `
 local key = P .. 'g:' .. ARGV[3]
 local g = call('HMGET', key, 's', 'v', 'e')
@@ -215,7 +231,26 @@ local s = P .. 's:' .. g[1]
 if call('EXISTS', s) == 0 or call('HEXISTS', s, 'e') == 1 then return 0 end
 call('HSET', key, 'n', ARGV[5], 'm', ARGV[6], 'r', ARGV[7], 'p', ARGV[8], 'u', ARGV[9], 'i', ARGV[10], 'v', int(tonumber(g[2]) + 1))
 call('HSET', s, 'a', ARGV[11])
+changed(ARGV[3])
 return 1`,
+  ),
+
+  /** cursor → now, the next cursor, and of each session its secret and the grant as JSON */
+  snapshot: program(
+    BEGIN,
+    READ,
+    `
+local scanned = call('ZSCAN', P .. 'all', ARGV[3], 'COUNT', 500)
+local found = {}
+for i = 1, #scanned[2], 2 do
+  local secret = call('HGET', P .. 's:' .. scanned[2][i], 'g')
+  local h = secret and held(secret)
+  if h then
+    found[#found + 1] = secret
+    found[#found + 1] = cjson.encode(h)
+  end
+end
+return { int(now), scanned[1], found }`,
   ),
 
   position: program(BEGIN, "return call('GET', P .. 'log')"),
@@ -241,7 +276,10 @@ for i = 5, #ARGV, 6 do
     elseif kind == 'grant' then
       local secret = call('GET', P .. 'i:' .. value)
       local g = secret and P .. 'g:' .. secret
-      if g and call('EXISTS', g) == 1 and call('HEXISTS', g, 'e') == 0 then call('HSET', g, 'e', when, 'y', why) end
+      if g and call('EXISTS', g) == 1 and call('HEXISTS', g, 'e') == 0 then
+        call('HSET', g, 'e', when, 'y', why)
+        changed(secret)
+      end
     elseif kind == 'user' and why ~= 'roles_changed' then
       for _, sid in ipairs(call('ZRANGE', P .. 'w:' .. value, 0, -1)) do markEarlier(sid, epoch, seq, when, why) end
     end
@@ -276,6 +314,7 @@ for i = 3, #ARGV, 3 do
     call('ZREM', P .. 'w:' .. user, ARGV[i])
     call('ZREM', P .. 'due', ARGV[i])
     call('ZADD', P .. 'over', ARGV[i + 1], ARGV[i])
+    changed(call('HGET', P .. 's:' .. ARGV[i], 'g'))
   end
 end
 return 1`,

@@ -6,13 +6,14 @@
  *   another, with WAIT    what a log-in is confirmed by        a primary? ours? one that keeps what it has?
  */
 import type { Secret } from "../../prelude/secret.ts";
-import type { Clock, SetAlarm } from "../../prelude/world.ts";
+import type { Clock, SetAlarm, Sleep } from "../../prelude/world.ts";
 import type { LiveStore } from "../live/live-store.ts";
 import { readValkeyAddress } from "./address.ts";
-import { type Ask, Connection } from "./connection.ts";
+import { type Ask, Connection, type Script, type Value } from "./connection.ts";
 import { inspect, parseInfo } from "./inspect.ts";
 import { liveOver } from "./live.ts";
 import { ReplicatedWrites, WAIT_MS } from "./replicas.ts";
+import { type Replicated, replicate as replicateOver } from "./replicated.ts";
 
 /** Longer than a store that works ever takes, shorter than a person waits. */
 const ANSWER_MS = 1000;
@@ -43,6 +44,8 @@ export interface ValkeyServices {
 
 export interface OpenedValkey {
   readonly live: LiveStore;
+  /** The live store with a copy of every log-in in this process, kept by the stream of changes. */
+  replicate(sleep: Sleep): Promise<Replicated>;
   /** For people: the address without credentials. */
   readonly says: string;
   /** What could be lost, and how: a sentence each. */
@@ -98,5 +101,25 @@ export async function openValkey(settings: ValkeySettings, services: ValkeyServi
     },
     { prefix, keepMs: settings.keepMs, ...(settings.time === undefined ? {} : { clock: settings.time }) },
   );
-  return { live, says: address.says, warnings };
+  const replicate = async (sleep: Sleep): Promise<Replicated> => {
+    const own = new Connection(address, { name: "mapae-copy", timeoutMs: ANSWER_MS, admit, alarm });
+    await own.open(START_MS);
+    const ask: Ask = (command, ...args) => own.ask(command, ...args);
+    const run = (script: Script, args: readonly Value[]) => common.run(script, args);
+    const fault = (error: unknown): void => tell(`the copy of the log-ins: ${String(error)}`);
+    const store: LiveStore = {
+      ...live,
+      close: async () => {
+        await own.close();
+        await live.close();
+      },
+    };
+    try {
+      return await replicateOver({ store, prefix, run, ask, clock, sleep, fault, time: settings.time });
+    } catch (error) {
+      await own.close();
+      throw error;
+    }
+  };
+  return { live, replicate, says: address.says, warnings };
 }
