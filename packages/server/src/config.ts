@@ -80,6 +80,25 @@ export const SETTINGS = {
     STRATEGY_NAMES,
     "Where log-ins live, and what apps carry unless they say so: see docs/strategies.md.",
   ),
+  valkeyUrl: discreet(
+    "MAPAE_VALKEY_URL",
+    "Where sessions and limits live, in the place of the database: `redis://host:6379` or `valkey://…`, with TLS `rediss://…`, by Sentinels `redis+sentinel://host:26379,host:26379/group`.",
+  ),
+  valkeyPassword: secret(
+    "MAPAE_VALKEY_PASSWORD",
+    "The password for Valkey or Redis, in the place of one in the address.",
+  ),
+  valkeyPrefix: text(
+    "MAPAE_VALKEY_PREFIX",
+    "mapae:",
+    "What every key in Valkey or Redis begins with: one of its own for each installation that shares a server.",
+  ),
+  valkeyWait: choice(
+    "MAPAE_VALKEY_WAIT",
+    "auto",
+    ["auto", "0", "1", "2", "3", "4", "5"],
+    "How many replicas must have a log-in before it is answered; `auto`: one where Sentinels are named, else none.",
+  ),
   secret: secrets(
     "MAPAE_SECRET",
     "Wraps the keys in the database. Several, newest first: the newest wraps, all open. Default: made at the first start, in a file of its own.",
@@ -180,6 +199,12 @@ export const SETTINGS = {
     "ALL",
     DEFAULT_SUBJECTS,
     "Whether a new event stream is told of all users, or only of those that its receiver adds.",
+  ),
+  dangerouslyAllowSsfTo: list(
+    "MAPAE_DANGEROUSLY_ALLOW_SSF_TO",
+    "Private addresses that Shared Signals may be exchanged with: where receivers want their events pushed to, and other transmitters. Every resource server can then have events sent there, from inside your network.",
+    "addresses or networks separated by commas (10.1.0.0/16, 127.0.0.1)",
+    isNetwork,
   ),
   feedConnections: integer(
     "MAPAE_FEED_CONNECTIONS",
@@ -297,6 +322,8 @@ type Optional =
   | "audience"
   | "databaseUrl"
   | "databasePassword"
+  | "valkeyUrl"
+  | "valkeyPassword"
   | "secret"
   | "sharedSecret"
   | "passwordDenylist"

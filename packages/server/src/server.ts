@@ -151,7 +151,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       world,
     );
     const { admission, passwords, check } = await openPasswords(config, issuer, vault, world);
-    const throttle = createThrottle(openMemoryThrottle(world.clock), config.rateLimit === "on");
+    const throttle = createThrottle(storage.throttle ?? openMemoryThrottle(world.clock), config.rateLimit === "on");
     const status = openStatusService(storage.status, keyring, { ...config, issuer }, world, alarm);
     const mark = isShared(config.signingAlg) ? vault : null;
     const tokens = createIssuer(createAccessTokens(keyring, { issuer, ttlMs: config.accessTtl, mark }, world), vault);
@@ -211,13 +211,14 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
     const service = { storage, vault, config, logger };
     const webhooks = startWebhookService(service, parts.delivers !== false, world, alarm);
     const webhookAction = createWebhookAction({ ...webhooks, webhooks: storage.webhooks, vault, world });
-    const ssf = openSsf({ storage, keyring, config, issuer, world, alarm });
+    const ssf = openSsf({ ...service, keyring }, parts.delivers !== false, issuer, world, alarm);
     const exampleSecret = await firstStart(storage.clients, clientAction);
     const metrics = createMetrics({
       hashing: () => admission.metrics(),
       revocations: () => live.size,
       feed,
       webhooks: webhooks.runner,
+      ssf,
     });
     let draining = false;
     const routes = createRoutes(
@@ -284,7 +285,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       },
       close: async () => {
         feed.close();
-        ssf.polls.release();
+        await ssf.stop();
         await webhooks.runner?.stop();
         await maintenance.stop();
         await storage.close();

@@ -60,6 +60,10 @@ const NAMING: OptionRow = {
   says: "how users are called: by their id here (default), or by their email address, which is personal data",
   choices: NAMINGS,
 };
+const AUTHORIZATION_STDIN: OptionRow = {
+  flags: "--authorization-stdin",
+  says: "read what is to be sent as Authorization from stdin (Bearer …)",
+};
 const EVENT_NAMES = Object.keys(EVENT_TYPES);
 const NOW: OptionRow = { flags: "--now", says: "also where verifiers may not know the key yet that signs then" };
 const PASSWORD_STDIN: OptionRow = { flags: "--password-stdin", says: "read the password from stdin" };
@@ -322,6 +326,8 @@ export const COMMANDS: readonly CommandRow[] = [
         many: true,
         choices: EVENT_NAMES,
       },
+      { flags: "--url <url>", says: "push events to this address (RFC 8935); left out: they are polled (RFC 8936)" },
+      AUTHORIZATION_STDIN,
       NAMING,
       { flags: "--description <text>", says: "what its receiver calls it" },
     ],
@@ -349,7 +355,11 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     name: "token inspect",
     args: ["[token]"],
-    says: "explain a token's header and claims, without verifying it",
+    says: "explain a token part by part in plain words, and what is wrong with it, without verifying it",
+    options: [
+      { flags: "--key <keys>", says: "your private keys: look inside an encrypted token" },
+      ...PASSPHRASE_OPTIONS,
+    ],
     notes: "The token is read from stdin, or pasted at a prompt: it is a secret, and an argument is not.",
     apart: true,
     load: async () => (await import("./commands/token-inspect.ts")).inspectToken,

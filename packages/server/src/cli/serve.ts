@@ -36,6 +36,11 @@ function warnings(config: Config): readonly string[] {
       "WARNING: MAPAE_DANGEROUSLY_ALLOW_WEBHOOKS_TO is set: administrators can send requests into your network.",
     );
   }
+  if (config.dangerouslyAllowSsfTo.length > 0) {
+    told.push(
+      "WARNING: MAPAE_DANGEROUSLY_ALLOW_SSF_TO is set: resource servers can have requests sent into your network.",
+    );
+  }
   const { promises } = STRATEGIES[config.strategy];
   if (promises.serverLost !== "nothing is lost") {
     told.push(
@@ -98,7 +103,7 @@ export async function serve(env: Readonly<Record<string, string | undefined>>): 
     listening = await listen(config.host, config.port);
     const issuer = config.issuer ?? `http://localhost:${listening.port}`;
     // The store opens, in a thread of its own, while the rest of the program loads.
-    const storage = openStorage(config, systemWorld);
+    const storage = openStorage(config, systemWorld, (line) => logger.warn(line));
     storage.catch(() => {}); // told where it is awaited
     const { openServer } = await import("../server.ts");
     const server = await openServer({ config, issuer, logger, storage });

@@ -101,6 +101,8 @@ const LOCKS: Locks = {
   skipWebhook: (id) => [lock("SELECT 1 FROM webhooks WHERE id = ? FOR NO KEY UPDATE", id)],
   tellStream: (id) => [lock("SELECT 1 FROM streams WHERE id = ? FOR NO KEY UPDATE", id)],
   receiveReceipt: (id) => [lock("SELECT 1 FROM streams WHERE id = ? FOR NO KEY UPDATE", id)],
+  passOverSignals: (id) => [lock("SELECT 1 FROM streams WHERE id = ? FOR NO KEY UPDATE", id)],
+  settlePush: (id) => [lock("SELECT 1 FROM streams WHERE id = ? FOR NO KEY UPDATE", id)],
   slotElsewhere: ({ user: id }) => [user(id)],
   compactLog: upkeep,
   endExpired: upkeep,

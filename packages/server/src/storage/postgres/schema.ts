@@ -302,4 +302,8 @@ export const MIGRATIONS: readonly Migration[] = [
   INSERT INTO mapae VALUES (0, 0);
   `,
   },
+  {
+    oldest: 1,
+    sql: "ALTER TABLE streams ADD COLUMN last_failure TEXT",
+  },
 ];

@@ -303,4 +303,7 @@ export const MIGRATIONS: readonly string[] = [
     at         INTEGER NOT NULL
   ) STRICT;
   `,
+  `
+  ALTER TABLE streams ADD COLUMN last_failure TEXT;
+  `,
 ];

@@ -44,6 +44,8 @@ const CONNECT_MS = 2000;
 const PASSING =
   /^(READONLY|LOADING|MASTERDOWN|MISCONF|OOM|NOREPLICAS|BUSY|TRYAGAIN|CLUSTERDOWN|NOAUTH|NOPERM|WRONGPASS|UNKILLABLE)\b/;
 
+const RIGHTS = /\b(NOAUTH|WRONGPASS|NOPERM)\b.*/;
+
 function tlsOf({ tls, ca }: ValkeyAddress): { tls?: { ca?: string } } {
   if (!tls) return {};
   if (ca === null) return { tls: {} };
@@ -96,9 +98,7 @@ export class Connection {
     this.#options = options;
     this.#says = address.says;
     this.#client = new Redis({ ...optionsOf(address, options), replyMapping: "legacy" });
-    this.#client.on("error", (error: Error) => {
-      this.#why = error.message;
-    });
+    this.#client.on("error", (error: Error) => this.#failed(error.message));
     this.#client.on("ready", () => void this.#admit());
     this.#client.on("close", () => this.#became(false, this.#why));
   }
@@ -172,9 +172,16 @@ export class Connection {
       this.#became(false, refusal);
       this.#client.disconnect(true);
     } catch (error) {
-      this.#became(false, error instanceof Error ? error.message : String(error));
+      this.#failed(error instanceof Error ? error.message : String(error));
       this.#client.disconnect(true);
     }
+  }
+
+  /** A connection that failed: tried again, but for a start with credentials that are not the right ones. */
+  #failed(why: string): void {
+    const rights = RIGHTS.exec(why);
+    if (rights !== null) this.#refused = `does not let Mapae in: ${rights[0]}`;
+    this.#became(false, why);
   }
 
   #became(usable: boolean, why: string | null): void {

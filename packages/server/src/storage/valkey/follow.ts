@@ -17,7 +17,7 @@ import type { Ask, Script, Value } from "./connection.ts";
 import type { SessionCopy } from "./copy.ts";
 import { SessionCopy as Copy } from "./copy.ts";
 import { parseInfo } from "./inspect.ts";
-import { SCRIPTS } from "./lua.ts";
+import { UPKEEP_SCRIPTS } from "./upkeep-scripts.ts";
 
 /** How long one question for changes waits for some, in milliseconds; well under the connection's time for an answer. */
 const BLOCK_MS = 400;
@@ -64,7 +64,11 @@ export async function startFollowing(parts: FollowParts): Promise<Follow> {
     const next = new Copy();
     let cursor = "0";
     do {
-      const [now, after, found] = (await run(SCRIPTS.snapshot, [prefix, "", cursor])) as [string, string, string[]];
+      const [now, after, found] = (await run(UPKEEP_SCRIPTS.snapshot, [prefix, "", cursor])) as [
+        string,
+        string,
+        string[],
+      ];
       parts.drift(Number(now));
       for (let at = 0; at + 1 < found.length; at += 2) next.put(found[at] ?? "", found[at + 1] ?? "");
       cursor = String(after);

@@ -4,7 +4,6 @@ import type { Position, RevocationEntry } from "../../revocation/entry.ts";
 import { isBefore } from "../../revocation/entry.ts";
 import type { At, LiveSession, LiveStore } from "../live/live-store.ts";
 import type { Script, Value } from "./connection.ts";
-import { SCRIPTS } from "./lua.ts";
 import {
   accountText,
   beginning,
@@ -16,6 +15,8 @@ import {
   sessionOf,
   varying,
 } from "./records.ts";
+import { SESSION_SCRIPTS } from "./session-scripts.ts";
+import { UPKEEP_SCRIPTS } from "./upkeep-scripts.ts";
 
 /** How long a session that was begun waits to be confirmed. */
 const UNCONFIRMED_MS = 60_000;
@@ -57,53 +58,54 @@ export function liveOver(runner: Runner, { prefix, keepMs, clock }: LiveOptions)
   /** Marks what an entry for everyone ends, a slice at a time: what begins meanwhile is younger than the entry. */
   const markEveryone = async ({ epoch, seq, at, reason }: RevocationEntry): Promise<void> => {
     let cursor = "0";
-    do cursor = String(await run(SCRIPTS.markSlice, cursor, epoch, seq, at, reason));
+    do cursor = String(await run(UPKEEP_SCRIPTS.markSlice, cursor, epoch, seq, at, reason));
     while (cursor !== "0");
   };
 
   const settle = async (after: Position, entries: readonly RevocationEntry[]): Promise<Position> => {
     const told = entries.flatMap(({ epoch, seq, kind, value, at, reason }) => [epoch, seq, kind, value, at, reason]);
-    return positionOf(await run(SCRIPTS.settle, after.epoch, after.seq, ...told)) ?? ANYWHERE;
+    return positionOf(await run(UPKEEP_SCRIPTS.settle, after.epoch, after.seq, ...told)) ?? ANYWHERE;
   };
 
   return {
     grant: async (secretId) => {
-      const [now, found] = (await run(SCRIPTS.grant, secretText(secretId))) as [string, Reply | null];
+      const [now, found] = (await run(SESSION_SCRIPTS.grant, secretText(secretId))) as [string, Reply | null];
       return { now: Number(now), found: found === null ? undefined : grantOf(secretId, found) };
     },
     grantById: async (id) => {
-      const [now, secret, found] = (await run(SCRIPTS.grantById, id)) as [string, string | null, Reply | null];
+      const [now, secret, found] = (await run(SESSION_SCRIPTS.grantById, id)) as [string, string | null, Reply | null];
       const known = secret !== null && found !== null;
       return { now: Number(now), found: known ? grantOf(Buffer.from(secret, "base64url"), found) : undefined };
     },
     session: async (id) => {
-      const [now, found] = (await run(SCRIPTS.session, id)) as [string, Reply | null];
+      const [now, found] = (await run(SESSION_SCRIPTS.session, id)) as [string, Reply | null];
       return { now: Number(now), found: found === null ? undefined : sessionOf(found) };
     },
-    unended: (user) => sessions(run(SCRIPTS.unended, user)),
-    list: (user, after, limit) => sessions(run(SCRIPTS.list, user ?? "", after?.at ?? "", after?.id ?? "", limit)),
-    countUnended: async () => Number(await run(SCRIPTS.countUnended)),
+    unended: (user) => sessions(run(SESSION_SCRIPTS.unended, user)),
+    list: (user, after, limit) =>
+      sessions(run(SESSION_SCRIPTS.list, user ?? "", after?.at ?? "", after?.id ?? "", limit)),
+    countUnended: async () => Number(await run(SESSION_SCRIPTS.countUnended)),
     begin: async (begun, among) => {
       const others = among === null ? [0, ""] : [1, among.join()];
       const about = [...beginning(begun), ...others, accountText(begun.account), UNCONFIRMED_MS];
-      return (await run(SCRIPTS.begin, ...about)) === 1;
+      return (await run(SESSION_SCRIPTS.begin, ...about)) === 1;
     },
-    confirm: async (session) => (await runner.runSafely(SCRIPTS.confirm, args(session, keepMs))) === 1,
+    confirm: async (session) => (await runner.runSafely(SESSION_SCRIPTS.confirm, args(session, keepMs))) === 1,
     discard: async (session) => {
-      await run(SCRIPTS.discard, session);
+      await run(SESSION_SCRIPTS.discard, session);
     },
     use: async ({ secretId, generation, client, macKey, proof }, { idleMs }) => {
       const given = [secretText(secretId), client, generation, macKey, proofText(proof), idleMs];
-      const [now, was, reply] = (await run(SCRIPTS.use, ...given)) as [string, Reply | null, Reply | null];
+      const [now, was, reply] = (await run(SESSION_SCRIPTS.use, ...given)) as [string, Reply | null, Reply | null];
       if (reply === null) return { now: Number(now), before: null, found: undefined };
       const found = grantOf(secretId, reply);
       return { now: Number(now), before: was === null ? null : { ...found.grant, ...varying(was) }, found };
     },
     write: async ({ grant, revision, account }) => {
       const given = [secretText(grant.secretId), revision, ...changing(grant), accountText(account)];
-      return (await run(SCRIPTS.write, ...given)) === 1;
+      return (await run(SESSION_SCRIPTS.write, ...given)) === 1;
     },
-    position: async () => positionOf(await run(SCRIPTS.position)),
+    position: async () => positionOf(await run(UPKEEP_SCRIPTS.position)),
     settle: async (after, entries) => {
       let at = after;
       let batch: RevocationEntry[] = [];
@@ -122,17 +124,21 @@ export function liveOver(runner: Runner, { prefix, keepMs, clock }: LiveOptions)
       return settle(at, batch);
     },
     end: async (over) => {
-      await run(SCRIPTS.end, ...over.flatMap(({ id, ended }) => [id, ended.at, ended.reason]));
+      await run(UPKEEP_SCRIPTS.end, ...over.flatMap(({ id, ended }) => [id, ended.at, ended.reason]));
     },
     due: async (limit) => {
       const found: LiveSession[] = [];
       for (;;) {
-        const [now, more, page] = (await run(SCRIPTS.due, limit - found.length, CLAIM_MS)) as [string, number, Reply[]];
+        const [now, more, page] = (await run(UPKEEP_SCRIPTS.due, limit - found.length, CLAIM_MS)) as [
+          string,
+          number,
+          Reply[],
+        ];
         found.push(...page.map(sessionOf));
         if (more === 0 || found.length >= limit) return { now: Number(now), found };
       }
     },
-    forget: async (endedBefore, limit) => Number(await run(SCRIPTS.forget, endedBefore, limit)),
+    forget: async (endedBefore, limit) => Number(await run(UPKEEP_SCRIPTS.forget, endedBefore, limit)),
     check: async () => {
       await runner.ask("PING");
     },

@@ -7,18 +7,21 @@
  */
 import type { Secret } from "../../prelude/secret.ts";
 import type { Clock, SetAlarm, Sleep } from "../../prelude/world.ts";
+import type { ThrottleStore } from "../../throttle/store.ts";
 import type { LiveStore } from "../live/live-store.ts";
+import { openMemoryThrottle } from "../memory/throttle.ts";
 import { readValkeyAddress } from "./address.ts";
 import { type Ask, Connection, type Script, type Value } from "./connection.ts";
 import { inspect, parseInfo } from "./inspect.ts";
 import { liveOver } from "./live.ts";
 import { ReplicatedWrites, WAIT_MS } from "./replicas.ts";
 import { type Replicated, replicate as replicateOver } from "./replicated.ts";
+import { throttleOver } from "./throttle.ts";
 
 /** Longer than a store that works ever takes, shorter than a person waits. */
 const ANSWER_MS = 1000;
-/** A failover that is under way when the server starts should be over within this. */
-const START_MS = 8000;
+/** A server may be starting as well; a failover that is under way takes longer. */
+const START_MS = { server: 3000, sentinels: 8000 } as const;
 
 export interface ValkeySettings {
   readonly url: string;
@@ -44,6 +47,7 @@ export interface ValkeyServices {
 
 export interface OpenedValkey {
   readonly live: LiveStore;
+  readonly throttle: ThrottleStore;
   /** The live store with a copy of every log-in in this process, kept by the stream of changes. */
   replicate(sleep: Sleep): Promise<Replicated>;
   /** For people: the address without credentials. */
@@ -78,20 +82,23 @@ export async function openValkey(settings: ValkeySettings, services: ValkeyServi
     if (opened) tell(usable ? "the live store answers again" : `the live store is away: ${why ?? "connection lost"}`);
   };
   const common = new Connection(address, { name: "mapae", timeoutMs: ANSWER_MS, admit, changed, alarm });
-  await common.open(START_MS);
+  const withinMs = "sentinels" in address.at ? START_MS.sentinels : START_MS.server;
+  await common.open(withinMs);
   const safe =
     waits === 0 ? null : new Connection(address, { name: "mapae-wait", timeoutMs: ANSWER_MS + WAIT_MS, admit, alarm });
   try {
-    await safe?.open(START_MS);
+    await safe?.open(withinMs);
   } catch (error) {
     await common.close();
     throw error;
   }
   opened = true;
   const writes = safe === null ? common : new ReplicatedWrites(safe, waits);
+  const run = (script: Script, args: readonly Value[]) => common.run(script, args);
+  const time = settings.time === undefined ? {} : { clock: settings.time };
   const live = liveOver(
     {
-      run: (script, args) => common.run(script, args),
+      run,
       runSafely: (script, args) => writes.run(script, args),
       ask: (command, ...args) => common.ask(command, ...args),
       close: async () => {
@@ -99,13 +106,13 @@ export async function openValkey(settings: ValkeySettings, services: ValkeyServi
         await common.close();
       },
     },
-    { prefix, keepMs: settings.keepMs, ...(settings.time === undefined ? {} : { clock: settings.time }) },
+    { prefix, keepMs: settings.keepMs, ...time },
   );
+  const throttle = throttleOver(run, openMemoryThrottle(clock), { prefix, ...time });
   const replicate = async (sleep: Sleep): Promise<Replicated> => {
     const own = new Connection(address, { name: "mapae-copy", timeoutMs: ANSWER_MS, admit, alarm });
-    await own.open(START_MS);
+    await own.open(withinMs);
     const ask: Ask = (command, ...args) => own.ask(command, ...args);
-    const run = (script: Script, args: readonly Value[]) => common.run(script, args);
     const fault = (error: unknown): void => tell(`the copy of the log-ins: ${String(error)}`);
     const store: LiveStore = {
       ...live,
@@ -121,5 +128,5 @@ export async function openValkey(settings: ValkeySettings, services: ValkeyServi
       throw error;
     }
   };
-  return { live, replicate, says: address.says, warnings };
+  return { live, throttle, replicate, says: address.says, warnings };
 }

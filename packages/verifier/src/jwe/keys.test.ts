@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { test } from "node:test";
-import { bindDecryptionKey, bindEncryptionKey } from "./encryption-keys.ts";
-import { makeJwe, openJwe, parseJwe } from "./jwe.ts";
-import { type Jwk, type KeyRefusalCode, KeyRefused } from "./keys.ts";
+import { type Jwk, type KeyRefusalCode, KeyRefused } from "../jose/keys.ts";
+import { makeJwe, openJwe, parseJwe } from "./compact.ts";
+import { bindDecryptionKey, bindEncryptionKey } from "./keys.ts";
 
 const jwkOf = (key: KeyObject): Jwk => key.export({ format: "jwk" });
 const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });

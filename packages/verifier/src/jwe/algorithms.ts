@@ -2,7 +2,7 @@
  * Everything known about encrypting for somebody, in one table: how the content key reaches its recipient. What the content
  * is encrypted with is no choice: A256GCM.
  *
- * A key is bound to exactly one row (encryption-keys.ts), from configuration and never from what is to be opened. Left out by
+ * A key is bound to exactly one row (keys.ts), from configuration and never from what is to be opened. Left out by
  * design: RSA1_5 (padding oracles), RSA-OAEP over SHA-1, everything symmetric (`dir`, `A…KW`, `PBES2-…`), because whoever
  * could read could also have written, and PBES2 lets the sender choose how long the recipient works (RFC 8725 §2.4).
  *

@@ -7,18 +7,18 @@
  * A JWE alone says nothing about who made it: anyone can encrypt with a public key. Whoever opens one goes on to a signature,
  * inside (tokens) or around it (sealed documents).
  *
- * Refused by design: every `alg` and `enc` but those of encryption.ts, `zip` (what is compressed tells its content by its
+ * Refused by design: every `alg` and `enc` but those of algorithms.ts, `zip` (what is compressed tells its content by its
  * length, and unpacks to gigabytes), `crit`, keys that it brings along, JSON serialisation. Whatever fails while a JWE is
  * opened fails alike, with null: neither the padding nor the tag nor the key may be told apart (RFC 7516 §11.5, RFC 8725 §2.4).
  */
 import { CompactEncrypt, compactDecrypt } from "jose";
-import { decodeBase64url } from "./base64url.ts";
-import { CONTENT_ENCRYPTION } from "./encryption.ts";
-import type { DecryptionKey, EncryptionKey } from "./encryption-keys.ts";
-import { type JsonObject, parseJsonObject } from "./json.ts";
-import { checkEc, checkOkp } from "./key-material.ts";
-import { type Jwk, KeyRefused } from "./keys.ts";
-import { HEADER_TEXT_MAX } from "./limits.ts";
+import { decodeBase64url } from "../jose/base64url.ts";
+import { type JsonObject, parseJsonObject } from "../jose/json.ts";
+import { checkEc, checkOkp } from "../jose/key-material.ts";
+import { type Jwk, KeyRefused } from "../jose/keys.ts";
+import { HEADER_TEXT_MAX } from "../jose/limits.ts";
+import { CONTENT_ENCRYPTION } from "./algorithms.ts";
+import type { DecryptionKey, EncryptionKey } from "./keys.ts";
 
 /** A JWE whose header is read and whose content nobody has opened yet. */
 export interface ParsedJwe {

@@ -1,14 +1,15 @@
 /**
  * Keys for encrypting to somebody and for opening it: the policy, and the binding to WebCrypto, which every runtime has.
  *
- *   JWK ──► one row of the table (encryption.ts) ──► policy ──► EncryptionKey   encrypts for its owner
+ *   JWK ──► one row of the table (algorithms.ts) ──► policy ──► EncryptionKey   encrypts for its owner
  *                                                          ──► DecryptionKey   opens, and never leaves the runtime's keeping
  *
  * A key that says that it is for signatures encrypts nothing, and the other way round (RFC 7517 §4.2 and §4.3).
  */
-import { KEY_MANAGEMENT, type KeyManagement } from "./encryption.ts";
-import { type CleanJwk, checkEc, checkOkp, checkRsa, type Half, halfOf } from "./key-material.ts";
-import { type Jwk, KeyRefused } from "./keys.ts";
+
+import { type CleanJwk, checkEc, checkOkp, checkRsa, type Half, halfOf } from "../jose/key-material.ts";
+import { type Jwk, KeyRefused } from "../jose/keys.ts";
+import { KEY_MANAGEMENT, type KeyManagement } from "./algorithms.ts";
 
 /** A public key to encrypt with. */
 export interface EncryptionKey {

@@ -1,9 +1,10 @@
 /**
- * Where a webhook may go. Its address is typed by an administrator and called by the server, from inside the network:
- * without bounds that would be a way to reach what the administrator cannot (server-side request forgery, OWASP ASVS
- * 5.0 §1.3.6). So only addresses of the public internet are called, unless the operator of the machine allows more.
+ * Where this server may call. Addresses of webhooks are typed by administrators, those of event streams by their
+ * receivers, and both are called from inside the network: without bounds that would be a way to reach what they cannot
+ * (server-side request forgery, OWASP ASVS 5.0 §1.3.6). So only addresses of the public internet are called, unless the
+ * operator of the machine allows more.
  *
- * A name is judged by what it resolves to at the moment of connecting (send.ts), and the connection goes to the very
+ * A name is judged by what it resolves to at the moment of connecting (call.ts), and the connection goes to the very
  * address that was judged: a name that resolves otherwise a second time gains nothing.
  */
 import { BlockList, isIP } from "node:net";

@@ -6,13 +6,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compactDecrypt, importJWK, type JWK } from "jose";
-import { CONTENT_ENCRYPTION, KEY_MANAGEMENT } from "./encryption.ts";
-import { bindDecryptionKey, type DecryptionKey } from "./encryption-keys.ts";
-import { readVectors } from "./engines.test-support.ts";
-import { openJwe, parseJwe } from "./jwe.ts";
-import { bindKey } from "./jwk.ts";
-import { verifyJws } from "./jws.ts";
-import { type Jwk, KeyRefused } from "./keys.ts";
+import { readVectors } from "../jose/engines.test-support.ts";
+import { bindKey } from "../jose/jwk.ts";
+import { verifyJws } from "../jose/jws.ts";
+import { type Jwk, KeyRefused } from "../jose/keys.ts";
+import { CONTENT_ENCRYPTION, KEY_MANAGEMENT } from "./algorithms.ts";
+import { openJwe, parseJwe } from "./compact.ts";
+import { bindDecryptionKey, type DecryptionKey } from "./keys.ts";
 
 interface WycheproofFile {
   readonly testGroups: readonly {
