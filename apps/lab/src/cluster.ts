@@ -106,7 +106,7 @@ export async function openCluster(
       MAPAE_SESSION_LIMIT: "1",
       MAPAE_SESSION_LIMIT_PER: "device_class",
       MAPAE_TRUSTED_PROXIES: "127.0.0.1",
-      ...(store === null ? {} : { MAPAE_VALKEY_URL: valkeyUrl(store, name), MAPAE_VALKEY_PREFIX: `lab-${database}` }),
+      ...(store === null ? {} : { MAPAE_VALKEY_URL: valkeyUrl(store, name), MAPAE_VALKEY_PREFIX: `lab-${database}:` }),
     };
     servers.push(serverOf(name, own, env, clean));
   }

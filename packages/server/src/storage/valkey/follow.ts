@@ -14,8 +14,7 @@
 import { Unavailable } from "../../prelude/fault.ts";
 import type { Sleep } from "../../prelude/world.ts";
 import type { Ask, Script, Value } from "./connection.ts";
-import type { SessionCopy } from "./copy.ts";
-import { SessionCopy as Copy } from "./copy.ts";
+import { SessionCopy } from "./copy.ts";
 import { parseInfo } from "./inspect.ts";
 import { UPKEEP_SCRIPTS } from "./upkeep-scripts.ts";
 
@@ -61,7 +60,7 @@ export async function startFollowing(parts: FollowParts): Promise<Follow> {
     await ask("SET", `${prefix}streams`, "1");
     const history = await historyOf();
     const from = lastOf(await ask("XREVRANGE", changes, "+", "-", "COUNT", 1)) ?? NOTHING;
-    const next = new Copy();
+    const next = new SessionCopy();
     let cursor = "0";
     do {
       const [now, after, found] = (await run(UPKEEP_SCRIPTS.snapshot, [prefix, "", cursor])) as [
