@@ -8,7 +8,7 @@ import type { MetricName } from "./row.ts";
 
 export interface Expectation {
   readonly value: number;
-  /** For shares of users: half of the interval in which 99 of 100 runs fall. */
+  /** For shares of users: half of the interval in which 9,999 of 10,000 runs fall. */
   readonly within: number;
 }
 
@@ -54,7 +54,7 @@ export function expected(
   }
 }
 
-/** 99 of 100: 2.576 standard deviations of a share among so many. */
+/** 9,999 of 10,000: 3.891 standard deviations of a share among so many. */
 function interval(share: number, among: number): number {
-  return 2.576 * Math.sqrt((share * (1 - share)) / among) + 1 / among;
+  return 3.891 * Math.sqrt((share * (1 - share)) / among) + 1 / among;
 }
