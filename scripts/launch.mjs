@@ -18,7 +18,13 @@ import { fileURLToPath } from "node:url";
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const modules = join(root, "node_modules");
 const FLAGS = ["--conditions=mapae-source", "--disable-warning=ExperimentalWarning"];
-const TESTS = ["packages/*/src/**/*.test.ts", "apps/*/src/**/*.test.ts", "bench/**/*.test.ts", "test/*.test.ts", "test/!(slow)/**/*.test.ts"];
+const TESTS = [
+  "packages/*/src/**/*.test.ts",
+  "apps/*/src/**/*.test.ts",
+  "bench/**/*.test.ts",
+  "test/*.test.ts",
+  "test/!(slow)/**/*.test.ts",
+];
 
 /** What each script runs, one program after the other, on the pinned runtime. The last one takes the arguments. */
 const TASKS = {
