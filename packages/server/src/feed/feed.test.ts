@@ -22,7 +22,7 @@ import { BACKLOG_MAX, GREETING_MS, RELEASED_CODE, SILENCE_MS } from "./connectio
 import { type Feed, type FeedNotice, type FeedParts, openFeed } from "./feed.ts";
 import { outlast } from "./lease.ts";
 import type { FeedConnection, Link } from "./link.ts";
-import { createVerifiers } from "./verifiers.ts";
+import { createVerifiers, type Verifier } from "./verifiers.ts";
 import type { Confirmation } from "./waiting.ts";
 
 const N = 5_000;
@@ -136,7 +136,11 @@ class Stage {
       store: this.storage.feed,
       verifiers: createVerifiers(this.storage.clients, ISSUER),
       feedKey: new Uint8Array(32).fill(7),
-      sign: async (position, count, sha256) => `signed ${formatPosition(position)} ${count} ${sha256}`,
+      sign: {
+        checkpoint: async ({ aud, position, count, since }) =>
+          `signed for ${aud}: ${since === null ? "all" : formatPosition(since)} to ${formatPosition(position)}, ${count}`,
+        ticket: async (claims) => JSON.stringify(claims),
+      },
       issuer: ISSUER,
       leaseMs: N,
       alone: true,
@@ -752,10 +756,10 @@ describe("confirmation", () => {
   });
 });
 
-const verifier = (id: string) => ({
+const verifier = (id: string): Verifier => ({
   client: asId("client", id),
   audience: `https://${id}.example.com`,
-  secretHash: hashClientSecret(`${id} secret`),
+  shown: { by: "secret", hash: hashClientSecret(`${id} secret`) },
 });
 const request = (after: Position) => ({ verifier: verifier("orders"), after, ping: 1, instance: null, acceptMs: 0 });
 
@@ -806,8 +810,11 @@ describe("snapshots", () => {
   test("are signed anew when the key that signed them was revoked, without waiting for another entry", async () => {
     let key = "first";
     const stage = await Stage.open({
-      sign: async () => `by ${key}`,
-      isSigned: (checkpoint) => checkpoint === `by ${key}`,
+      sign: {
+        checkpoint: async () => `by ${key}`,
+        ticket: async () => "",
+        holds: (checkpoint) => checkpoint === `by ${key}`,
+      },
     });
     assert.equal((await stage.feed.snapshot(verifier("orders"))).checkpoint, "by first");
     key = "second";
@@ -817,12 +824,21 @@ describe("snapshots", () => {
   test("are one immutable piece for many, signed, and new when enough has come since", async () => {
     const stage = await Stage.open();
     await stage.revoke();
-    const [one, other] = await Promise.all([
+    const [one, same, other] = await Promise.all([
+      stage.feed.snapshot(verifier("orders")),
       stage.feed.snapshot(verifier("orders")),
       stage.feed.snapshot(verifier("files")),
     ]);
-    assert.equal(one, other);
-    assert(one.checkpoint.startsWith(`signed ${formatPosition(one.position)} 1 `));
+    assert.equal(one, same);
+    assert.equal(one.octets, other.octets);
+    // Whose single tokens are in it is signed with it: that of another audience would lack some.
+    for (const [snapshot, aud] of [
+      [one, "orders"],
+      [other, "files"],
+    ] as const) {
+      const expected = `signed for https://${aud}.example.com: all to ${formatPosition(one.position)}, 1`;
+      assert.equal(snapshot.checkpoint, expected);
+    }
     const position = await stage.revoke();
     assert.equal(await stage.feed.snapshot(verifier("orders")), one);
     await stage.time.pass(5_000);
