@@ -175,12 +175,13 @@ class View {
 
   storage(): Storage {
     const ports = everyPort(this.#database.storage, (call) => this.#call(call));
-    const { after, apply, compact, count } = ports.revocation;
+    const { after, apply, compact, count, restart } = ports.revocation;
     const revocation: RevocationStore = {
       after,
       apply,
       compact,
       count,
+      restart,
       head: () => this.#head,
       readHead: () => this.#readHead(),
       onCommit: (listener) => {

@@ -13,7 +13,7 @@ import type { Config } from "./config.ts";
 import { type Confirming, createConfirming } from "./feed/confirming.ts";
 import { openFeed } from "./feed/feed.ts";
 import { createVerifiers } from "./feed/verifiers.ts";
-import { createCheckpointSigner, logNotice, signedBy } from "./feed-service.ts";
+import { createCheckpointSigner, createTailWatch, logNotice, signedBy } from "./feed-service.ts";
 import { firstStart } from "./first-start.ts";
 import { createAddressReader } from "./http/address.ts";
 import { JWKS_MAX_AGE_SECONDS } from "./http/api/discovery.ts";
@@ -143,6 +143,10 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       },
       world,
     );
+    // Another node may have revoked it: nobody may sign with it from now on.
+    storage.revocation.onCommit((entries) => {
+      if (entries.some(({ kind }) => kind === "key")) keyring.tick().catch((err: unknown) => logger.warn({ err }));
+    });
     const { admission, passwords, check } = await openPasswords(config, issuer, vault, world);
     const throttle = createThrottle(openMemoryThrottle(world.clock), config.rateLimit === "on");
     const status = openStatusService(storage.status, keyring, { ...config, issuer }, world, alarm);
@@ -186,6 +190,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       // The engines there are have one writer, and only one process opens them.
       alone: true,
       maxConnections: config.feedConnections,
+      tail: createTailWatch(keyring, issuer, storage.revocation, config.lostTail === "keep_sessions"),
       world,
       alarm,
       notice: (notice) => logNotice(logger, notice),

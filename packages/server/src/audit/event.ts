@@ -38,6 +38,7 @@ export const AUDIT_EVENTS = {
   "webhook.paused": "A webhook was paused: its receiver is gone, or took nothing for a day",
   "webhook.missed": "Revocations were forgotten before a webhook's receiver took them",
   "store.backed_up": "A backup of the database was written",
+  "store.tail_lost": "The database had lost the end of the revocation log, as a verifier proved; a new epoch began",
   "store.restored": "The database was restored from a backup; a new epoch began",
 } as const;
 export type AuditEventName = keyof typeof AUDIT_EVENTS;

@@ -61,6 +61,18 @@ const news = (seq: number): ConnectionEvent => ({ type: "news", head: at(seq) })
 const closedFor = (actions: readonly ConnectionAction[]) =>
   actions.flatMap((action) => (action.do === "close" ? [action.reason] : []));
 
+test("a new epoch is nobody's next entry: a live connection is sent to a snapshot, and its verifier stays counted", () => {
+  const machine = Machine.live(at(5));
+  machine.give(ping(1), head(5));
+  const next: Position = { epoch: at(5).epoch + 60, seq: 2 };
+  assert.deepEqual(machine.give({ type: "news", head: next }), [
+    { do: "resync", why: "epoch" },
+    { do: "close", reason: "resync" },
+    { do: "leave", instance: INS, how: "lost" },
+  ]);
+  assert.deepEqual(machine.give(ping(2), { type: "head", head: next }), []);
+});
+
 describe("a connection before its welcome", () => {
   test("asks who it is with the first hello, and sends nothing before it knows", () => {
     const machine = new Machine();

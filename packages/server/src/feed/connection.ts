@@ -222,6 +222,11 @@ function readAgain(state: LiveState): Step {
 
 function flush(state: LiveState, head: Position): Step {
   if (!isBefore(state.sent, head)) return [state, []];
+  // A new epoch began while it was connected. It begins with a snapshot, and what was known stays known.
+  if (state.sent.epoch !== head.epoch) {
+    const [over, actions] = leave(state, "resync");
+    return [over, [{ do: "resync", why: "epoch" }, ...actions]];
+  }
   return then([{ ...state, sent: head }, [{ do: "send_entries", from: state.sent, to: head }]], beat);
 }
 

@@ -677,7 +677,14 @@ const verifier = (id: string) => ({
   audience: `https://${id}.example.com`,
   secretHash: hashClientSecret(`${id} secret`),
 });
-const request = (after: Position) => ({ verifier: verifier("orders"), after, ping: 1, instance: null, acceptMs: 0 });
+const request = (after: Position) => ({
+  verifier: verifier("orders"),
+  after,
+  ping: 1,
+  instance: null,
+  acceptMs: 0,
+  checkpoint: null,
+});
 
 describe("polling", () => {
   test("is welcome, entries and heartbeat in one answer, and keeps one id", async () => {

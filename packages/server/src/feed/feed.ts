@@ -12,7 +12,7 @@ import { entryKeys, type ServerTextFrame } from "@mapae/verifier/revocation";
 import { Unavailable } from "../prelude/fault.ts";
 import { type ClientId, type InstanceId, newId } from "../prelude/ids.ts";
 import type { SetAlarm, World } from "../prelude/world.ts";
-import type { Position, RevocationEntry } from "../revocation/entry.ts";
+import { isBefore, type Position, type RevocationEntry } from "../revocation/entry.ts";
 import type { RevocationStore } from "../revocation/store.ts";
 import { resyncReason } from "./connection.ts";
 import { type FeedSnapshot, Frames, type IsSigned, type SignCheckpoint } from "./frames.ts";
@@ -23,6 +23,7 @@ import type { FeedConnection, Link } from "./link.ts";
 import { LogMirror } from "./mirror.ts";
 import type { Standing } from "./registry.ts";
 import type { FeedStore } from "./store.ts";
+import { Tail, type TailNotice, type TailWatch } from "./tail.ts";
 import { FeedTally } from "./tally.ts";
 import type { Verifier, Verifiers } from "./verifiers.ts";
 import type { Confirmation, Waiting } from "./waiting.ts";
@@ -41,6 +42,8 @@ export interface FeedParts {
   /** No other node serves this log: see leases.ts. */
   readonly alone: boolean;
   readonly maxConnections: number;
+  /** Left out: that the log lost its end is not looked for. */
+  readonly tail?: TailWatch;
   readonly world: World;
   readonly alarm: SetAlarm;
   /** What an operator should read. Holds no secret. */
@@ -50,8 +53,7 @@ export interface FeedParts {
 export type FeedNotice =
   /** Verifiers did not acknowledge: the confirmation came by the end of their leases, or not in time. */
   | { readonly kind: "slow_verifiers"; readonly confirmation: Confirmation; readonly position: Position }
-  /** Somebody knows a position of our log that we do not: another server's, or we lost a tail. */
-  | { readonly kind: "position_ahead"; readonly client: string; readonly position: Position; readonly head: Position }
+  | TailNotice
   | { readonly kind: "failed"; readonly error: unknown };
 
 export interface PollRequest {
@@ -61,6 +63,8 @@ export interface PollRequest {
   readonly ping: number;
   readonly instance: string | null;
   readonly acceptMs: number;
+  /** The signed position that it shows. */
+  readonly checkpoint: string | null;
 }
 
 /** The frames of a poll's answer: text frames as values, `rev` as octets. */
@@ -93,8 +97,9 @@ export interface Feed {
 
 const PAGE = 5_000;
 const START: Position = { epoch: 0, seq: 0 };
-/** How old a signed position may be that heartbeats carry. */
+/** How old a signed position may be that heartbeats carry, and how old once the log has moved on: what is not signed is not proven (tail.ts). */
 const CHECKPOINT_EVERY_MS = 10_000;
+const CHECKPOINT_MOVED_MS = 2_000;
 /** How often a node that leaves looks whether everyone has gone. */
 const DRAIN_LOOK_MS = 50;
 /** How long a node that could not read the log waits before it tries again. */
@@ -110,7 +115,12 @@ export async function openFeed(parts: FeedParts): Promise<Feed> {
   const failed = (error: unknown): void => notice({ kind: "failed", error });
   const leases = await Leases.open({ store, clock, alarm, leaseMs, alone, failed });
   const frames = new Frames(mirror, clock, () => ({ leaseMs, feedKey }), parts.sign, isSigned);
-  const heads = new HeadReads(() => log.readHead());
+  const tail = new Tail(parts.tail ?? null, notice, () => leases.distrust());
+  const heads = new HeadReads(async () => {
+    const known = mirror.head;
+    const head = await log.readHead();
+    return (await tail.compare(known, head)) ? log.readHead() : head;
+  });
 
   let signed: { readonly at: number; readonly position: Position; readonly text: string } | null = null;
   let signing = false;
@@ -118,9 +128,11 @@ export async function openFeed(parts: FeedParts): Promise<Feed> {
   const checkpoint = (sent: Position): string | null => {
     const now = clock.monotonic();
     if (signed !== null && !isSigned(signed.text)) signed = null;
-    if (!signing && (signed === null || now - signed.at >= CHECKPOINT_EVERY_MS)) {
+    const position = mirror.head;
+    const moved = signed !== null && isBefore(signed.position, position);
+    const old = signed === null || now - signed.at >= (moved ? CHECKPOINT_MOVED_MS : CHECKPOINT_EVERY_MS);
+    if (old && !signing) {
       signing = true;
-      const position = mirror.head;
       parts
         .sign(position, mirror.size, null)
         .then((text) => {
@@ -148,7 +160,7 @@ export async function openFeed(parts: FeedParts): Promise<Feed> {
     alarm,
     maxConnections,
     loaded: () => loaded,
-    ahead: (client, position) => notice({ kind: "position_ahead", client, position, head: mirror.head }),
+    tail,
   });
   // A million entries take seconds to hash: the rest of the server need not wait for them, verifiers do.
   let closed = false;
@@ -184,10 +196,11 @@ export async function openFeed(parts: FeedParts): Promise<Feed> {
       const instance = await pollerOf(request);
       try {
         mirror.advance(await heads.ask());
+        const restarted = await tail.hear(verifier.client, after, request.checkpoint, mirror.head);
+        if (restarted) mirror.advance(await heads.ask());
         // All that this node knows by now, which may be more than the head that was read: see `beat` in connection.ts.
         const to = mirror.head;
         const why = resyncReason(after, to, mirror.countAfter(after));
-        if (why === "ahead") notice({ kind: "position_ahead", client: verifier.client, position: after, head: to });
         if (why !== null) return [{ type: "resync", reason: why }];
         const revs = to.seq === after.seq ? [] : frames.revs(after, to, verifier.audience);
         if (!leases.grant(instance)) throw new Unavailable("a verifier is not counted any more");

@@ -118,6 +118,7 @@ export class Frames {
 
   #isFresh({ madeAt, position, checkpoint }: Kept): boolean {
     if (checkpoint !== null && !this.#isSigned(checkpoint)) return false;
+    if (position.epoch !== this.#mirror.head.epoch) return false;
     const since = this.#mirror.countAfter(position);
     return since === 0 || (since <= SNAPSHOT_FRESH_ENTRIES && this.#clock.monotonic() - madeAt < SNAPSHOT_FRESH_MS);
   }

@@ -8,7 +8,7 @@
  * window, which grows with the number of connections because each frame costs as much as there are of them.
  */
 import { decodeClientFrame, encodeServerFrame, type Hello, type ServerTextFrame } from "@mapae/verifier/revocation";
-import { type ClientId, newId } from "../prelude/ids.ts";
+import { newId } from "../prelude/ids.ts";
 import type { SetAlarm, World } from "../prelude/world.ts";
 import type { Position, RevocationEntry } from "../revocation/entry.ts";
 import {
@@ -27,6 +27,7 @@ import type { HeadReads } from "./heads.ts";
 import type { Leases } from "./leases.ts";
 import type { FeedConnection, Link } from "./link.ts";
 import type { LogMirror } from "./mirror.ts";
+import type { Tail } from "./tail.ts";
 import type { FeedTally } from "./tally.ts";
 import type { Verifier, Verifiers } from "./verifiers.ts";
 
@@ -45,8 +46,7 @@ export interface HubParts {
   readonly maxConnections: number;
   /** Resolves once the mirror holds the log. */
   readonly loaded: () => Promise<void>;
-  /** Somebody knows a position that lies ahead of the log. */
-  readonly ahead: (client: ClientId, position: Position) => void;
+  readonly tail: Tail;
 }
 
 /** How often connections are looked after: silence, credentials. */
@@ -201,16 +201,17 @@ export class Hub {
     }
   }
 
-  #admit(connection: Open, { clientId, clientSecret, after, acceptMs }: Hello): void {
-    const { verifiers, mirror, leases, world, heads } = this.#parts;
+  #admit(connection: Open, { clientId, clientSecret, after, acceptMs, checkpoint }: Hello): void {
+    const { verifiers, mirror, leases, world, heads, tail } = this.#parts;
     const admitted = async (): Promise<ConnectionEvent> => {
       const verifier = await verifiers.authenticate(clientId, clientSecret);
       if (verifier === null) return { type: "declined", reason: "unauthorized" };
       await this.#parts.loaded();
       // What it is compared with must be the log's head and not an earlier one, or it would seem to be ahead of it.
       mirror.advance(await heads.ask());
+      const restarted = await tail.hear(verifier.client, after, checkpoint ?? null, mirror.head);
+      if (restarted) mirror.advance(await heads.ask());
       const why = resyncReason(after, mirror.head, mirror.countAfter(after));
-      if (why === "ahead") this.#parts.ahead(verifier.client, after);
       if (why !== null) return { type: "behind", why };
       if (connection.state.phase !== "admitting") return { type: "declined", reason: "unavailable" };
       const instance = newId("instance", world.random);

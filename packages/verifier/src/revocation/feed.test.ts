@@ -35,6 +35,7 @@ describe("following the feed", () => {
       after: at(10),
       instance: null,
       acceptMs: 0,
+      checkpoint: "signed",
     });
     assert.ok(holdsSession(it.feed, "s-4") && holdsSession(it.feed, "s-9"));
     assert.equal(it.trust(), "stale");

@@ -21,7 +21,7 @@ import {
   takeSnapshot,
 } from "./load.ts";
 import { formatPosition } from "./position.ts";
-import { readCheckpoint, snapshotDigest } from "./snapshot.ts";
+import { CHECKPOINT_HEADER, readCheckpoint, snapshotDigest } from "./snapshot.ts";
 import {
   type ClientFrame,
   decodePoll,
@@ -230,7 +230,8 @@ export function openFeed(options: FeedOptions, world: FeedWorld): Feed {
     const payload = await readSigned(jws).catch((): "keys_unavailable" => "keys_unavailable");
     // Whether it is good cannot be told at the moment: it then tells nothing.
     if (payload === "keys_unavailable") return;
-    happen({ type: "checkpoint", link, position: positionSigned(payload) });
+    const position = positionSigned(payload);
+    happen({ type: "checkpoint", link, proof: position && { position, checkpoint: jws } });
   }
 
   function positionSigned(payload: JsonObject | "forged") {
@@ -238,13 +239,14 @@ export function openFeed(options: FeedOptions, world: FeedWorld): Feed {
     return checkpoint?.iss === issuer ? checkpoint.position : null;
   }
 
-  async function poll({ link, after, ping, instance }: FollowerAction & { do: "poll" }): Promise<void> {
+  async function poll({ link, after, ping, instance, checkpoint }: FollowerAction & { do: "poll" }): Promise<void> {
     const query = new URLSearchParams({ after: formatPosition(after), ping: String(ping) });
     if (instance !== null) query.set("instance", instance);
     if (acceptMs > 0) query.set("accept_ms", String(acceptMs));
     const mine = new AbortController();
     asking = { link, stop: mine };
-    const headers = { accept: POLL_TYPE, authorization };
+    const signed = checkpoint === null ? {} : { [CHECKPOINT_HEADER]: checkpoint };
+    const headers = { accept: POLL_TYPE, authorization, ...signed };
     const inquiry = { url: `${base}${FEED_PATHS.poll}?${query}`, headers, most: POLL_MAX, timeout: POLL_TIMEOUT_MS };
     const answer = await exchange(inquiry, world, mine.signal);
     if (stop.signal.aborted) return;

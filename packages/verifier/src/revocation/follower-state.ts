@@ -72,6 +72,8 @@ export interface Follower {
   readonly pollSpell: number;
   /** The head that the server told last. */
   readonly head: Position | null;
+  /** Of the signed positions the one that lies furthest, also where the log has lost it since. */
+  readonly proof: Proof | null;
   /** Why there is trouble at present, for people; null while all is well. */
   readonly trouble: string | null;
 }
@@ -90,8 +92,8 @@ export type FollowerEvent =
   | { readonly type: "applied"; readonly era: number; readonly to: Position }
   /** The set is full: what was to be applied is not, and must not be passed over. */
   | { readonly type: "overflowed" }
-  /** What the signature of a heartbeat's checkpoint came to: its position, or null for one that is not the issuer's. */
-  | { readonly type: "checkpoint"; readonly link: number; readonly position: Position | null }
+  /** What the signature of a heartbeat's checkpoint came to: what it proves, or null for one that is not the issuer's. */
+  | { readonly type: "checkpoint"; readonly link: number; readonly proof: Proof | null }
   /** The time that `wakeAt` asked for. */
   | { readonly type: "woken" }
   | { readonly type: "closed" };
@@ -100,6 +102,14 @@ export interface LoadedCopy {
   readonly position: Position;
   readonly feedKey: Uint8Array;
   readonly leaseMs: number;
+  /** The issuer's signature over the position. */
+  readonly checkpoint: string;
+}
+
+/** A position that the issuer signed. */
+export interface Proof {
+  readonly position: Position;
+  readonly checkpoint: string;
 }
 
 /** What is to be done, in this order. */
@@ -116,6 +126,8 @@ export type FollowerAction =
       readonly after: Position;
       readonly ping: number;
       readonly instance: string | null;
+      /** Of a position that lies further than the one asked from. */
+      readonly checkpoint: string | null;
     }
   /** `released`: for good, and without a lease from here on; the server need not wait for this verifier. */
   | { readonly do: "disconnect"; readonly link: number; readonly released: boolean }
@@ -147,6 +159,7 @@ export function newFollower(settings: FollowerSettings): Follower {
     pollUntil: 0,
     pollSpell: 0,
     head: null,
+    proof: null,
     trouble: null,
   };
 }

@@ -12,7 +12,7 @@ import {
   wakeAt,
 } from "./follower-state.ts";
 import { holds, type Moment, SKEW_MARGIN_MS } from "./lease.ts";
-import { comparePositions, type Position } from "./position.ts";
+import { comparePositions, formatPosition, type Position } from "./position.ts";
 import { type Heartbeat, REV_HEADER_BYTES, type Rev, type ServerFrame } from "./wire.ts";
 
 const EPOCH = 1_800_000_000;
@@ -29,6 +29,10 @@ const SETTINGS: FollowerSettings = {
 function at(seq: number, epoch = EPOCH): Position {
   return { epoch, seq };
 }
+
+/** Stands for the issuer's signature over a position. */
+const signed = (position: Position): string => `signed ${formatPosition(position)}`;
+const proofOf = (position: Position) => ({ position, checkpoint: signed(position) });
 
 function rev(from: Position, to: Position): Rev {
   return { type: "rev", from, to, count: 0, octets: new Uint8Array(REV_HEADER_BYTES + ENTRY_BYTES) };
@@ -85,7 +89,8 @@ function world(settings: Partial<FollowerSettings> = {}) {
     },
     load(position: Position, leaseMs = N): readonly FollowerAction[] {
       assert.ok(state.phase.is === "loading");
-      return world.send({ type: "loaded", attempt: state.phase.attempt, copy: { position, feedKey: KEY, leaseMs } });
+      const copy = { position, feedKey: KEY, leaseMs, checkpoint: signed(position) };
+      return world.send({ type: "loaded", attempt: state.phase.attempt, copy });
     },
     welcome(position: Position, changes: { feedKey?: Uint8Array; instance?: string } = {}): readonly FollowerAction[] {
       const { feedKey = KEY, instance = "ins_1" } = changes;
@@ -254,7 +259,7 @@ describe("the lease", () => {
 describe("a copy that was kept", () => {
   test("saves the snapshot and grants no lease", () => {
     const it = world();
-    it.send({ type: "started", copy: { position: at(8), feedKey: KEY, leaseMs: N } });
+    it.send({ type: "started", copy: { ...proofOf(at(8)), feedKey: KEY, leaseMs: N } });
     assert.equal(it.state.phase.is, "opening");
     assert.equal(it.trusted, false);
     it.welcome(at(8));
@@ -335,14 +340,14 @@ describe("a checkpoint", () => {
   test("that is not the issuer's ends the lease and the connection", () => {
     const it = world().following();
     it.hear(it.hb(at(10)));
-    assert.deepEqual(kinds(it.send({ type: "checkpoint", link: it.link, position: null })), ["disconnect"]);
+    assert.deepEqual(kinds(it.send({ type: "checkpoint", link: it.link, proof: null })), ["disconnect"]);
     assert.equal(it.trusted, false);
   });
 
   test("ahead of the stream tells that entries were kept back: the lease ends and a snapshot is loaded", () => {
     const it = world().following();
     it.hear(it.hb(at(10)));
-    it.send({ type: "checkpoint", link: it.link, position: at(11) });
+    it.send({ type: "checkpoint", link: it.link, proof: proofOf(at(11)) });
     assert.equal(it.trusted, false);
     assert.deepEqual(kinds(it.wake()), ["load"]);
   });
@@ -350,8 +355,49 @@ describe("a checkpoint", () => {
   test("at the position or behind it changes nothing", () => {
     const it = world().following();
     it.hear(it.hb(at(10)));
-    for (const seq of [10, 4]) assert.deepEqual(it.send({ type: "checkpoint", link: it.link, position: at(seq) }), []);
+    for (const seq of [10, 4]) {
+      assert.deepEqual(it.send({ type: "checkpoint", link: it.link, proof: proofOf(at(seq)) }), []);
+    }
     assert.equal(it.trusted, true);
+  });
+
+  /** What the follower shows when it connects. */
+  function shown(actions: readonly FollowerAction[]): string | null | undefined {
+    for (const action of actions) {
+      if (action.do === "connect" && action.hello.type === "hello") return action.hello.checkpoint;
+      if (action.do === "poll") return action.checkpoint;
+    }
+    return assert.fail("did not connect");
+  }
+
+  test("that lies furthest is shown with every hello, also when the log has lost its end", () => {
+    const it = world().following();
+    it.hear(it.hb(at(10)));
+    it.hear(rev(at(10), at(14)));
+    it.send({ type: "checkpoint", link: it.link, proof: proofOf(at(14)) });
+    it.send({ type: "checkpoint", link: it.link, proof: proofOf(at(12)) });
+    it.send({ type: "lost", link: it.link, reason: "gone" });
+    assert.equal(shown(it.wake()), signed(at(14)));
+    // An older file was put in the place of the database: the snapshot lies behind, and so does what is followed.
+    it.hear({ type: "resync", reason: "ahead" });
+    it.wake();
+    assert.equal(shown(it.load(at(11))), signed(at(14)));
+    it.welcome(at(11));
+    assert.deepEqual(it.state.proof, proofOf(at(14)));
+    // A new epoch is further than any position of the one before.
+    it.hear({ type: "resync", reason: "epoch" });
+    it.wake();
+    assert.equal(shown(it.load(at(1, EPOCH + 60))), signed(at(1, EPOCH + 60)));
+  });
+
+  test("goes with a poll only where it lies further than what is asked from", () => {
+    const it = world({ streams: false });
+    it.send({ type: "started", copy: null });
+    assert.equal(shown(it.load(at(10))), null);
+    const answer = (frames: readonly ServerFrame[]) => it.send({ type: "polled", link: it.link, frames });
+    answer([{ type: "resync", reason: "ahead" }]);
+    it.wake();
+    assert.equal(shown(it.load(at(7))), signed(at(10)));
   });
 });
 

@@ -14,7 +14,7 @@
  * - a lease is counted from the ping's sending, and needs the echo of that very ping and everything up to its head applied;
  * - nothing here takes an entry away. A snapshot of a new epoch is added to what is known.
  */
-import type { Follower, FollowerAction, FollowerEvent, LoadedCopy, Phase, Step } from "./follower-state.ts";
+import type { Follower, FollowerAction, FollowerEvent, LoadedCopy, Phase, Proof, Step } from "./follower-state.ts";
 import { clocksAgree, elapsed, type Lease, type Moment } from "./lease.ts";
 import { comparePositions, type Position } from "./position.ts";
 import type { ClientFrame, Heartbeat, Rev, ServerFrame, Welcome } from "./wire.ts";
@@ -66,7 +66,7 @@ export function step(state: Follower, event: FollowerEvent, now: Moment, chance:
     case "overflowed":
       return leave(state, "the set of revocations is full", now, chance, { next: "load", least: WAIT_LONG_MS });
     case "checkpoint":
-      return checkpoint(state, event.link, event.position, now, chance);
+      return checkpoint(state, event.link, event.proof, now, chance);
     case "woken":
       return woken(state, now, chance);
     case "closed": {
@@ -86,9 +86,9 @@ function isPresent(state: Follower, link: number): boolean {
 }
 
 /** Takes over what a snapshot or a kept copy says of itself. No lease comes of it. */
-function adopt(state: Follower, { position, feedKey, leaseMs }: LoadedCopy): Follower {
+function adopt(state: Follower, { position, feedKey, leaseMs, checkpoint }: LoadedCopy): Follower {
   return {
-    ...state,
+    ...keep(state, { position, checkpoint }),
     position,
     received: position,
     feedKey,
@@ -96,6 +96,12 @@ function adopt(state: Follower, { position, feedKey, leaseMs }: LoadedCopy): Fol
     signedLeaseMs: Math.min(leaseMs, LEASE_MS_MAX),
     owed: null,
   };
+}
+
+/** A snapshot or heartbeat of a log that lost its end does not take its proof away. */
+function keep(state: Follower, proof: Proof): Follower {
+  const further = state.proof === null || comparePositions(proof.position, state.proof.position) > 0;
+  return further ? { ...state, proof } : state;
 }
 
 function load(state: Follower): Step {
@@ -122,7 +128,8 @@ function connect(state: Follower, now: Moment): Step {
   const opened: Follower = { ...state, nextLink: link + 1, received: position, owed: null, pings: [] };
   if (!settings.streams || now.mono < state.pollUntil) return poll(opened, link, now);
   const { clientId, clientSecret, acceptMs } = settings;
-  const hello: ClientFrame = { type: "hello", clientId, clientSecret, after: position, instance, acceptMs };
+  const signed = state.proof === null ? {} : { checkpoint: state.proof.checkpoint };
+  const hello: ClientFrame = { type: "hello", clientId, clientSecret, after: position, instance, acceptMs, ...signed };
   return [
     { ...opened, phase: { is: "opening", link, after: position, until: now.mono + openingOf(state) } },
     [{ do: "connect", link, hello }],
@@ -139,7 +146,9 @@ function poll(state: Follower, link: number, now: Moment): Step {
   if (position === null) return load(state);
   const [pinged, ping] = notePing(state, now);
   const phase: Phase = { is: "polling", link, after: position, asking: true, until: now.mono + POLL_TIMEOUT_MS };
-  return [{ ...pinged, phase }, [{ do: "poll", link, after: position, ping, instance }]];
+  const { proof } = state;
+  const checkpoint = proof !== null && comparePositions(proof.position, position) > 0 ? proof.checkpoint : null;
+  return [{ ...pinged, phase }, [{ do: "poll", link, after: position, ping, instance, checkpoint }]];
 }
 
 /** s(n): the clocks as they stood before the ping leaves. */
@@ -311,15 +320,15 @@ function polled(
   return [{ ...next, phase: { ...next.phase, asking: false, until } }, actions];
 }
 
-function checkpoint(state: Follower, link: number, position: Position | null, now: Moment, chance: number): Step {
+function checkpoint(state: Follower, link: number, proof: Proof | null, now: Moment, chance: number): Step {
   if (!isPresent(state, link)) return [state, []];
   const { received } = state;
-  if (position === null) return leave({ ...state, lease: null }, "a checkpoint was not the issuer's", now, chance);
+  if (proof === null) return leave({ ...state, lease: null }, "a checkpoint was not the issuer's", now, chance);
   // The issuer's log is further than whoever feeds us said: entries were kept back.
-  if (received === null || comparePositions(position, received) > 0) {
-    return resync({ ...state, lease: null }, "a checkpoint is ahead of the stream", now, chance);
+  if (received === null || comparePositions(proof.position, received) > 0) {
+    return resync({ ...keep(state, proof), lease: null }, "a checkpoint is ahead of the stream", now, chance);
   }
-  return [state, []];
+  return [keep(state, proof), []];
 }
 
 function woken(state: Follower, now: Moment, chance: number): Step {

@@ -112,7 +112,7 @@ export async function takeSnapshot(
   if (taken === "full") return { ok: false, why: "full" };
   if (taken === "bad") return failed("the snapshot has entries that cannot be understood");
   if (taken === "stopped") return failed("the verifier was closed");
-  return { ok: true, copy: { position, feedKey, leaseMs }, kept };
+  return { ok: true, copy: { position, feedKey, leaseMs, checkpoint: kept.checkpoint }, kept };
 }
 
 async function takeEntries(

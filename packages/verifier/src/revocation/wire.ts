@@ -124,6 +124,8 @@ export interface Hello {
   readonly instance: string | null;
   /** How long after its lease this verifier may go on accepting; 0 unless its owner chose `accept`. */
   readonly acceptMs: number;
+  /** The signed position (snapshot.ts) of those it was given that lies furthest: a log that ends before it has lost its end. */
+  readonly checkpoint?: string;
 }
 
 export interface Ping {
@@ -167,10 +169,12 @@ export function encodeServerFrame(frame: ServerTextFrame): string {
 export function encodeClientFrame(frame: ClientFrame): string {
   switch (frame.type) {
     case "hello": {
-      const { clientId, clientSecret, after, instance, acceptMs } = frame;
+      const { clientId, clientSecret, after, instance, acceptMs, checkpoint } = frame;
       const known = instance === null ? {} : { instance };
       const credentials = { client_id: clientId, client_secret: clientSecret };
-      return seal({ type: "hello", ...credentials, after: formatPosition(after), ...known, accept_ms: acceptMs });
+      const signed = checkpoint === undefined ? {} : { checkpoint };
+      const place = { after: formatPosition(after), ...known, accept_ms: acceptMs };
+      return seal({ type: "hello", ...credentials, ...place, ...signed });
     }
     case "ping":
       return seal({ type: "ping", n: frame.n });
@@ -196,7 +200,10 @@ export function decodeClientFrame(data: unknown): ClientFrame | null {
       const { client_id: clientId, client_secret: clientSecret, instance = null, accept_ms: acceptMs = 0 } = it;
       if (after === null || !isWord(clientId) || !isWord(clientSecret) || !isCount(acceptMs)) return null;
       if (instance !== null && !isWord(instance)) return null;
-      return { type: "hello", clientId, clientSecret, after, instance, acceptMs };
+      const { checkpoint } = it;
+      if (checkpoint !== undefined && typeof checkpoint !== "string") return null;
+      const signed = checkpoint === undefined ? {} : { checkpoint };
+      return { type: "hello", clientId, clientSecret, after, instance, acceptMs, ...signed };
     }
     case "ping":
       return isCount(it.n) ? { type: "ping", n: it.n } : null;

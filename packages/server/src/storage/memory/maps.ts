@@ -12,8 +12,7 @@ import type { SessionFilter } from "../../sessions/store.ts";
 import type { UserFilter } from "../../users/store.ts";
 import type { User } from "../../users/user.ts";
 import type { WrappedKey } from "../../vault/store.ts";
-import type { EpochRows } from "../begin-epoch.ts";
-import type { After, Ended, Held, HolderKind } from "../rows.ts";
+import type { After, Ended, Held, HolderKind, Rows } from "../rows.ts";
 import { LogMaps } from "./log-maps.ts";
 import { byText, follows, newestFirst, oldestFirst } from "./order.ts";
 import { StatusMaps } from "./status-maps.ts";
@@ -23,7 +22,7 @@ function fill<Key, Value>(into: Map<Key, Value>, from: Map<Key, Value>, copyOf =
   for (const [key, value] of from) into.set(key, copyOf(value));
 }
 
-export class MapRows extends LogMaps implements EpochRows {
+export class MapRows extends LogMaps implements Rows {
   readonly status = new StatusMaps((kind, id) => this.#grantIds(kind, id));
   #keySetVersion = 0;
   readonly #dataKeys = new Map<number, WrappedKey>();
