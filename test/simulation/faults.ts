@@ -48,7 +48,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "un-revoking on epoch change",
-    seed: 19,
+    seed: 92,
     file: "packages/verifier/src/revocation/copy.ts",
     line: "if (newest !== undefined && sameKey(newest.feedKey, feedKey)) return newest.set.reserve(expected);",
     instead: "generations = [];",
@@ -64,7 +64,7 @@ export const FAULTS: readonly Fault[] = [
     name: "registry lost in a restart",
     seed: 47,
     file: LEASES,
-    line: "const endsAt = stored === null ? Number.NEGATIVE_INFINITY : clock.monotonic() + outlast(stored);",
+    line: "const endsAt = stored === null ? Number.NEGATIVE_INFINITY : this.#openedAt + outlast(stored);",
     instead: "const endsAt = Number.NEGATIVE_INFINITY;",
   },
   {
@@ -92,8 +92,8 @@ export const FAULTS: readonly Fault[] = [
     name: "head read from a cache",
     seed: 11,
     file: "packages/server/src/feed/feed.ts",
-    line: "const heads = new HeadReads(() => log.readHead());",
-    instead: "const heads = new HeadReads(async () => log.head());",
+    line: "const head = await log.readHead();",
+    instead: "const head = log.head();",
   },
   {
     name: "introspection not counted as a lease",
@@ -120,7 +120,7 @@ export const FAULTS: readonly Fault[] = [
     name: "nodes that do not know each other confirm by acknowledgements",
     seed: 3,
     file: LEASES,
-    line: "knowsAllFrom: alone ? endsAt : Number.POSITIVE_INFINITY,",
-    instead: "knowsAllFrom: endsAt,",
+    line: "knowsAllFrom: alone ? earlier.endsAt : Number.POSITIVE_INFINITY,",
+    instead: "knowsAllFrom: earlier.endsAt,",
   },
 ];
