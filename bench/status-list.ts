@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { bindSigningKey, signJws } from "@mapae/verifier/jose";
+import { DEFAULT_CLIENT } from "../packages/server/src/clients/client.ts";
 import { newId } from "../packages/server/src/prelude/ids.ts";
 import { systemAlarm, systemWorld } from "../packages/server/src/prelude/world.ts";
 import { SIGNED_LIST_MAX, STATUS_LIST_TYP } from "../packages/server/src/status/encode.ts";
@@ -41,7 +42,10 @@ function fill(file: string, slots: number): { micros: number; bytes: number } {
     const next = nextSlot(list, epoch, random.bytes(SEED_BYTES), now);
     list = next.list;
     rows.status.putList(list);
-    rows.status.addSlot(next.slot, newId("grant", random));
+    rows.status.addSlot(next.slot, {
+      ...{ grant: newId("grant", random), session: newId("session", random) },
+      ...{ user: newId("user", random), client: DEFAULT_CLIENT },
+    });
     if (count % 2 === 0) rows.status.invalidateSlot(next.slot, { epoch, seq: count + 1 });
   }
   const micros = ((performance.now() - began) * 1000) / slots;

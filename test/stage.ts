@@ -187,7 +187,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
     },
     logIn: async (identifier, ask = {}) => {
       const body = { identifier, password: PASSWORD, ...object(ask.body) };
-      const answer = await expecting(201, call("POST", "/v1/sessions", { ...ask, body }));
+      const answer = await expecting(201, call("POST", "/v1/sessions?mode=json", { ...ask, body }));
       return tokensOf(answer);
     },
     refresh: (refreshToken, ask = {}, more = {}) =>

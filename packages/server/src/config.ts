@@ -9,7 +9,21 @@ import { LEASE_LONGEST_MS } from "./feed/lease.ts";
 import { isNetwork } from "./http/address.ts";
 import { formatDuration } from "./prelude/duration.ts";
 import { LIMIT_ACTIONS, LIMIT_SCOPES } from "./sessions/limit.ts";
-import { choice, duration, integer, isWebOrigin, list, origin, type Setting, secrets, text } from "./setting.ts";
+import { STRATEGY_NAMES } from "./sessions/strategy.ts";
+import {
+  choice,
+  discreet,
+  duration,
+  integer,
+  isWebOrigin,
+  list,
+  origin,
+  type Setting,
+  secret,
+  secrets,
+  text,
+} from "./setting.ts";
+import { DEFAULT_SUBJECTS } from "./ssf/stream.ts";
 
 /** `LEASE_LONGEST_MS` (feed/lease.ts) as people write it. */
 const LEASE_LONGEST = formatDuration(LEASE_LONGEST_MS);
@@ -38,7 +52,34 @@ export const SETTINGS = {
     "./data",
     "The folder for the embedded database, the generated secret and the local socket.",
   ),
-  databaseUrl: text("MAPAE_DATABASE_URL", null, "`sqlite:<file>` or `memory:`. Default: SQLite in the data folder."),
+  databaseUrl: discreet(
+    "MAPAE_DATABASE_URL",
+    "`sqlite:<file>`, `postgres://user:password@host:port/database` or `memory:`. Default: SQLite in the data folder.",
+  ),
+  databasePassword: secret(
+    "MAPAE_DATABASE_PASSWORD",
+    "The password for PostgreSQL, in the place of one in the address.",
+  ),
+  databaseConnections: integer(
+    "MAPAE_DATABASE_CONNECTIONS",
+    10,
+    3,
+    500,
+    "How many connections to PostgreSQL this node opens at most.",
+  ),
+  databaseTimeout: duration(
+    "MAPAE_DATABASE_TIMEOUT",
+    "5s",
+    "1s",
+    "1m",
+    "How long PostgreSQL may take for a statement, and a connection to stand; then the answer is 503.",
+  ),
+  strategy: choice(
+    "MAPAE_STRATEGY",
+    "token",
+    STRATEGY_NAMES,
+    "Where log-ins live, and what apps carry unless they say so: see docs/strategies.md.",
+  ),
   secret: secrets(
     "MAPAE_SECRET",
     "Wraps the keys in the database. Several, newest first: the newest wraps, all open. Default: made at the first start, in a file of its own.",
@@ -123,6 +164,32 @@ export const SETTINGS = {
   dangerouslyAllowWebhooksTo: list(
     "MAPAE_DANGEROUSLY_ALLOW_WEBHOOKS_TO",
     "Private addresses that webhooks may be sent to. Whoever may make a webhook can then send requests there, from inside your network.",
+    "addresses or networks separated by commas (10.1.0.0/16, 127.0.0.1)",
+    isNetwork,
+  ),
+  ssfRetention: duration(
+    "MAPAE_SSF_RETENTION",
+    "7d",
+    "2d",
+    "90d",
+    "How long an event is kept for the streams of Shared Signals: for receivers that are away. Nothing is kept where there is no stream.",
+  ),
+  ssfInactivity: duration(
+    "MAPAE_SSF_INACTIVITY",
+    "30d",
+    "1d",
+    "400d",
+    "An event stream whose receiver neither polled nor asked for anything for this long is paused.",
+  ),
+  ssfDefaultSubjects: choice(
+    "MAPAE_SSF_DEFAULT_SUBJECTS",
+    "ALL",
+    DEFAULT_SUBJECTS,
+    "Whether a new event stream is told of all users, or only of those that its receiver adds.",
+  ),
+  dangerouslyAllowSsfTo: list(
+    "MAPAE_DANGEROUSLY_ALLOW_SSF_TO",
+    "Private addresses that Shared Signals may be exchanged with: where receivers want their events pushed to, and other transmitters. Every resource server can then have events sent there, from inside your network.",
     "addresses or networks separated by commas (10.1.0.0/16, 127.0.0.1)",
     isNetwork,
   ),
@@ -237,7 +304,15 @@ export type SettingName = keyof typeof SETTINGS;
 type Value<Name extends SettingName> = (typeof SETTINGS)[Name] extends Setting<infer T> ? T : never;
 
 /** Worked out at start where they are not set. */
-type Optional = "issuer" | "audience" | "databaseUrl" | "secret" | "sharedSecret" | "passwordDenylist" | "metricsToken";
+type Optional =
+  | "issuer"
+  | "audience"
+  | "databaseUrl"
+  | "databasePassword"
+  | "secret"
+  | "sharedSecret"
+  | "passwordDenylist"
+  | "metricsToken";
 export type Config = { readonly [Name in Exclude<SettingName, Optional>]: Value<Name> } & {
   readonly [Name in Optional]: Value<Name> | null;
 };

@@ -24,6 +24,8 @@ export interface MaintenanceSettings {
   readonly auditRetention: number;
   readonly sessionRetention: number;
   readonly webhookRetention: number;
+  readonly ssfRetention: number;
+  readonly ssfInactivity: number;
 }
 
 /** One round of it. */
@@ -41,6 +43,8 @@ export async function maintain(
   await storage.sessions.sweep(now - settings.sessionRetention);
   await storage.status.prune(now - KEPT_MS);
   await storage.webhooks.prune(now - settings.webhookRetention);
+  await storage.streams.pauseIdle(now - settings.ssfInactivity);
+  await storage.streams.prune(now - settings.ssfRetention);
   await storage.audit.prune(now - settings.auditRetention);
 }
 

@@ -17,6 +17,7 @@ import { createCheckpointSigner, createTailWatch, logNotice, signedBy } from "./
 import { firstStart } from "./first-start.ts";
 import { createAddressReader } from "./http/address.ts";
 import { JWKS_MAX_AGE_SECONDS } from "./http/api/discovery.ts";
+import type { SsfOptions } from "./http/api/ssf.ts";
 import { type App, createApp, type Handler, handlerOf } from "./http/app.ts";
 import { createAuthenticator } from "./http/authenticate.ts";
 import { createOriginPolicy } from "./http/origin.ts";
@@ -36,16 +37,19 @@ import type { Secret } from "./prelude/secret.ts";
 import { Secret as SecretValue } from "./prelude/secret.ts";
 import { type SetAlarm, type Sleep, systemAlarm, systemSleep, systemWorld, type World } from "./prelude/world.ts";
 import { LiveSet } from "./revocation/live-set.ts";
+import { STRATEGIES } from "./sessions/strategy.ts";
 import { createIssuer } from "./signin/issue.ts";
 import { createLogIn } from "./signin/log-in.ts";
 import { createPasswordAction, type PasswordAction } from "./signin/password.ts";
 import { createRefresh } from "./signin/refresh.ts";
 import { createReadSession } from "./signin/session.ts";
 import { createSignUp, type SignUp } from "./signin/sign-up.ts";
+import type { StreamAction } from "./ssf/manage.ts";
+import { openSsf } from "./ssf-service.ts";
 import { openStatusService } from "./status-service.ts";
 import { openMemoryThrottle } from "./storage/memory/throttle.ts";
 import { openStorage } from "./storage/open.ts";
-import type { Storage } from "./storage/storage.ts";
+import type { Nature, Storage } from "./storage/storage.ts";
 import { createThrottle, type Throttle } from "./throttle/throttle.ts";
 import { createAccessTokens } from "./tokens/access-token.ts";
 import { readOrMakeSecret } from "./vault/secret-file.ts";
@@ -68,6 +72,8 @@ export interface Operations {
   readonly signUp: SignUp;
   readonly clientAction: ClientAction;
   readonly webhookAction: WebhookAction;
+  readonly streamAction: StreamAction;
+  readonly ssf: SsfOptions;
   readonly revoke: RevocationAction;
   readonly confirming: Confirming;
   readonly throttle: Throttle;
@@ -84,6 +90,7 @@ export interface MapaeServer {
   /** Takes over connections that follow the feed. */
   readonly upgrade: Upgrade;
   readonly operations: Operations;
+  readonly nature: Nature;
   /** The example resource server's secret, where this was the first start. */
   readonly exampleSecret: Secret | null;
   /**
@@ -187,8 +194,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       isSigned: signedBy(keyring),
       issuer,
       leaseMs: config.revocationLease,
-      // The engines there are have one writer, and only one process opens them.
-      alone: true,
+      alone: !storage.nature.shared,
       maxConnections: config.feedConnections,
       tail: createTailWatch(keyring, issuer, storage.revocation, config.lostTail === "keep_sessions"),
       world,
@@ -210,12 +216,14 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
     const service = { storage, vault, config, logger };
     const webhooks = startWebhookService(service, parts.delivers !== false, world, alarm);
     const webhookAction = createWebhookAction({ ...webhooks, webhooks: storage.webhooks, vault, world });
+    const ssf = openSsf({ ...service, keyring }, parts.delivers !== false, issuer, world, alarm);
     const exampleSecret = await firstStart(storage.clients, clientAction);
     const metrics = createMetrics({
       hashing: () => admission.metrics(),
       revocations: () => live.size,
       feed,
       webhooks: webhooks.runner,
+      ssf,
     });
     let draining = false;
     const routes = createRoutes(
@@ -229,6 +237,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
         passwords: passwordAction,
         clientAction,
         webhookAction,
+        ...ssf,
         feed,
         verifiers,
         confirming,
@@ -240,7 +249,16 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
         draining: () => draining,
         metrics: () => metrics.text(),
       },
-      { issuer, base, now: () => world.clock.now(), signup: config.signup, version: VERSION, listed: status.on },
+      {
+        issuer,
+        base,
+        now: () => world.clock.now(),
+        usual: STRATEGIES[config.strategy].carries === "tokens" ? "json" : "session",
+        signup: config.signup,
+        version: VERSION,
+        listed: status.on,
+        ssf: ssf.options,
+      },
     );
     const app = createApp({
       routes,
@@ -261,15 +279,18 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       upgrade: createStreamDoor(feed, base),
       operations: {
         ...{ storage, vault, keyring, passwords, passwordAction, signUp, clientAction, issuer, audience, world },
-        ...{ revoke, confirming, throttle, webhookAction },
+        ...{ revoke, confirming, throttle, webhookAction, streamAction: ssf.streamAction, ssf: ssf.options },
       },
+      nature: storage.nature,
       exampleSecret,
       drain: (withinMs = 0) => {
         draining = true;
+        ssf.polls.release();
         return feed.drain(withinMs);
       },
       close: async () => {
         feed.close();
+        await ssf.stop();
         await webhooks.runner?.stop();
         await maintenance.stop();
         await storage.close();

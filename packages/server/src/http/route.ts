@@ -10,7 +10,7 @@ import type { HeaderReader } from "./incoming.ts";
 import type { ProblemCode } from "./problem.ts";
 import type { Reply } from "./reply.ts";
 
-export type Method = "GET" | "POST" | "PATCH" | "DELETE";
+export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 /**
  * Who may call. `account`: a user's token with the account scope. `admin`: a token of the admin audience. `metrics`:
@@ -43,6 +43,7 @@ export interface Route {
     | "Account"
     | "Administration"
     | "Revocation"
+    | "Shared Signals"
     | "OAuth"
     | "Discovery"
     | "Operations"
@@ -56,8 +57,11 @@ export interface Route {
   readonly answer: { readonly status: number; readonly schema: z.ZodType | null; readonly says: string };
   /** The refusals it can give beside those that every route can. */
   readonly problems: readonly ProblemCode[];
-  /** `oauth`: bodies are forms, and errors are as RFC 6749 §5.2 has them. */
-  readonly style: "api" | "oauth";
+  /**
+   * `oauth`: bodies are forms, and errors are as RFC 6749 §5.2 has them. `ssf`: errors have the statuses that the Shared
+   * Signals Framework lists.
+   */
+  readonly style: "api" | "oauth" | "ssf";
   handle(call: Call<unknown, unknown>, caller: Caller | null, verifier: Verifier | null): Promise<Reply>;
 }
 

@@ -17,6 +17,7 @@ import { adminAuditRoute } from "./api/admin-audit.ts";
 import { adminClientRoutes } from "./api/admin-clients.ts";
 import { adminKeyRoutes } from "./api/admin-keys.ts";
 import { adminSessionRoutes } from "./api/admin-sessions.ts";
+import { adminSsfRoutes } from "./api/admin-ssf.ts";
 import { adminUserRoutes } from "./api/admin-users.ts";
 import { adminWebhookRoutes } from "./api/admin-webhooks.ts";
 import { discoveryRoutes } from "./api/discovery.ts";
@@ -28,13 +29,14 @@ import { pageRoutes } from "./api/pages.ts";
 import { refreshRoute } from "./api/refresh.ts";
 import { feedRoutes, type RevocationServices, revocationRoutes } from "./api/revocations.ts";
 import { sessionRoutes } from "./api/sessions.ts";
+import { type SsfOptions, type SsfServices, ssfRoutes } from "./api/ssf.ts";
 import { statusListRoutes } from "./api/status-lists.ts";
 import { signUpRoute } from "./api/users.ts";
 import { openApi } from "./openapi.ts";
 import { text } from "./reply.ts";
 import { open, type Route } from "./route.ts";
 
-export interface RouteServices extends OperationsServices, RevocationServices, OAuthServices {
+export interface RouteServices extends OperationsServices, RevocationServices, OAuthServices, SsfServices {
   readonly feed: Feed;
   readonly users: UserStore;
   readonly sessions: SessionStore;
@@ -55,6 +57,7 @@ export interface RouteOptions extends SessionRouteOptions {
   readonly issuer: string;
   readonly signup: "open" | "closed";
   readonly version: string;
+  readonly ssf: SsfOptions;
   /** Whether tokens name status lists. */
   readonly listed: boolean;
 }
@@ -69,11 +72,13 @@ export function createRoutes(services: RouteServices, options: RouteOptions): re
     ...revocationRoutes(services),
     ...feedRoutes(services.feed),
     ...oauthRoutes(services),
+    ...ssfRoutes(services, options.ssf),
     ...adminUserRoutes(services),
     ...adminSessionRoutes(services),
     ...adminKeyRoutes(services, options.now),
     ...adminClientRoutes(services.clients, services.clientAction),
     ...adminWebhookRoutes(services),
+    ...adminSsfRoutes(services, options.ssf),
     adminAuditRoute(services.audit),
     ...discoveryRoutes(services.keyring, options.issuer, options.listed),
     ...statusListRoutes(services.statusLists),

@@ -16,6 +16,7 @@ import { adminAuditRoute } from "../http/api/admin-audit.ts";
 import { adminClientRoutes } from "../http/api/admin-clients.ts";
 import { adminKeyRoutes } from "../http/api/admin-keys.ts";
 import { adminSessionRoutes } from "../http/api/admin-sessions.ts";
+import { adminSsfRoutes } from "../http/api/admin-ssf.ts";
 import { adminUserRoutes } from "../http/api/admin-users.ts";
 import { adminWebhookRoutes } from "../http/api/admin-webhooks.ts";
 import { revocationRoutes } from "../http/api/revocations.ts";
@@ -40,7 +41,7 @@ async function refuse(): Promise<Authenticated & { ok: false }> {
 }
 
 export function createOperator(operations: Operations, config: Config, logger: Logger): App {
-  const { storage, keyring, clientAction, webhookAction, confirming, world, issuer } = operations;
+  const { storage, keyring, clientAction, webhookAction, streamAction, ssf, confirming, world, issuer } = operations;
   const shared: readonly Route[] = [
     ...adminUserRoutes({ ...storage, confirming }),
     ...adminSessionRoutes({ ...storage, confirming }),
@@ -48,6 +49,7 @@ export function createOperator(operations: Operations, config: Config, logger: L
     ...revocationRoutes(operations),
     ...adminClientRoutes(storage.clients, clientAction),
     ...adminWebhookRoutes({ ...storage, webhookAction }),
+    ...adminSsfRoutes({ ...storage, streamAction }, ssf),
     adminAuditRoute(storage.audit),
   ];
   const importUser = createImport({ ...operations, users: storage.users }, config.loginFloor);

@@ -16,6 +16,10 @@ export type DeviceId = Id<"device">;
 /** One connection of one verifier process. */
 export type InstanceId = Id<"instance">;
 export type WebhookId = Id<"webhook">;
+/** One process that serves a shared database. */
+export type NodeId = Id<"node">;
+/** Of an event stream that this server transmits (ssf/stream.ts). */
+export type StreamId = Id<"stream">;
 
 const PREFIX = {
   user: "usr_",
@@ -25,6 +29,8 @@ const PREFIX = {
   device: "dev_",
   instance: "ins_",
   webhook: "whk_",
+  node: "nod_",
+  stream: "str_",
 } as const;
 type Named = {
   user: UserId;
@@ -34,6 +40,8 @@ type Named = {
   device: DeviceId;
   instance: InstanceId;
   webhook: WebhookId;
+  node: NodeId;
+  stream: StreamId;
 };
 
 /** A fresh id, e.g. `ses_0J3k…`: the prefix and 22 characters of base64url (128 random bits). */

@@ -13,6 +13,7 @@
  * nothing, what is forgotten is the list. Lists are numbered by time, as epochs are (revocation/epoch.ts), so that a
  * database that lost its end does not give the number of a lost list to another one.
  */
+import type { ClientId, GrantId, SessionId, UserId } from "../prelude/ids.ts";
 import type { Random } from "../prelude/world.ts";
 import type { Position } from "../revocation/entry.ts";
 import { nextEpoch } from "../revocation/epoch.ts";
@@ -21,6 +22,14 @@ import { shuffled } from "./shuffle.ts";
 export interface Slot {
   readonly list: number;
   readonly idx: number;
+}
+
+/** Whom a slot stands for: a grant, and what it hangs under. */
+export interface SlotHolder {
+  readonly grant: GrantId;
+  readonly session: SessionId;
+  readonly user: UserId;
+  readonly client: ClientId;
 }
 
 export interface StatusList {

@@ -1,7 +1,6 @@
 /**
- * What the steps (steps.ts) and the ports (ports.ts) ask of an engine that can be read and written synchronously: plain
- * rows, no decisions. Maps and SQLite are such engines; what runs over a network is not, and implements the ports
- * itself.
+ * What the steps (steps.ts) and the ports (ports.ts) ask of an engine: plain rows, no decisions, answered at once. Maps and
+ * SQLite are such engines; over a network a step is run again until no answer is missing (postgres/replay.ts).
  *
  *   port ──read──► Reads                       any thread that can see the data
  *   port ──write─► a step over Rows            inside one atomic step of the one writer
@@ -16,12 +15,13 @@ import type { ClientId, GrantId, SessionId, UserId, WebhookId } from "../prelude
 import type { EndReason, Position, RevocationEntry, RevocationKind } from "../revocation/entry.ts";
 import type { Session } from "../sessions/session.ts";
 import type { SessionFilter } from "../sessions/store.ts";
-import type { InvalidSlot, Slot, StatusList } from "../status/slot.ts";
+import type { InvalidSlot, Slot, SlotHolder, StatusList } from "../status/slot.ts";
 import type { UserFilter } from "../users/store.ts";
 import type { User } from "../users/user.ts";
 import type { WrappedKey } from "../vault/store.ts";
 import type { PastAttempt } from "../webhooks/attempt.ts";
 import type { QueuedEntry, Webhook } from "../webhooks/webhook.ts";
+import type { SsfReads, SsfRows } from "./ssf-rows.ts";
 
 /** The sort key after which a page begins. */
 export interface After {
@@ -75,6 +75,7 @@ export interface Reads {
   /** Newest first. */
   events(filter: AuditFilter, before: number | null, limit: number): readonly AuditEvent[];
   readonly webhooks: WebhookReads;
+  readonly ssf: SsfReads;
   readonly status: StatusReads;
 }
 
@@ -85,8 +86,8 @@ export interface StatusReads {
   invalid(after: InvalidSlot, limit: number): readonly InvalidSlot[];
 }
 
-/** By which a grant is found, and its slots with it. */
-export type HolderKind = "session" | "grant" | "user" | "client";
+/** By what of its holder a slot is found. */
+export type HolderKind = keyof SlotHolder;
 
 export interface StatusRows extends StatusReads {
   any(): boolean;
@@ -96,7 +97,7 @@ export interface StatusRows extends StatusReads {
   putList(list: StatusList): void;
   /** The grant's slot in the newest of its lists, if it is not invalid. */
   slotOf(grant: GrantId): Slot | undefined;
-  addSlot(slot: Slot, grant: GrantId): void;
+  addSlot(slot: Slot, of: SlotHolder): void;
   /** Makes a slot invalid for an entry, if there is such a slot and it is not yet. */
   invalidateSlot(slot: Slot, by: Position): void;
   /** Makes invalid every slot of the grants of a session, a user, a client, or of one grant. */
@@ -135,6 +136,7 @@ export interface WebhookRows extends WebhookReads {
 
 export interface Rows extends Reads {
   readonly webhooks: WebhookRows;
+  readonly ssf: SsfRows;
   readonly status: StatusRows;
   /** Writes something that changes nothing. */
   touch(): void;

@@ -3,25 +3,31 @@
  * into the log. So a list is derived from the same rows as everything else that tells of a revocation, and a driver that
  * has the log right has the lists right.
  */
-import type { GrantId } from "../prelude/ids.ts";
+import type { Grant } from "../grants/grant.ts";
 import type { RevocationKind } from "../revocation/entry.ts";
-import { nextSlot, type Slot, slotOfJti, takesTokens } from "../status/slot.ts";
+import type { Session } from "../sessions/session.ts";
+import { nextSlot, type Slot, type SlotHolder, slotOfJti, takesTokens } from "../status/slot.ts";
 import type { Rows } from "./rows.ts";
+
+export function holderOf(session: Session, grant: Grant): SlotHolder {
+  return { grant: grant.id, session: session.id, user: session.user, client: grant.client };
+}
 
 /**
  * The slot that a grant's next token names: the one it has, or another.
+ * @param of the grant, which may be in another store
  * @param seed for a list that has to be opened; `null`: tokens name none
  */
-export function slotFor(rows: Rows, grant: GrantId, seed: Buffer | null, now: number): Slot | null {
+export function slotFor(rows: Rows, of: SlotHolder, seed: Buffer | null, now: number): Slot | null {
   if (seed === null) return null;
   const { status } = rows;
   const { epoch } = rows.position();
-  const held = status.slotOf(grant);
+  const held = status.slotOf(of.grant);
   const itsList = held === undefined ? undefined : status.list(held.list);
   if (held !== undefined && itsList !== undefined && takesTokens(itsList, epoch, now)) return held;
   const { list, slot } = nextSlot(status.newest(), epoch, seed, now);
   status.putList(list);
-  status.addSlot(slot, grant);
+  status.addSlot(slot, of);
   return slot;
 }
 

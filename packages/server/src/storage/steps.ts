@@ -19,13 +19,15 @@ import type { Begun } from "../revocation/store.ts";
 import { decideEnd } from "../sessions/end-rule.ts";
 import { isLive, type Session } from "../sessions/session.ts";
 import type { EndTarget } from "../sessions/store.ts";
+import type { Slot, SlotHolder } from "../status/slot.ts";
 import { type ChangeRefusal, change, type User, type UserChange } from "../users/user.ts";
 import type { WrappedKey } from "../vault/store.ts";
 import { apply } from "./apply.ts";
 import { restartLog } from "./begin-epoch.ts";
 import type { Held, Rows } from "./rows.ts";
 import { SLICE } from "./slice.ts";
-import { slotFor } from "./slots.ts";
+import { holderOf, slotFor } from "./slots.ts";
+import { removeStreamsOf, SSF_STEPS } from "./ssf-steps.ts";
 import { WEBHOOK_STEPS } from "./webhook-steps.ts";
 
 export const STEPS = {
@@ -72,6 +74,10 @@ export const STEPS = {
 
   compactLog(rows: Rows, now: number): number {
     return rows.removeEntries(now, SLICE);
+  },
+
+  slotElsewhere(rows: Rows, now: number, of: SlotHolder, seed: Buffer): Slot | null {
+    return slotFor(rows, of, seed, now);
   },
 
   keepUntil(rows: Rows, _now: number, exp: number): number {
@@ -132,6 +138,7 @@ export const STEPS = {
   deleteClient(rows: Rows, now: number, id: ClientId, effects: readonly Effect[]): boolean {
     if (rows.client(id) === undefined) return false;
     rows.removeClient(id);
+    removeStreamsOf(rows, id);
     rows.endGrantsOf(id, { at: now, reason: "client_deleted" });
     apply(rows, effects, now);
     return true;
@@ -172,7 +179,7 @@ export const STEPS = {
     rows.addSession(session);
     rows.addGrant(grant);
     apply(rows, decision.effects, now);
-    const slot = slotFor(rows, grant.id, logIn.listSeed, now);
+    const slot = slotFor(rows, holderOf(session, grant), logIn.listSeed, now);
     const begun = { ...session, lastSeenAt: grant.usedAt, idleExpiresAt: grant.idleExpiresAt };
     return { kind: "opened", standing: { grant, session: begun, user, position, slot }, evicted: decision.evicted };
   },
@@ -186,7 +193,7 @@ export const STEPS = {
     if (decision.effects.length > 0) apply(rows, decision.effects, now);
     if (!decision.allow) return { allow: false, refusal: decision.refusal };
     const session = sessionAfter(rows, held, decision.grant);
-    const slot = slotFor(rows, held.grant.id, presented.listSeed, now);
+    const slot = slotFor(rows, holderOf(session, decision.grant), presented.listSeed, now);
     const standing = { grant: decision.grant, session, user: held.user, position, slot };
     return { allow: true, how: decision.how, standing };
   },
@@ -210,6 +217,7 @@ export const STEPS = {
   },
 
   ...WEBHOOK_STEPS,
+  ...SSF_STEPS,
 
   /** Writes without changing anything: whether the engine can. */
   touch(rows: Rows): void {

@@ -5,11 +5,12 @@
 import type { AuditStore } from "../audit/store.ts";
 import type { ClientStore } from "../clients/store.ts";
 import type { FeedStore } from "../feed/store.ts";
+import type { ElsewhereStore } from "../grants/elsewhere.ts";
 import type { GrantStore } from "../grants/store.ts";
 import type { KeyStore } from "../keys/store.ts";
 import type { RevocationStore } from "../revocation/store.ts";
-import type { ElsewhereStore } from "../sessions/elsewhere.ts";
 import type { SessionStore } from "../sessions/store.ts";
+import type { StreamStore } from "../ssf/store.ts";
 import type { StatusStore } from "../status/store.ts";
 import type { UserStore } from "../users/store.ts";
 import type { VaultStore } from "../vault/store.ts";
@@ -27,13 +28,25 @@ export type Backup = (
   | { readonly ok: false; readonly refusal: "exists" | "failed" /** One line. */; readonly message: string }
 >;
 
+/** What an operator reads at the start. */
+export interface Nature {
+  /** Where the data is, without a password. */
+  readonly says: string;
+  /** What is weaker there than one might think, one line each. */
+  readonly warnings: readonly string[];
+  /** Whether other processes may serve the same data. */
+  readonly shared: boolean;
+}
+
 export interface Storage {
+  readonly nature: Nature;
   readonly vault: VaultStore;
   readonly keys: KeyStore;
   readonly revocation: RevocationStore;
   readonly feed: FeedStore;
   readonly status: StatusStore;
   readonly webhooks: WebhookStore;
+  readonly streams: StreamStore;
   readonly audit: AuditStore;
   readonly users: UserStore;
   readonly clients: ClientStore;

@@ -8,7 +8,7 @@
  */
 import { type Cause, draft } from "../audit/event.ts";
 import type { SessionId, UserId } from "../prelude/ids.ts";
-import { audit, type Effect } from "../revocation/effects.ts";
+import { audit, type Effect, type EndSessionsOfUser } from "../revocation/effects.ts";
 
 export const USER_STATES = ["active", "disabled", "deleted"] as const;
 export type UserState = (typeof USER_STATES)[number];
@@ -84,7 +84,7 @@ export function change(user: User, wish: UserChange, cause: Cause, now: number):
       );
     case "disable":
       if (user.state === "disabled") return done({});
-      return done({ state: "disabled" }, endAll(user.id, "user_disabled"), audit(draft("user.disabled", cause, about)));
+      return done({ state: "disabled" }, endAll(user.id), audit(draft("user.disabled", cause, about)));
     case "enable":
       if (user.state === "active") return done({});
       return done({ state: "active" }, audit(draft("user.enabled", cause, about)));
@@ -99,7 +99,7 @@ export function change(user: User, wish: UserChange, cause: Cause, now: number):
           roles: [],
           credentialVersion: user.credentialVersion + 1,
         },
-        endAll(user.id, "user_disabled"),
+        { ...endAll(user.id), identifier: user.identifier },
         audit(draft("user.deleted", cause, about)),
       );
     case "set_password": {
@@ -123,6 +123,6 @@ export function change(user: User, wish: UserChange, cause: Cause, now: number):
   }
 }
 
-function endAll(user: UserId, reason: "user_disabled"): Effect {
-  return { effect: "end_sessions_of_user", user, except: null, reason };
+function endAll(user: UserId): EndSessionsOfUser {
+  return { effect: "end_sessions_of_user", user, except: null, reason: "user_disabled" };
 }

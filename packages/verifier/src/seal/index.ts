@@ -15,6 +15,7 @@ export {
 } from "./document.ts";
 export { openFile, type SealFileOptions, sealFile } from "./file.ts";
 export { isSealedFile } from "./file-frame.ts";
+export { generateKeys, KEY_PAIRS, type KeyPairKind } from "./generate.ts";
 export { type FetchedKeys, type FetchOptions, fetchKeyText } from "./key-place.ts";
 export { KEYS_REFUSALS, type KeysRefusalCode, KeysRefused } from "./key-refusals.ts";
 export { KEY_TEXT_MAX, protectKeys, readKeyText } from "./key-text.ts";

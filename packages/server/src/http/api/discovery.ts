@@ -7,7 +7,11 @@ import { open, type Route } from "../route.ts";
 /** How long a verifier may keep the key set: far less than a key is published before it signs. */
 export const JWKS_MAX_AGE_SECONDS = 300;
 
-const CACHED = { "cache-control": `public, max-age=${JWKS_MAX_AGE_SECONDS}`, "access-control-allow-origin": "*" };
+/** Of what anyone may read and keep for a while. */
+export const CACHED = {
+  "cache-control": `public, max-age=${JWKS_MAX_AGE_SECONDS}`,
+  "access-control-allow-origin": "*",
+};
 
 /** @param listed whether tokens name status lists */
 export function discoveryRoutes(keyring: Keyring, issuer: string, listed: boolean): readonly Route[] {

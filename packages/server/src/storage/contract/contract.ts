@@ -10,6 +10,7 @@ import { describeRevocationStore } from "./revocation.ts";
 import { describeSessionStore } from "./sessions.ts";
 import type { Open } from "./stage.ts";
 import { describeStatusStore } from "./status.ts";
+import { describeStreamStore } from "./streams.ts";
 import { describeUserStore } from "./users.ts";
 import { describeWebhookStore } from "./webhooks.ts";
 
@@ -24,6 +25,7 @@ export function describeStorage(name: string, open: Open): void {
     describeRevocationStore(open);
     describeStatusStore(open);
     describeWebhookStore(open);
+    describeStreamStore(open);
     describeAuditStore(open);
     describeRaces(open);
     describeStateMachine(open);

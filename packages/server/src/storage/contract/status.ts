@@ -159,7 +159,7 @@ export function describeStatusStore(open: Open): void {
           (await stage.store.status.lists()).map((list) => list.void),
           [true],
         );
-        const after = await refresh(stage, before.grant);
+        const after = await logIn(stage, id);
         assert.ok(slotOf(after).list > slotOf(before).list);
         assert.deepEqual(
           (await stage.store.status.lists()).map((list) => [list.id, list.void]),

@@ -7,10 +7,13 @@ import type { Instance } from "../../feed/registry.ts";
 import type { GrantId } from "../../prelude/ids.ts";
 import { isBefore, type Position, type RevocationEntry, type RevocationKind } from "../../revocation/entry.ts";
 import { isCovered, isForgettable } from "../../revocation/expiry.ts";
+import { SessionMaps } from "./session-maps.ts";
+import { SsfMaps } from "./ssf-maps.ts";
 import { WebhookMaps } from "./webhook-maps.ts";
 
-export abstract class LogMaps {
+export abstract class LogMaps extends SessionMaps {
   readonly webhooks = new WebhookMaps();
+  readonly ssf = new SsfMaps(() => this.#epoch);
   #epoch: number;
   #seq = 0;
   #log: RevocationEntry[] = [];
@@ -29,6 +32,7 @@ export abstract class LogMaps {
    * @param installation see ElsewhereStore
    */
   constructor(epoch: number, installation = "in memory") {
+    super();
     this.#epoch = epoch;
     this.#installation = installation;
   }
@@ -48,6 +52,7 @@ export abstract class LogMaps {
     this.#installation = other.#installation;
     this.#sessionsUntil = other.#sessionsUntil;
     this.webhooks.copyFrom(other.webhooks);
+    this.ssf.copyFrom(other.ssf);
     for (const [id, instance] of other.#unbound) this.#unbound.set(id, instance);
   }
 

@@ -1,12 +1,12 @@
 /** Status lists and their slots, as Maps. */
 import type { GrantId } from "../../prelude/ids.ts";
 import { isBefore, type Position } from "../../revocation/entry.ts";
-import type { InvalidSlot, Slot, StatusList } from "../../status/slot.ts";
+import type { InvalidSlot, Slot, SlotHolder, StatusList } from "../../status/slot.ts";
 import type { HolderKind, StatusRows } from "../rows.ts";
 
 interface Held {
   readonly slot: Slot;
-  readonly grant: GrantId;
+  readonly of: SlotHolder;
   readonly by: Position | null;
 }
 
@@ -23,11 +23,6 @@ export class StatusMaps implements StatusRows {
   readonly #lists = new Map<number, StatusList>();
   readonly #slots = new Map<string, Held>();
   readonly #namesOf = new Map<GrantId, readonly string[]>();
-  readonly #grantsOf: (kind: HolderKind, id: string) => readonly GrantId[];
-
-  constructor(grantsOf: (kind: HolderKind, id: string) => readonly GrantId[]) {
-    this.#grantsOf = grantsOf;
-  }
 
   /** Rows are replaced and never changed in place, so that sharing them is a copy. */
   copyFrom(other: StatusMaps): void {
@@ -68,10 +63,11 @@ export class StatusMaps implements StatusRows {
     return (this.#namesOf.get(grant) ?? []).flatMap((name) => this.#slots.get(name) ?? []);
   }
 
-  addSlot(slot: Slot, grant: GrantId): void {
+  addSlot(slot: Slot, of: SlotHolder): void {
+    const { grant } = of;
     const name = nameOf(slot);
     if (this.#slots.has(name)) throw new Error("a slot is given once");
-    this.#slots.set(name, { slot, grant, by: null });
+    this.#slots.set(name, { slot, of, by: null });
     this.#namesOf.set(grant, [...(this.#namesOf.get(grant) ?? []), name]);
   }
 
@@ -81,9 +77,7 @@ export class StatusMaps implements StatusRows {
   }
 
   invalidateHeld(kind: HolderKind, id: string, by: Position): void {
-    for (const grant of this.#grantsOf(kind, id)) {
-      for (const { slot } of this.#heldBy(grant)) this.invalidateSlot(slot, by);
-    }
+    for (const { slot, of } of this.#slots.values()) if (of[kind] === id) this.invalidateSlot(slot, by);
   }
 
   voidLists(): void {
@@ -101,7 +95,8 @@ export class StatusMaps implements StatusRows {
   removeLists(openedBefore: number, limit: number): number {
     const old = new Set(this.lists().flatMap(({ id, openedAt }) => (openedAt < openedBefore ? [id] : [])));
     const gone = [...this.#slots.values()].filter(({ slot }) => old.has(slot.list)).slice(0, limit);
-    for (const { slot, grant } of gone) {
+    for (const { slot, of } of gone) {
+      const { grant } = of;
       const names = (this.#namesOf.get(grant) ?? []).filter((name) => name !== nameOf(slot));
       this.#slots.delete(nameOf(slot));
       if (names.length > 0) this.#namesOf.set(grant, names);

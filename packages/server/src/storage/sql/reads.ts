@@ -15,7 +15,9 @@ import type { UserFilter } from "../../users/store.ts";
 import type { User } from "../../users/user.ts";
 import type { WrappedKey } from "../../vault/store.ts";
 import type { After, Held, Reads, StatusReads, WebhookReads } from "../rows.ts";
+import type { SsfReads } from "../ssf-rows.ts";
 import { integer, integerOrNull, type Row, text, type Value } from "./columns.ts";
+import { SqlSsfReads } from "./ssf.ts";
 import type { Questions } from "./statements.ts";
 import { SqlStatusReads } from "./status.ts";
 import * as table from "./tables.ts";
@@ -44,11 +46,13 @@ export class SqlReads<Engine extends Questions = Questions> implements Reads {
   protected readonly engine: Engine;
   readonly webhooks: WebhookReads;
   readonly status: StatusReads;
+  readonly ssf: SsfReads;
 
   constructor(engine: Engine) {
     this.engine = engine;
     this.webhooks = new SqlWebhookReads(engine);
     this.status = new SqlStatusReads(engine);
+    this.ssf = new SqlSsfReads(engine);
   }
 
   #listed<T>(select: string, conditions: readonly Condition[], order: string, limit: number, of: (row: Row) => T): T[] {

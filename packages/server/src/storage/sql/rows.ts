@@ -10,8 +10,10 @@ import type { Session } from "../../sessions/session.ts";
 import type { User } from "../../users/user.ts";
 import type { WrappedKey } from "../../vault/store.ts";
 import type { Ended, Rows, StatusRows, WebhookRows } from "../rows.ts";
+import type { SsfRows } from "../ssf-rows.ts";
 import { integer } from "./columns.ts";
 import { SqlReads } from "./reads.ts";
+import { SqlSsf } from "./ssf.ts";
 import type { Statements } from "./statements.ts";
 import { SqlStatus } from "./status.ts";
 import * as table from "./tables.ts";
@@ -20,11 +22,13 @@ import { SqlWebhooks } from "./webhooks.ts";
 export class SqlRows<Engine extends Statements = Statements> extends SqlReads<Engine> implements Rows {
   override readonly webhooks: WebhookRows;
   override readonly status: StatusRows;
+  override readonly ssf: SsfRows;
 
   constructor(engine: Engine) {
     super(engine);
     this.webhooks = new SqlWebhooks(engine);
     this.status = new SqlStatus(engine);
+    this.ssf = new SqlSsf(engine);
   }
 
   touch(): void {

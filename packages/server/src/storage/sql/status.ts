@@ -1,7 +1,7 @@
 /** Status lists and their slots in the database. */
 import type { GrantId } from "../../prelude/ids.ts";
 import type { Position } from "../../revocation/entry.ts";
-import type { InvalidSlot, Slot, StatusList } from "../../status/slot.ts";
+import type { InvalidSlot, Slot, SlotHolder, StatusList } from "../../status/slot.ts";
 import type { HolderKind, StatusReads, StatusRows } from "../rows.ts";
 import { bytes, integer, type Row } from "./columns.ts";
 import type { Questions, Statements } from "./statements.ts";
@@ -21,13 +21,8 @@ function listOf(row: Row): StatusList {
 
 const slotIn = (row: Row): Slot => ({ list: integer(row, 0), idx: integer(row, 1) });
 
-/** The grants that an id names. */
-const GRANTS: Record<HolderKind, string> = {
-  grant: "= ?",
-  session: "IN (SELECT id FROM grants WHERE session = ?)",
-  user: 'IN (SELECT g.id FROM sessions s JOIN grants g ON g.session = s.id WHERE s."user" = ?)',
-  client: "IN (SELECT id FROM grants WHERE client = ?)",
-};
+/** Where a slot says whom it stands for. */
+const HOLDER: Record<HolderKind, string> = { grant: '"grant"', session: "session", user: '"user"', client: "client" };
 
 export class SqlStatusReads<Engine extends Questions> implements StatusReads {
   protected readonly engine: Engine;
@@ -80,8 +75,11 @@ export class SqlStatus extends SqlStatusReads<Statements> implements StatusRows 
     );
   }
 
-  addSlot({ list, idx }: Slot, grant: GrantId): void {
-    this.engine.run('INSERT INTO status_slots (list, idx, "grant") VALUES (?, ?, ?)', list, idx, grant);
+  addSlot({ list, idx }: Slot, { grant, session, user, client }: SlotHolder): void {
+    this.engine.run(
+      'INSERT INTO status_slots (list, idx, "grant", session, "user", client) VALUES (?, ?, ?, ?, ?, ?)',
+      ...[list, idx, grant, session, user, client],
+    );
   }
 
   invalidateSlot({ list, idx }: Slot, { epoch, seq }: Position): void {
@@ -93,7 +91,7 @@ export class SqlStatus extends SqlStatusReads<Statements> implements StatusRows 
 
   invalidateHeld(kind: HolderKind, id: string, { epoch, seq }: Position): void {
     this.engine.run(
-      `UPDATE status_slots SET epoch = ?, seq = ? WHERE "grant" ${GRANTS[kind]} AND epoch IS NULL`,
+      `UPDATE status_slots SET epoch = ?, seq = ? WHERE ${HOLDER[kind]} = ? AND epoch IS NULL`,
       ...[epoch, seq, id],
     );
   }

@@ -238,4 +238,72 @@ export const MIGRATIONS: readonly string[] = [
   DROP INDEX grants_by_client;
   CREATE INDEX grants_by_client ON grants (client);
   `,
+  `
+  -- Whom a slot stands for, said by the slot itself: the grant may be in another store.
+  ALTER TABLE status_slots ADD COLUMN session TEXT NOT NULL DEFAULT '';
+  ALTER TABLE status_slots ADD COLUMN "user" TEXT NOT NULL DEFAULT '';
+  ALTER TABLE status_slots ADD COLUMN client TEXT NOT NULL DEFAULT '';
+  UPDATE status_slots SET (session, "user", client) =
+      (SELECT g.session, s.user, g.client FROM grants g JOIN sessions s ON s.id = g.session
+       WHERE g.id = status_slots."grant")
+    WHERE EXISTS (SELECT 1 FROM grants WHERE id = status_slots."grant");
+  CREATE INDEX status_slots_of_session ON status_slots (session) WHERE epoch IS NULL;
+  CREATE INDEX status_slots_of_user ON status_slots ("user") WHERE epoch IS NULL;
+  CREATE INDEX status_slots_of_client ON status_slots (client) WHERE epoch IS NULL;
+  `,
+  `
+  -- Event streams: what each is told of, in which way, and how far it has come.
+  CREATE TABLE streams (
+    id               TEXT PRIMARY KEY,
+    client           TEXT NOT NULL,
+    created_at       INTEGER NOT NULL,
+    method           TEXT NOT NULL,
+    url              TEXT,
+    data_key         INTEGER,
+    credential       BLOB,
+    requested        TEXT,
+    description      TEXT,
+    naming           TEXT NOT NULL,
+    default_subjects TEXT NOT NULL,
+    exceptions       INTEGER NOT NULL,
+    status           TEXT NOT NULL,
+    status_reason    TEXT,
+    cursor           INTEGER NOT NULL,
+    acked            TEXT NOT NULL,
+    controls         TEXT NOT NULL,
+    control_count    INTEGER NOT NULL,
+    active_at        INTEGER NOT NULL,
+    verified_at      INTEGER,
+    failures         INTEGER NOT NULL,
+    failing_since    INTEGER,
+    next_attempt_at  INTEGER NOT NULL,
+    missed           INTEGER NOT NULL,
+    refused          INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE stream_exceptions (
+    stream TEXT NOT NULL REFERENCES streams (id) ON DELETE CASCADE,
+    user   TEXT NOT NULL,
+    PRIMARY KEY (stream, user)
+  ) STRICT, WITHOUT ROWID;
+  -- What streams are told, numbered in the order of commits.
+  CREATE TABLE signal_head (
+    id  INTEGER PRIMARY KEY CHECK (id = 1),
+    seq INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO signal_head (id, seq) VALUES (1, 0);
+  CREATE TABLE signals (
+    seq        INTEGER PRIMARY KEY,
+    epoch      INTEGER NOT NULL,
+    cause      INTEGER NOT NULL,
+    user       TEXT,
+    session    TEXT,
+    identifier TEXT,
+    initiator  TEXT NOT NULL,
+    facts      TEXT NOT NULL,
+    at         INTEGER NOT NULL
+  ) STRICT;
+  `,
+  `
+  ALTER TABLE streams ADD COLUMN last_failure TEXT;
+  `,
 ];

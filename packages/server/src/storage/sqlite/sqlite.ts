@@ -67,6 +67,7 @@ export async function openSqlite(file: string, world: World, writer = moduleBesi
       }
     };
     return portsOver({
+      nature: { says: file, warnings: [], shared: false },
       clock: world.clock,
       read: async (query) => read(query),
       write: (name, ...args) => queue.write(name, args),
