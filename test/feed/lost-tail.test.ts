@@ -220,12 +220,14 @@ describe("a resource server that claims a later position", () => {
     const { keyring } = house.service.server.operations;
     const { epoch, seq } = house.service.position;
     const ahead = { epoch, seq: seq + 100 };
-    const { createCheckpointSigner } = await import("../../packages/server/src/feed-service.ts");
-    const { systemWorld } = await import("../../packages/server/src/prelude/world.ts");
-    const elsewhere = createCheckpointSigner(keyring, "https://other.example", systemWorld.clock);
-    const here = createCheckpointSigner(keyring, house.service.url, systemWorld.clock);
-    const genuine = await here({ epoch: epoch - 1, seq: 10_000 }, 1, null);
-    const proofs = [undefined, "", "x.y.z", await elsewhere(ahead, 1, null), genuine, `${genuine.slice(0, -4)}AAAA`];
+    const { createFeedSigner } = await import("../../packages/server/src/feed-service.ts");
+    const sign = (issuer: string) => (position: Position) =>
+      createFeedSigner(keyring, issuer).checkpoint({
+        ...{ aud: issuer, position, since: null, count: 1, sha256: "digest", iat: Math.floor(Date.now() / 1000) },
+      });
+    const [here, elsewhere] = [sign(house.service.url), sign("https://other.example")];
+    const genuine = await here({ epoch: epoch - 1, seq: 10_000 });
+    const proofs = [undefined, "", "x.y.z", await elsewhere(ahead), genuine, `${genuine.slice(0, -4)}AAAA`];
     for (const proof of proofs) assert.deepEqual(await claim(ahead, proof), ["ahead"]);
     assert.deepEqual(house.service.position, { epoch, seq });
     assert.deepEqual(await house.audit("store.tail_lost"), []);
@@ -240,7 +242,7 @@ describe("a resource server that claims a later position", () => {
     assert.deepEqual(house.service.position, { epoch, seq });
 
     // What would count: this server's own word.
-    assert.deepEqual(await claim(ahead, await here(ahead, 1, null)), ["epoch"]);
+    assert.deepEqual(await claim(ahead, await here(ahead)), ["epoch"]);
     assert.ok(house.service.position.epoch > epoch);
   });
 });

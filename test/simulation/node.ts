@@ -6,7 +6,7 @@ import { createRevocationAction, type RevocationAction } from "../../packages/se
 import { type Confirming, createConfirming } from "../../packages/server/src/feed/confirming.ts";
 import { type Feed, openFeed } from "../../packages/server/src/feed/feed.ts";
 import { createVerifiers, type Verifiers } from "../../packages/server/src/feed/verifiers.ts";
-import { createCheckpointSigner } from "../../packages/server/src/feed-service.ts";
+import { createFeedSigner, createTicketJudge } from "../../packages/server/src/feed-service.ts";
 import { type Keyring, openKeyring } from "../../packages/server/src/keys/keyring.ts";
 import { Secret } from "../../packages/server/src/prelude/secret.ts";
 import type { World } from "../../packages/server/src/prelude/world.ts";
@@ -118,13 +118,14 @@ export class NodeHost {
     const storage = database.connect(machine);
     const { revocation: log } = storage;
     const live = await LiveSet.load(log);
-    const verifiers = createVerifiers(storage.clients, AUDIENCES[0]);
+    const tickets = createTicketJudge({ keyring, live, clock }, ISSUER);
+    const verifiers = createVerifiers(storage.clients, AUDIENCES[0], tickets);
     const feed = await openFeed({
       log,
       store: storage.feed,
       verifiers,
       feedKey: vault.current("feed").key,
-      sign: createCheckpointSigner(keyring, ISSUER, clock),
+      sign: createFeedSigner(keyring, ISSUER),
       issuer: ISSUER,
       leaseMs: plan.leaseMs,
       alone: plan.nodes.length === 1,

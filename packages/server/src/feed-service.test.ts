@@ -5,7 +5,7 @@ import { before, test } from "node:test";
 import { bindSigningKey, signJws } from "@mapae/verifier/jose";
 import { CHECKPOINT_TYP, checkpointClaims } from "@mapae/verifier/revocation";
 import { SYSTEM } from "./audit/event.ts";
-import { createCheckpointSigner, createTailWatch } from "./feed-service.ts";
+import { createFeedSigner, createTailWatch } from "./feed-service.ts";
 import { type Keyring, type KeyringOptions, openKeyring } from "./keys/keyring.ts";
 import { Secret } from "./prelude/secret.ts";
 import { systemWorld } from "./prelude/world.ts";
@@ -42,14 +42,22 @@ before(async () => {
   ({ prove, restart } = opened.watch);
 });
 
-const claims = checkpointClaims({ iss: ISSUER, position: POSITION, count: 1, sha256: null, iat: 1_800_000_000 });
+const statement = {
+  aud: "https://api.example.com",
+  position: POSITION,
+  since: null,
+  count: 1,
+  sha256: "digest",
+  iat: 1_800_000_000,
+};
+const claims = checkpointClaims({ iss: ISSUER, ...statement });
 const signed = async (payload: object = claims, typ: string = CHECKPOINT_TYP) =>
   signJws({ typ }, payload, await keyring.signer(1_800_000_000));
 
 test("a checkpoint as this server signs it proves its position, a snapshot's too", async () => {
-  const sign = createCheckpointSigner(keyring, ISSUER, systemWorld.clock);
-  assert.deepEqual(prove(await sign(POSITION, 1, null)), POSITION);
-  assert.deepEqual(prove(await sign(POSITION, 1, "digest")), POSITION);
+  const { checkpoint } = createFeedSigner(keyring, ISSUER);
+  assert.deepEqual(prove(await checkpoint(statement)), POSITION);
+  assert.deepEqual(prove(await checkpoint({ ...statement, since: { ...POSITION, seq: 40 } })), POSITION);
 });
 
 test("a checkpoint of another issuer proves nothing here, although the keys are the same", async () => {

@@ -13,7 +13,7 @@ import type { Config } from "./config.ts";
 import { type Confirming, createConfirming } from "./feed/confirming.ts";
 import { openFeed } from "./feed/feed.ts";
 import { createVerifiers } from "./feed/verifiers.ts";
-import { createCheckpointSigner, createTailWatch, logNotice, signedBy } from "./feed-service.ts";
+import { createFeedSigner, createTailWatch, createTicketJudge, logNotice } from "./feed-service.ts";
 import { firstStart } from "./first-start.ts";
 import { createAddressReader } from "./http/address.ts";
 import { JWKS_MAX_AGE_SECONDS } from "./http/api/discovery.ts";
@@ -155,7 +155,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       if (entries.some(({ kind }) => kind === "key")) keyring.tick().catch((err: unknown) => logger.warn({ err }));
     });
     const { admission, passwords, check } = await openPasswords(config, issuer, vault, world);
-    const throttle = createThrottle(openMemoryThrottle(world.clock), config.rateLimit === "on");
+    const throttle = createThrottle(storage.throttle ?? openMemoryThrottle(world.clock), config.rateLimit === "on");
     const status = openStatusService(storage.status, keyring, { ...config, issuer }, world, alarm);
     const mark = isShared(config.signingAlg) ? vault : null;
     const tokens = createIssuer(createAccessTokens(keyring, { issuer, ttlMs: config.accessTtl, mark }, world), vault);
@@ -184,14 +184,14 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       { keyring, vault, live, sessions: storage.sessions, clock: world.clock },
       isShared(config.signingAlg),
     );
-    const verifiers = createVerifiers(storage.clients, audience);
+    const tickets = createTicketJudge({ keyring, live, clock: world.clock }, issuer);
+    const verifiers = createVerifiers(storage.clients, audience, tickets);
     const feed = await openFeed({
       log: storage.revocation,
       store: storage.feed,
       verifiers,
       feedKey: vault.current("feed").key,
-      sign: createCheckpointSigner(keyring, issuer, world.clock),
-      isSigned: signedBy(keyring),
+      sign: createFeedSigner(keyring, issuer),
       issuer,
       leaseMs: config.revocationLease,
       alone: !storage.nature.shared,

@@ -189,6 +189,7 @@ export function portsOver(engine: Engine): Storage {
       keepUntil: (exp) => write("keepUntil", exp),
       slot: (of, seed) => write("slotElsewhere", of, seed),
     },
+    throttle: null,
     backup: engine.backup,
     check: engine.check,
     close: engine.close,
