@@ -2,8 +2,9 @@
 import type { Config } from "../config.ts";
 import { preparePlaces } from "../places.ts";
 import { StartRefused } from "../prelude/fault.ts";
-import { systemAlarm, type World } from "../prelude/world.ts";
+import { systemAlarm, systemSleep, type World } from "../prelude/world.ts";
 import { STRATEGIES } from "../sessions/strategy.ts";
+import type { LiveStore } from "./live/live-store.ts";
 import type { Storage } from "./storage.ts";
 import type { OpenedValkey } from "./valkey/valkey.ts";
 
@@ -95,7 +96,6 @@ async function withLogIns(
   { clock }: World,
 ): Promise<Storage> {
   const place = STRATEGIES[strategy].sessionsIn;
-  if (place === "every server's memory") throw new StartRefused(`MAPAE_STRATEGY=${strategy} cannot be run yet.`);
   const inMemory = place === "one server's memory";
   if (valkey === null && !inMemory) return truth;
   const { withLive } = await import("./live/compose.ts");
@@ -103,7 +103,7 @@ async function withLogIns(
   if (valkey === null) return withLive(truth, (await import("./memory/live.ts")).openMemoryLive(clock), options);
   const storage = inMemory
     ? await withLive(truth, (await import("./memory/live.ts")).openMemoryLive(clock), options)
-    : await withLive(truth, valkey.live, options);
+    : await withLive(truth, place === "every server's memory" ? await copied(valkey) : valkey.live, options);
   const { says, warnings } = truth.nature;
   const told = valkey.warnings.map((warning) => `the live store: ${warning}`);
   const where = inMemory ? `limits at ${valkey.says}` : `sessions at ${valkey.says}`;
@@ -116,4 +116,9 @@ async function withLogIns(
       if (inMemory) await valkey.live.close();
     },
   };
+}
+
+async function copied(valkey: OpenedValkey): Promise<LiveStore> {
+  const { live } = await valkey.replicate(systemSleep);
+  return live;
 }

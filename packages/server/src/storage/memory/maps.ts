@@ -138,7 +138,15 @@ export class MapRows extends LogMaps implements Rows {
     return [...new Set([...this.#clients.values()].flatMap(({ audience }) => audience ?? []))].sort();
   }
 
+  clientsOf(audience: string): readonly Client[] {
+    return [...this.#clients.values()].filter((client) => client.audience === audience).sort(oldestFirst);
+  }
+
   addClient(client: Client): void {
+    this.#clients.set(client.id, client);
+  }
+
+  replaceClient(client: Client): void {
     this.#clients.set(client.id, client);
   }
 

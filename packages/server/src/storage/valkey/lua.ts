@@ -10,6 +10,8 @@
  *   u:<user>        zset     his sessions by creation                w:<user>   zset     those that nothing has ended
  *   all             zset     every session by creation               due        zset     unended ones, by when to look at them
  *   over            zset     ended ones, by when                     log        string   how far the log was carried out
+ *   changes         stream   every change, for servers that hold a copy: k <secret> v <grant>, or x <session>; written
+ *   streams         string   while this is there
  *   id              string   whose store this is                     t:<key>    hash     a bucket: l its level, a as of when
  *
  * The keys are made inside the programs, so this works on one primary and not on a cluster. Time is the server's, unless
@@ -46,7 +48,16 @@ local function held(secret)
   for i = 2, #GRANT do s[#s + 1] = g[i] or '' end
   return s
 end
+local streams = call('EXISTS', P .. 'streams') == 1
+local function change(...)
+  if streams then call('XADD', P .. 'changes', 'MAXLEN', '~', '100000', '*', ...) end
+end
+local function changed(secret)
+  local h = streams and held(secret)
+  if h then change('k', secret, 'v', cjson.encode(h)) end
+end
 local function remove(sid)
+  change('x', sid)
   local s = call('HMGET', P .. 's:' .. sid, 'o', 'g')
   call('ZREM', P .. 'all', sid)
   call('ZREM', P .. 'due', sid)
@@ -83,6 +94,7 @@ local function mark(sid, at, reason)
   call('ZREM', P .. 'w:' .. row[7], sid)
   call('ZREM', P .. 'due', sid)
   call('ZADD', P .. 'over', at, sid)
+  changed(row[5])
 end
 local function markEarlier(sid, epoch, seq, at, reason)
   local born = call('HMGET', P .. 's:' .. sid, 'be', 'bs')

@@ -76,6 +76,7 @@ return 1`,
   /** session, how long it is kept after its absolute expiry */
   confirm: program(
     BEGIN,
+    READ,
     `
 local s = call('HMGET', P .. 's:' .. ARGV[3], 'x', 'g')
 if not s[1] then return 0 end
@@ -83,6 +84,7 @@ local ms = int(tonumber(s[1]) - now + tonumber(ARGV[4]))
 call('PEXPIRE', P .. 's:' .. ARGV[3], ms)
 call('PEXPIRE', P .. 'g:' .. s[2], ms)
 call('PEXPIRE', P .. 'i:' .. call('HGET', P .. 'g:' .. s[2], 'd'), ms)
+changed(s[2])
 return 1`,
   ),
 
@@ -109,6 +111,7 @@ if s[1] and g[2] == ARGV[4] and not g[6] and not s[2] and now < tonumber(s[1]) a
   else
     call('HSET', key, 'u', int(now), 'i', idle, 'v', v)
   end
+  changed(ARGV[3])
 end
 return { int(now), was, held(ARGV[3]) or false }`,
   ),
@@ -116,6 +119,7 @@ return { int(now), was, held(ARGV[3]) or false }`,
   /** secret, revision, generation, MAC key, rotated at, proof, used at, idle expiry, copy of the user */
   write: program(
     BEGIN,
+    READ,
     `
 local key = P .. 'g:' .. ARGV[3]
 local g = call('HMGET', key, 's', 'v', 'e')
@@ -124,6 +128,7 @@ local s = P .. 's:' .. g[1]
 if call('EXISTS', s) == 0 or call('HEXISTS', s, 'e') == 1 then return 0 end
 call('HSET', key, 'n', ARGV[5], 'm', ARGV[6], 'r', ARGV[7], 'p', ARGV[8], 'u', ARGV[9], 'i', ARGV[10], 'v', int(tonumber(g[2]) + 1))
 call('HSET', s, 'a', ARGV[11])
+changed(ARGV[3])
 return 1`,
   ),
 } as const;

@@ -2,6 +2,24 @@
 import { BEGIN, MARK, program, READ } from "./lua.ts";
 
 export const UPKEEP_SCRIPTS = {
+  /** cursor → now, the next cursor, and of each session its secret and the grant as JSON */
+  snapshot: program(
+    BEGIN,
+    READ,
+    `
+local scanned = call('ZSCAN', P .. 'all', ARGV[3], 'COUNT', 500)
+local found = {}
+for i = 1, #scanned[2], 2 do
+  local secret = call('HGET', P .. 's:' .. scanned[2][i], 'g')
+  local h = secret and held(secret)
+  if h then
+    found[#found + 1] = secret
+    found[#found + 1] = cjson.encode(h)
+  end
+end
+return { int(now), scanned[1], found }`,
+  ),
+
   position: program(BEGIN, "return call('GET', P .. 'log')"),
 
   /** after (epoch, seq), then six of each entry: epoch, seq, kind, value, at, reason → where the store is afterwards */
@@ -25,7 +43,10 @@ for i = 5, #ARGV, 6 do
     elseif kind == 'grant' then
       local secret = call('GET', P .. 'i:' .. value)
       local g = secret and P .. 'g:' .. secret
-      if g and call('EXISTS', g) == 1 and call('HEXISTS', g, 'e') == 0 then call('HSET', g, 'e', when, 'y', why) end
+      if g and call('EXISTS', g) == 1 and call('HEXISTS', g, 'e') == 0 then
+        call('HSET', g, 'e', when, 'y', why)
+        changed(secret)
+      end
     elseif kind == 'user' and why ~= 'roles_changed' then
       for _, sid in ipairs(call('ZRANGE', P .. 'w:' .. value, 0, -1)) do markEarlier(sid, epoch, seq, when, why) end
     end
@@ -60,6 +81,7 @@ for i = 3, #ARGV, 3 do
     call('ZREM', P .. 'w:' .. user, ARGV[i])
     call('ZREM', P .. 'due', ARGV[i])
     call('ZADD', P .. 'over', ARGV[i + 1], ARGV[i])
+    changed(call('HGET', P .. 's:' .. ARGV[i], 'g'))
   end
 end
 return 1`,

@@ -6,7 +6,7 @@
  *   another, with WAIT    what a log-in is confirmed by        a primary? ours? one that keeps what it has?
  */
 import type { Secret } from "../../prelude/secret.ts";
-import type { Clock, SetAlarm } from "../../prelude/world.ts";
+import type { Clock, SetAlarm, Sleep } from "../../prelude/world.ts";
 import type { ThrottleStore } from "../../throttle/store.ts";
 import type { LiveStore } from "../live/live-store.ts";
 import { openMemoryThrottle } from "../memory/throttle.ts";
@@ -15,6 +15,7 @@ import { type Ask, Connection, type Script, type Value } from "./connection.ts";
 import { inspect, parseInfo } from "./inspect.ts";
 import { liveOver } from "./live.ts";
 import { ReplicatedWrites, WAIT_MS } from "./replicas.ts";
+import { type Replicated, replicate as replicateOver } from "./replicated.ts";
 import { throttleOver } from "./throttle.ts";
 
 /** Longer than a store that works ever takes, shorter than a person waits. */
@@ -47,6 +48,8 @@ export interface ValkeyServices {
 export interface OpenedValkey {
   readonly live: LiveStore;
   readonly throttle: ThrottleStore;
+  /** The live store with a copy of every log-in in this process, kept by the stream of changes. */
+  replicate(sleep: Sleep): Promise<Replicated>;
   /** For people: the address without credentials. */
   readonly says: string;
   /** What could be lost, and how: a sentence each. */
@@ -106,5 +109,24 @@ export async function openValkey(settings: ValkeySettings, services: ValkeyServi
     { prefix, keepMs: settings.keepMs, ...time },
   );
   const throttle = throttleOver(run, openMemoryThrottle(clock), { prefix, ...time });
-  return { live, throttle, says: address.says, warnings };
+  const replicate = async (sleep: Sleep): Promise<Replicated> => {
+    const own = new Connection(address, { name: "mapae-copy", timeoutMs: ANSWER_MS, admit, alarm });
+    await own.open(withinMs);
+    const ask: Ask = (command, ...args) => own.ask(command, ...args);
+    const fault = (error: unknown): void => tell(`the copy of the log-ins: ${String(error)}`);
+    const store: LiveStore = {
+      ...live,
+      close: async () => {
+        await own.close();
+        await live.close();
+      },
+    };
+    try {
+      return await replicateOver({ store, prefix, run, ask, clock, sleep, fault, time: settings.time });
+    } catch (error) {
+      await own.close();
+      throw error;
+    }
+  };
+  return { live, throttle, replicate, says: address.says, warnings };
 }
