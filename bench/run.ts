@@ -20,6 +20,10 @@ const BENCHES: Readonly<Record<string, Entry>> = {
       "revocations: to the last of 1,000 verifiers (connected); checks with up to 1,000,000 entries, memory (alone)",
     load: () => import("./revocation.ts"),
   },
+  "status-list": {
+    about: "status lists of 100,000 and 1,000,000 slots: reading, signing, pauses of the event loop, size",
+    load: () => import("./status-list.ts"),
+  },
   refresh: {
     about: "full HTTP refreshes per second on SQLite, beside the bare rotation on the same file",
     load: () => import("./refresh.ts"),

@@ -15,6 +15,14 @@ import { EXIT_CODES } from "../packages/server/src/cli/exit.ts";
 import { SETTINGS } from "../packages/server/src/config.ts";
 import { PROBLEMS } from "../packages/server/src/http/problem.ts";
 import { formatDuration } from "../packages/server/src/prelude/duration.ts";
+import {
+  CARRIED,
+  PROMISES,
+  type Promises,
+  ROUTED,
+  STRATEGIES,
+  STRATEGY_NAMES,
+} from "../packages/server/src/sessions/strategy.ts";
 import type { Setting } from "../packages/server/src/setting.ts";
 import { LIMITS } from "../packages/server/src/throttle/limits.ts";
 
@@ -29,6 +37,7 @@ export const DOCUMENTS = [
   "docs/operations.md",
   "docs/rate-limits.md",
   "docs/settings.md",
+  "docs/strategies.md",
   "docs/verifying.md",
 ];
 
@@ -126,7 +135,7 @@ function commands(): string {
 
 interface Operation {
   readonly summary: string;
-  readonly security: readonly unknown[];
+  readonly security: readonly Readonly<Record<string, unknown>>[];
 }
 
 async function routes(): Promise<string> {
@@ -137,8 +146,10 @@ async function routes(): Promise<string> {
     const rows = Object.entries(paths).flatMap(([path, operations]) =>
       Object.entries(operations).map(([method, { summary, security }]) => {
         const token = path.startsWith("/v1/admin/") ? "a token of the admin audience" : "an access token";
+        const server = security.some((scheme) => "resource_server" in scheme);
+        const caller = server ? "a resource server, by its id and secret" : token;
         const metrics = path === "/metrics" ? "loopback, or `MAPAE_METRICS_TOKEN`" : "anyone";
-        return [code(`${method.toUpperCase()} ${path}`), security.length > 0 ? token : metrics, summary];
+        return [code(`${method.toUpperCase()} ${path}`), security.length > 0 ? caller : metrics, summary];
       }),
     );
     return table(["route", "who may call", "what it does"], rows);
@@ -156,6 +167,22 @@ function decisions(): string {
     .join("\n");
 }
 
+function strategies(): string {
+  return table(
+    ["", ...STRATEGY_NAMES.map(code)],
+    [
+      ["log-ins live in", ...STRATEGY_NAMES.map((name) => STRATEGIES[name].sessionsIn)],
+      ["the app carries", ...STRATEGY_NAMES.map((name) => CARRIED[STRATEGIES[name].carries])],
+      ["a browser is sent to", ...STRATEGY_NAMES.map((name) => ROUTED[STRATEGIES[name].routing])],
+      ["needs", ...STRATEGY_NAMES.map((name) => STRATEGIES[name].needs)],
+      ...(Object.keys(PROMISES) as (keyof Promises)[]).map((promise) => [
+        PROMISES[promise],
+        ...STRATEGY_NAMES.map((name) => STRATEGIES[name].promises[promise]),
+      ]),
+    ],
+  );
+}
+
 const TABLES: Readonly<Record<string, () => string | Promise<string>>> = {
   commands,
   decisions,
@@ -166,6 +193,7 @@ const TABLES: Readonly<Record<string, () => string | Promise<string>>> = {
   refusals,
   routes,
   settings,
+  strategies,
 };
 
 /** The document with its tables as the code has them now. Throws for a table that is not known. */

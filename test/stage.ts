@@ -10,7 +10,7 @@ import { asId } from "../packages/server/src/prelude/ids.ts";
 import { systemWorld, type World } from "../packages/server/src/prelude/world.ts";
 import { type MapaeServer, openServer } from "../packages/server/src/server.ts";
 import type { Storage } from "../packages/server/src/storage/storage.ts";
-import { basicAuthorization } from "../packages/verifier/src/revocation/feed.ts";
+import { basicAuthorization } from "../packages/verifier/src/revocation/upstream.ts";
 
 export const ISSUER = "https://login.example";
 export const PASSWORD = "one horse, two batteries";
@@ -187,7 +187,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
     },
     logIn: async (identifier, ask = {}) => {
       const body = { identifier, password: PASSWORD, ...object(ask.body) };
-      const answer = await expecting(201, call("POST", "/v1/sessions", { ...ask, body }));
+      const answer = await expecting(201, call("POST", "/v1/sessions?mode=json", { ...ask, body }));
       return tokensOf(answer);
     },
     refresh: (refreshToken, ask = {}, more = {}) =>

@@ -7,6 +7,7 @@ import { test } from "node:test";
 import { encodeClientFrame, ORIGIN, SUBPROTOCOL } from "@mapae/verifier/revocation";
 import { createMapae, StartRefused } from "mapae";
 import { WebSocket } from "ws";
+import { metadataUrls } from "../../packages/verifier/src/discovery.ts";
 import { object, PASSWORD, text } from "../stage.ts";
 
 const MEMORY = { databaseUrl: "memory:", logLevel: "silent" } as const;
@@ -33,6 +34,27 @@ test("mounted under a path, everything lies under the path of the issuer", async
   const home = await mapae.fetch(new Request("https://app.example/auth/"));
   assert.equal(home.status, 200);
   assert.match(await home.text(), /https:\/\/app\.example\/auth\/docs/);
+  await mapae.close();
+});
+
+test("metadata of an issuer with a path is where RFC 8414 §3.1 puts it, and where OpenID Connect does", async () => {
+  const issuer = "https://app.example/auth/kr";
+  const mapae = createMapae({ ...MEMORY, issuer });
+  const status = async (path: string, method = "GET") => {
+    const answer = await mapae.fetch(new Request(`https://app.example${path}`, { method }));
+    return [answer.status, answer.status === 200 ? object(await answer.json()).issuer : null];
+  };
+  for (const name of ["oauth-authorization-server", "openid-configuration"]) {
+    assert.deepEqual(await status(`/.well-known/${name}/auth/kr`), [200, issuer]);
+    assert.deepEqual(await status(`/auth/kr/.well-known/${name}`), [200, issuer]);
+    // Another issuer of the same host, or none.
+    for (const path of ["", "/auth", "/auth/jp", "/auth/kr/more"]) {
+      assert.deepEqual(await status(`/.well-known/${name}${path}`), [404, null]);
+    }
+    assert.deepEqual(await status(`/.well-known/${name}/auth/kr`, "POST"), [405, null]);
+  }
+  assert.deepEqual(await status("/.well-known/jwks.json/auth/kr"), [404, null]);
+  for (const url of metadataUrls(issuer)) assert.equal((await mapae.fetch(new Request(url))).status, 200);
   await mapae.close();
 });
 

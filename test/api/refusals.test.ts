@@ -248,6 +248,12 @@ test("invalid_client: no resource server, or not its secret, and nothing tells t
   assertProblem(await stage.call("GET", "/v1/revocations/snapshot", { token: kim.access }), "invalid_client");
 });
 
+test("not_acceptable, not_implemented: a status list has one form, and tells nothing of the past", async () => {
+  const accept = "application/statuslist+cwt";
+  assertProblem(await stage.call("GET", "/status-lists/1", { headers: { accept } }), "not_acceptable");
+  assertProblem(await stage.call("GET", "/status-lists/1?time=1686925000"), "not_implemented");
+});
+
 test("upgrade_required: the stream speaks WebSocket", async () => {
   const answer = assertProblem(await stage.call("GET", "/v1/revocations/stream"), "upgrade_required");
   assert.equal(answer.headers.get("upgrade"), "websocket");

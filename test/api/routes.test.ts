@@ -24,7 +24,7 @@ let document: Json;
 const served = new Set<string>();
 
 before(async () => {
-  stage = await openStage();
+  stage = await openStage({ settings: { statusListTtl: "30s" } });
   admin = await stage.admin();
   document = (await stage.call("GET", "/openapi.json")).body;
 });
@@ -240,10 +240,10 @@ test("the admin API: clients, whose secret is told once", async () => {
 test("the admin API: keys", async () => {
   const before = await ask("GET", "/v1/admin/keys", { token: admin });
   const active = list(before.body.keys).find(({ state }) => state === "active");
-  const rotated = await ask("POST", "/v1/admin/keys/rotate", { token: admin, body: {} });
+  const rotated = await ask("POST", "/v1/admin/keys/rotate", { token: admin, body: { now: true } });
   const kid = text(object(rotated.body.key).kid);
   assert.notEqual(kid, active?.kid);
-  assert.equal((await ask("POST", `/v1/admin/keys/${kid}/retire`, { token: admin, body: {} })).status, 204);
+  assert.equal((await ask("POST", `/v1/admin/keys/${kid}/retire`, { token: admin, body: { now: true } })).status, 204);
   const after = await ask("GET", "/v1/admin/keys", { token: admin });
   const stolen = text(list(after.body.keys).find(({ state }) => state === "active")?.kid);
   const body = { confirm: stolen };
@@ -278,6 +278,39 @@ test("the admin API: webhooks, whose secrets are told once", async () => {
   assert.equal((await stage.call("DELETE", path, { token: admin })).status, 404);
 });
 
+test("Shared Signals: a stream's life, by its receiver and by an administrator", async () => {
+  const as = await stage.resourceServer("signals");
+  assert.equal((await ask("GET", "/.well-known/ssf-configuration")).body.spec_version, "1_0");
+  const made = await ask("POST", "/ssf/streams", { as, body: { description: "ours" } });
+  const { stream_id, delivery } = made.body;
+  const id = text(stream_id);
+  assert.equal((await ask("GET", `/ssf/streams?stream_id=${id}`, { as })).body.description, "ours");
+  const patch = { stream_id, description: "theirs" };
+  assert.equal((await ask("PATCH", "/ssf/streams", { as, body: patch })).body.description, "theirs");
+  assert.equal((await ask("PUT", "/ssf/streams", { as, body: { stream_id, delivery } })).body.description, undefined);
+  await ask("POST", "/ssf/status", { as, body: { stream_id, status: "enabled" } });
+  assert.deepEqual((await ask("GET", `/ssf/status?stream_id=${id}`, { as })).body, { stream_id, status: "enabled" });
+  const subject = { format: "email", email: "nobody@example.com" };
+  assert.equal((await ask("POST", "/ssf/subjects/remove", { as, body: { stream_id, subject } })).status, 204);
+  assert.equal((await ask("POST", "/ssf/subjects/add", { as, body: { stream_id, subject } })).status, 200);
+  assert.equal((await ask("POST", "/ssf/verify", { as, body: { stream_id } })).status, 204);
+  const polled = await ask("POST", `/ssf/streams/${id}/poll`, { as, body: {} });
+  assert.equal(Object.keys(object(polled.body.sets)).length, 1);
+  assert.equal((await ask("DELETE", `/ssf/streams?stream_id=${id}`, { as })).status, 204);
+
+  const body = { client_id: as.id, events: ["session-revoked"], naming: "email" };
+  const by = await ask("POST", "/v1/admin/ssf/streams", { token: admin, body });
+  const stream = object(by.body.stream);
+  assert.deepEqual([stream.method, stream.naming, stream.status], ["poll", "email", "enabled"]);
+  const path = `/v1/admin/ssf/streams/${text(stream.id)}`;
+  const paused = await ask("PATCH", path, { token: admin, body: { status: "paused", reason: "why" } });
+  assert.equal(object(paused.body.stream).status_reason, "why");
+  const listed = await ask("GET", "/v1/admin/ssf/streams", { token: admin });
+  assert.equal(list(listed.body.streams).length, 1);
+  assert.equal((await ask("DELETE", path, { token: admin })).status, 204);
+  assert.equal((await stage.call("DELETE", path, { token: admin })).status, 404);
+});
+
 test("lists come in pages that miss nothing and repeat nothing", async () => {
   for (const [path, member] of [
     ["/v1/admin/users", "users"],
@@ -307,6 +340,14 @@ test("discovery: keys with cache headers, and metadata that lists what exists", 
     const { body } = await ask("GET", path);
     assert.deepEqual([body.issuer, body.jwks_uri], [ISSUER, `${ISSUER}/.well-known/jwks.json`]);
   }
+});
+
+test("status lists: where they are, and the one that a token names", async () => {
+  const { uri } = object(object(claimsOf(kim.access).status).status_list);
+  const { body } = await ask("GET", "/status-lists");
+  assert.deepEqual(body, { status_lists: [uri] });
+  const { headers } = await ask("GET", String(uri).slice(ISSUER.length));
+  assert.equal(headers.get("content-type"), "application/statuslist+jwt");
 });
 
 test("operations: alive, ready, and measurements for the machine itself", async () => {

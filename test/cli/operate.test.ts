@@ -129,10 +129,10 @@ async function keys(folder: string, refusals: boolean): Promise<void> {
   const first = await active();
   const token = await one(signed, folder, ["token", "sign", "--sub", "kim@example.com", "--ttl", "1m"]);
   assert.equal(token.expires_in, 60);
-  await done(folder, ["keys", "rotate"]);
+  await done(folder, ["keys", "rotate", "--now"]);
   const second = await active();
   assert.notEqual(second, first);
-  await done(folder, ["keys", "retire", second]);
+  await done(folder, ["keys", "retire", second, "--now"]);
   if (refusals) assert.equal((await mapae(folder, ["keys", "revoke", first])).code, 2, "asks first");
   await done(folder, ["keys", "revoke", first, "--yes"]);
   assert.equal((await records()).find(({ kid }) => kid === first)?.state, "revoked");

@@ -66,6 +66,7 @@ export async function check(file: string, now: Acknowledged, before: Acknowledge
         device: null,
         macKey: 1,
         requiredRole: null,
+        listSeed: null,
       },
       SETTINGS,
       CAUSE,

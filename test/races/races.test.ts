@@ -175,7 +175,7 @@ for (const engine of ["memory", "sqlite"] as const) {
       let rotating = true;
       const rotate = (async () => {
         for (let time = 0; time < 5; time += 1) {
-          await stage.call("POST", "/v1/admin/keys/rotate", { token: admin, body: {} });
+          await stage.call("POST", "/v1/admin/keys/rotate", { token: admin, body: { now: true } });
         }
         rotating = false;
       })();

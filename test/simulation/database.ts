@@ -279,7 +279,12 @@ function everyPort(like: Storage, run: (call: (storage: Storage) => unknown) => 
   const ports = (Object.keys(like) as (keyof Storage)[])
     .filter((name) => typeof like[name] === "object" && like[name] !== null)
     .map((name) => [name, portOf(name)]);
-  const rest = { backup: null, check: async () => {}, close: async () => {} };
+  const rest = {
+    nature: { says: "simulated", warnings: [], shared: true },
+    backup: null,
+    check: async () => {},
+    close: async () => {},
+  };
   return { ...Object.fromEntries(ports), ...rest } as Storage;
 }
 

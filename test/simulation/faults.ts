@@ -48,7 +48,8 @@ export const FAULTS: readonly Fault[] = [
     seed: 11,
     file: "packages/server/src/feed/connection.ts",
     line: "return frame.n > state.pinged ? readAgain({ ...next, pinged: frame.n }) : [next, []];",
-    instead: 'return [{ ...next, pinged: frame.n }, [{ do: "heartbeat", echo: frame.n, head: next.sent }]];',
+    instead:
+      'return [{ ...next, pinged: frame.n }, [{ do: "heartbeat", echo: frame.n, head: next.sent, leaseMs: 60_000 }]];',
   },
   {
     name: "un-revoking on epoch change",
@@ -75,8 +76,8 @@ export const FAULTS: readonly Fault[] = [
     name: "key entry compacted",
     seed: 108,
     file: "packages/server/src/revocation/expiry.ts",
-    line: 'return entry.expires * 1000 < now && !(entry.kind === "key" && keyKnown);',
-    instead: "return entry.expires * 1000 < now;",
+    line: 'return keptUntil * 1000 < now && !(kind === "key" && keyKnown);',
+    instead: "return keptUntil * 1000 < now;",
   },
   {
     name: "registry ignores who has disconnected",

@@ -7,7 +7,7 @@ import { createRevocationAction, type RevocationAction } from "../../packages/se
 import { type Confirming, createConfirming } from "../../packages/server/src/feed/confirming.ts";
 import { type Feed, openFeed } from "../../packages/server/src/feed/feed.ts";
 import { createVerifiers, type Verifiers } from "../../packages/server/src/feed/verifiers.ts";
-import { createCheckpointSigner } from "../../packages/server/src/feed-service.ts";
+import { createFeedSigner, createTicketJudge } from "../../packages/server/src/feed-service.ts";
 import { type Keyring, openKeyring } from "../../packages/server/src/keys/keyring.ts";
 import { watchClock } from "../../packages/server/src/maintenance.ts";
 import { Secret } from "../../packages/server/src/prelude/secret.ts";
@@ -143,13 +143,14 @@ export class NodeHost {
     const storage = database.connect(machine);
     const { revocation: log } = storage;
     const live = await LiveSet.load(log);
-    const verifiers = createVerifiers(storage.clients, AUDIENCES[0]);
+    const tickets = createTicketJudge({ keyring, live, clock }, ISSUER);
+    const verifiers = createVerifiers(storage.clients, AUDIENCES[0], tickets);
     const feed = await openFeed({
       log,
       store: storage.feed,
       verifiers,
       feedKey: vault.current("feed").key,
-      sign: createCheckpointSigner(keyring, ISSUER, clock),
+      sign: createFeedSigner(keyring, ISSUER),
       issuer: ISSUER,
       leaseMs,
       alone: plan.nodes.length === 1,
@@ -172,6 +173,7 @@ export class NodeHost {
     const options = {
       rotateAfterMs: 0,
       publishLeadMs: 0,
+      cachedMs: 300_000,
       toleranceSeconds: 60,
       alg: "ES256",
       sharedSecrets: [],

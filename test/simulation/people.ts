@@ -118,6 +118,7 @@ export class People {
       credentialVersion: 1,
       limit: { max: 0, action: "evict", per: "user" },
       chosen: null,
+      listSeed: null,
       cause: CAUSE,
     });
     if (outcome.kind !== "opened") throw new Error(`the log-in came to ${outcome.kind}`);
@@ -132,7 +133,8 @@ export class People {
     const { grant } = signedIn.standing;
     const { secretId, generation, client } = grant;
     const macKey = server.vault.current("refresh-mac").id;
-    const presented = { secretId, generation, client, proof: null, device: null, macKey, requiredRole: null };
+    const none = { proof: null, device: null, requiredRole: null, listSeed: null };
+    const presented = { secretId, generation, client, macKey, ...none };
     await server.tokens.reserve();
     const outcome = await server.storage.grants.use(presented, REFRESH, CAUSE);
     if (!outcome.allow) {

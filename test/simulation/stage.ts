@@ -219,7 +219,8 @@ export class Stage {
     const keepSessions = wantsToKeep && !this.truth.hasSince("key", backup.turn);
     const rows = backup.rows.copy();
     const world = this.database.machine.world();
-    const replaced = { epoch: this.#rows.position().epoch, highestExp: this.#rows.highestExp() };
+    const [{ epoch }, highestExp] = [this.#rows.position(), this.#rows.highestExp()];
+    const replaced = { epoch, highestExp, sessionsUntil: this.#rows.sessionsUntil() };
     const when = `${((this.timeline.now - backup.at) / 1000).toFixed(1)} s ago`;
     this.wasRestored = true;
     this.note(`restored, as it was ${when}${keepSessions ? ", sessions and all" : ""}`);

@@ -9,7 +9,21 @@ import { LEASE_LONGEST_MS } from "./feed/lease.ts";
 import { isNetwork } from "./http/address.ts";
 import { formatDuration } from "./prelude/duration.ts";
 import { LIMIT_ACTIONS, LIMIT_SCOPES } from "./sessions/limit.ts";
-import { choice, duration, integer, isWebOrigin, list, origin, type Setting, secrets, text } from "./setting.ts";
+import { STRATEGY_NAMES } from "./sessions/strategy.ts";
+import {
+  choice,
+  discreet,
+  duration,
+  integer,
+  isWebOrigin,
+  list,
+  origin,
+  type Setting,
+  secret,
+  secrets,
+  text,
+} from "./setting.ts";
+import { DEFAULT_SUBJECTS } from "./ssf/stream.ts";
 
 /** `LEASE_LONGEST_MS` (feed/lease.ts) as people write it. */
 const LEASE_LONGEST = formatDuration(LEASE_LONGEST_MS);
@@ -38,7 +52,53 @@ export const SETTINGS = {
     "./data",
     "The folder for the embedded database, the generated secret and the local socket.",
   ),
-  databaseUrl: text("MAPAE_DATABASE_URL", null, "`sqlite:<file>` or `memory:`. Default: SQLite in the data folder."),
+  databaseUrl: discreet(
+    "MAPAE_DATABASE_URL",
+    "`sqlite:<file>`, `postgres://user:password@host:port/database` or `memory:`. Default: SQLite in the data folder.",
+  ),
+  databasePassword: secret(
+    "MAPAE_DATABASE_PASSWORD",
+    "The password for PostgreSQL, in the place of one in the address.",
+  ),
+  databaseConnections: integer(
+    "MAPAE_DATABASE_CONNECTIONS",
+    10,
+    3,
+    500,
+    "How many connections to PostgreSQL this node opens at most.",
+  ),
+  databaseTimeout: duration(
+    "MAPAE_DATABASE_TIMEOUT",
+    "5s",
+    "1s",
+    "1m",
+    "How long PostgreSQL may take for a statement, and a connection to stand; then the answer is 503.",
+  ),
+  strategy: choice(
+    "MAPAE_STRATEGY",
+    "token",
+    STRATEGY_NAMES,
+    "Where log-ins live, and what apps carry unless they say so: see docs/strategies.md.",
+  ),
+  valkeyUrl: discreet(
+    "MAPAE_VALKEY_URL",
+    "Where sessions and limits live, in the place of the database: `redis://host:6379` or `valkey://…`, with TLS `rediss://…`, by Sentinels `redis+sentinel://host:26379,host:26379/group`.",
+  ),
+  valkeyPassword: secret(
+    "MAPAE_VALKEY_PASSWORD",
+    "The password for Valkey or Redis, in the place of one in the address.",
+  ),
+  valkeyPrefix: text(
+    "MAPAE_VALKEY_PREFIX",
+    "mapae:",
+    "What every key in Valkey or Redis begins with: one of its own for each installation that shares a server.",
+  ),
+  valkeyWait: choice(
+    "MAPAE_VALKEY_WAIT",
+    "auto",
+    ["auto", "0", "1", "2", "3", "4", "5"],
+    "How many replicas must have a log-in before it is answered; `auto`: one where Sentinels are named, else none.",
+  ),
   secret: secrets(
     "MAPAE_SECRET",
     "Wraps the keys in the database. Several, newest first: the newest wraps, all open. Default: made at the first start, in a file of its own.",
@@ -100,6 +160,13 @@ export const SETTINGS = {
     LEASE_LONGEST,
     "How long a verifier may trust its copy of the revocations after it asked: the bound on staleness, and the longest that a confirmed revocation waits.",
   ),
+  statusListTtl: duration(
+    "MAPAE_STATUS_LIST_TTL",
+    "0s",
+    "0s",
+    "1h",
+    "How long a status list may be kept by who goes by it; tokens then name the list that their status is in. 0: they name none.",
+  ),
   webhookRetention: duration(
     "MAPAE_WEBHOOK_RETENTION",
     "7d",
@@ -110,6 +177,32 @@ export const SETTINGS = {
   dangerouslyAllowWebhooksTo: list(
     "MAPAE_DANGEROUSLY_ALLOW_WEBHOOKS_TO",
     "Private addresses that webhooks may be sent to. Whoever may make a webhook can then send requests there, from inside your network.",
+    "addresses or networks separated by commas (10.1.0.0/16, 127.0.0.1)",
+    isNetwork,
+  ),
+  ssfRetention: duration(
+    "MAPAE_SSF_RETENTION",
+    "7d",
+    "2d",
+    "90d",
+    "How long an event is kept for the streams of Shared Signals: for receivers that are away. Nothing is kept where there is no stream.",
+  ),
+  ssfInactivity: duration(
+    "MAPAE_SSF_INACTIVITY",
+    "30d",
+    "1d",
+    "400d",
+    "An event stream whose receiver neither polled nor asked for anything for this long is paused.",
+  ),
+  ssfDefaultSubjects: choice(
+    "MAPAE_SSF_DEFAULT_SUBJECTS",
+    "ALL",
+    DEFAULT_SUBJECTS,
+    "Whether a new event stream is told of all users, or only of those that its receiver adds.",
+  ),
+  dangerouslyAllowSsfTo: list(
+    "MAPAE_DANGEROUSLY_ALLOW_SSF_TO",
+    "Private addresses that Shared Signals may be exchanged with: where receivers want their events pushed to, and other transmitters. Every resource server can then have events sent there, from inside your network.",
     "addresses or networks separated by commas (10.1.0.0/16, 127.0.0.1)",
     isNetwork,
   ),
@@ -224,7 +317,17 @@ export type SettingName = keyof typeof SETTINGS;
 type Value<Name extends SettingName> = (typeof SETTINGS)[Name] extends Setting<infer T> ? T : never;
 
 /** Worked out at start where they are not set. */
-type Optional = "issuer" | "audience" | "databaseUrl" | "secret" | "sharedSecret" | "passwordDenylist" | "metricsToken";
+type Optional =
+  | "issuer"
+  | "audience"
+  | "databaseUrl"
+  | "databasePassword"
+  | "valkeyUrl"
+  | "valkeyPassword"
+  | "secret"
+  | "sharedSecret"
+  | "passwordDenylist"
+  | "metricsToken";
 export type Config = { readonly [Name in Exclude<SettingName, Optional>]: Value<Name> } & {
   readonly [Name in Optional]: Value<Name> | null;
 };
@@ -262,6 +365,11 @@ function contradictions(config: Config, label: (name: SettingName) => string): C
   const bits = ALGORITHMS[config.signingAlg].minimumKeyBits ?? 0;
   if (shared && config.sharedSecret?.some((secret) => bitsOf(secret.reveal()) < bits)) {
     faults.push(`${label("sharedSecret")} is too short for ${config.signingAlg}, which needs ${bits / 8} bytes.`);
+  }
+  if (shared && config.statusListTtl > 0) {
+    faults.push(
+      `${label("statusListTtl")} is set, but ${config.signingAlg} cannot sign a status list: whoever could check it could make one.`,
+    );
   }
   // Ordinary tokens go to resource servers, which could use them on the admin API.
   if (config.issuer !== null && config.audience === `${config.issuer}/admin`) {

@@ -1,8 +1,13 @@
-/** The socket: a Node HTTP server around the handler, with bounds on what a connection may do, and an end that drains. */
-import { createServer, type Server, type ServerResponse } from "node:http";
+/**
+ * The socket: a Node HTTP server around the handler, with bounds on what a connection may do, and an end that loses nobody:
+ *
+ *   open ──drain──► each answer ends its connection ──close──► nobody new, what was sent is answered ──► over
+ */
+import type { Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { App } from "./http/app.ts";
 import { fromMessage } from "./http/incoming.ts";
+import { LingeringServer } from "./http/lingering-server.ts";
 import { problem } from "./http/problem.ts";
 import type { Reply } from "./http/reply.ts";
 import type { Upgrade } from "./http/stream.ts";
@@ -12,7 +17,12 @@ export interface Listening {
   readonly port: number;
   /** Until then, everything is answered with 503. */
   answerWith(app: App, upgrade?: Upgrade): void;
-  /** Takes no new connections, waits for requests under way (at most `graceMs`), then cuts what is left. */
+  /** From now on each answer says `Connection: close` and ends its connection, so that clients move on by themselves. */
+  drain(): void;
+  /**
+   * Takes no new connections, waits for requests under way (at most `graceMs`), then cuts what is left. A request that was
+   * sent before this on a connection kept alive is one of those under way, though it may not have arrived yet.
+   */
   close(graceMs: number): Promise<void>;
 }
 
@@ -38,7 +48,7 @@ export async function listen(host: string, port: number): Promise<Listening> {
   let app: App = async () => problem("unavailable", { detail: "The server is starting.", retryAfter: 1 });
   let upgrade: Upgrade = (_message, socket) => void socket.destroy();
   let closing = false;
-  const server = createServer(BOUNDS, (message, response) => {
+  const server = new LingeringServer(BOUNDS, (message, response) => {
     app(fromMessage(message), message.socket).then(
       (reply) => write(reply, response, closing),
       () => response.destroy(),
@@ -52,16 +62,13 @@ export async function listen(host: string, port: number): Promise<Listening> {
       app = ready;
       upgrade = upgradeBy;
     },
-    close: (graceMs) =>
-      new Promise((resolve) => {
-        closing = true;
-        const cut = setTimeout(() => server.closeAllConnections(), graceMs);
-        server.close(() => {
-          clearTimeout(cut);
-          resolve();
-        });
-        server.closeIdleConnections();
-      }),
+    drain: () => {
+      closing = true;
+    },
+    close: (graceMs) => {
+      closing = true;
+      return server.end(graceMs);
+    },
   };
 }
 

@@ -10,6 +10,7 @@ import type { Feed } from "./feed/feed.ts";
 import type { Keyring } from "./keys/keyring.ts";
 import type { Clock } from "./prelude/world.ts";
 import type { LiveSet } from "./revocation/live-set.ts";
+import { KEPT_MS } from "./status/slot.ts";
 import type { Storage } from "./storage/storage.ts";
 import type { Vault } from "./vault/vault.ts";
 
@@ -23,6 +24,8 @@ export interface MaintenanceSettings {
   readonly auditRetention: number;
   readonly sessionRetention: number;
   readonly webhookRetention: number;
+  readonly ssfRetention: number;
+  readonly ssfInactivity: number;
 }
 
 /** One round of it. */
@@ -38,7 +41,10 @@ export async function maintain(
   live.compact(now / 1000);
   feed.compact();
   await storage.sessions.sweep(now - settings.sessionRetention);
+  await storage.status.prune(now - KEPT_MS);
   await storage.webhooks.prune(now - settings.webhookRetention);
+  await storage.streams.pauseIdle(now - settings.ssfInactivity);
+  await storage.streams.prune(now - settings.ssfRetention);
   await storage.audit.prune(now - settings.auditRetention);
 }
 

@@ -13,10 +13,11 @@ import type { Config } from "./config.ts";
 import { type Confirming, createConfirming } from "./feed/confirming.ts";
 import { openFeed } from "./feed/feed.ts";
 import { createVerifiers } from "./feed/verifiers.ts";
-import { createCheckpointSigner, logNotice, signedBy } from "./feed-service.ts";
+import { createFeedSigner, createTicketJudge, logNotice } from "./feed-service.ts";
 import { firstStart } from "./first-start.ts";
 import { createAddressReader } from "./http/address.ts";
 import { JWKS_MAX_AGE_SECONDS } from "./http/api/discovery.ts";
+import type { SsfOptions } from "./http/api/ssf.ts";
 import { type App, createApp, type Handler, handlerOf } from "./http/app.ts";
 import { createAuthenticator } from "./http/authenticate.ts";
 import { createOriginPolicy } from "./http/origin.ts";
@@ -36,23 +37,25 @@ import type { Secret } from "./prelude/secret.ts";
 import { Secret as SecretValue } from "./prelude/secret.ts";
 import { type SetAlarm, type Sleep, systemAlarm, systemSleep, systemWorld, type World } from "./prelude/world.ts";
 import { LiveSet } from "./revocation/live-set.ts";
+import { STRATEGIES } from "./sessions/strategy.ts";
 import { createIssuer } from "./signin/issue.ts";
 import { createLogIn } from "./signin/log-in.ts";
 import { createPasswordAction, type PasswordAction } from "./signin/password.ts";
 import { createRefresh } from "./signin/refresh.ts";
 import { createReadSession } from "./signin/session.ts";
 import { createSignUp, type SignUp } from "./signin/sign-up.ts";
+import type { StreamAction } from "./ssf/manage.ts";
+import { openSsf } from "./ssf-service.ts";
+import { openStatusService } from "./status-service.ts";
 import { openMemoryThrottle } from "./storage/memory/throttle.ts";
 import { openStorage } from "./storage/open.ts";
-import type { Storage } from "./storage/storage.ts";
+import type { Nature, Storage } from "./storage/storage.ts";
 import { createThrottle, type Throttle } from "./throttle/throttle.ts";
 import { createAccessTokens } from "./tokens/access-token.ts";
 import { readOrMakeSecret } from "./vault/secret-file.ts";
 import { openVault, type Vault } from "./vault/vault.ts";
 import { VERSION } from "./version.ts";
-import { startWebhooks } from "./webhooks/runner.ts";
-import { createSender } from "./webhooks/send.ts";
-import { createReach } from "./webhooks/target.ts";
+import { startWebhookService } from "./webhook-service.ts";
 
 /** How far a verifier's clock may be off before a retired key's last tokens are in doubt. */
 const TOLERANCE_SECONDS = 60;
@@ -69,6 +72,8 @@ export interface Operations {
   readonly signUp: SignUp;
   readonly clientAction: ClientAction;
   readonly webhookAction: WebhookAction;
+  readonly streamAction: StreamAction;
+  readonly ssf: SsfOptions;
   readonly revoke: RevocationAction;
   readonly confirming: Confirming;
   readonly throttle: Throttle;
@@ -85,6 +90,7 @@ export interface MapaeServer {
   /** Takes over connections that follow the feed. */
   readonly upgrade: Upgrade;
   readonly operations: Operations;
+  readonly nature: Nature;
   /** The example resource server's secret, where this was the first start. */
   readonly exampleSecret: Secret | null;
   /**
@@ -138,20 +144,22 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
         alg: config.signingAlg,
         rotateAfterMs: config.keyRotation,
         publishLeadMs: PUBLISH_LEAD_MS,
+        cachedMs: JWKS_MAX_AGE_SECONDS * 1000,
         toleranceSeconds: TOLERANCE_SECONDS,
         sharedSecrets: config.sharedSecret ?? [],
       },
       world,
     );
     const { admission, passwords, check } = await openPasswords(config, issuer, vault, world);
-    const throttle = createThrottle(openMemoryThrottle(world.clock), config.rateLimit === "on");
+    const throttle = createThrottle(storage.throttle ?? openMemoryThrottle(world.clock), config.rateLimit === "on");
+    const status = openStatusService(storage.status, keyring, { ...config, issuer }, world, alarm);
     const mark = isShared(config.signingAlg) ? vault : null;
     const tokens = createIssuer(createAccessTokens(keyring, { issuer, ttlMs: config.accessTtl, mark }, world), vault);
     const signUp = createSignUp(storage.users, passwords, check, world);
     const passwordAction = createPasswordAction({ users: storage.users, passwords, check, throttle });
     const clientAction = createClientAction(storage.clients, adminAudience, world);
     const logIn = createLogIn(
-      { ...storage, passwords, throttle, issuer: tokens, vault, world, sleep },
+      { ...storage, passwords, throttle, issuer: tokens, vault, world, sleep, listSeed: status.listSeed },
       {
         audience,
         limit: { max: config.sessionLimit, action: config.sessionLimitAction, per: config.sessionLimitPer },
@@ -161,7 +169,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       },
     );
     const refresh = createRefresh(
-      { ...storage, issuer: tokens, vault },
+      { ...storage, issuer: tokens, vault, listSeed: status.listSeed },
       { graceMs: config.refreshGrace, idleMs: config.refreshIdle, audience, adminAudience },
     );
     const readSession = createReadSession(
@@ -172,18 +180,17 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       { keyring, vault, live, sessions: storage.sessions, clock: world.clock },
       isShared(config.signingAlg),
     );
-    const verifiers = createVerifiers(storage.clients, audience);
+    const tickets = createTicketJudge({ keyring, live, clock: world.clock }, issuer);
+    const verifiers = createVerifiers(storage.clients, audience, tickets);
     const feed = await openFeed({
       log: storage.revocation,
       store: storage.feed,
       verifiers,
       feedKey: vault.current("feed").key,
-      sign: createCheckpointSigner(keyring, issuer, world.clock),
-      isSigned: signedBy(keyring),
+      sign: createFeedSigner(keyring, issuer),
       issuer,
       leaseMs: config.revocationLease,
-      // The engines there are have one writer, and only one process opens them.
-      alone: true,
+      alone: !storage.nature.shared,
       maxConnections: config.feedConnections,
       world,
       alarm,
@@ -201,20 +208,18 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       { judge, log: storage.revocation, grants: storage.grants, clients: storage.clients, vault },
       { issuer, audience, adminAudience },
     );
-    const mayReach = createReach(config.dangerouslyAllowWebhooksTo);
-    const webhooks =
-      parts.delivers === false
-        ? null
-        : startWebhooks({
-            ...{ store: storage.webhooks, vault, world, alarm },
-            sender: createSender(mayReach, alarm),
-            fault: (error) => logger.warn({ err: error }, "a webhook could not be worked on"),
-          });
-    const wake = () => webhooks?.wake();
-    storage.revocation.onCommit(wake);
-    const webhookAction = createWebhookAction({ webhooks: storage.webhooks, vault, mayReach, wake, world });
+    const service = { storage, vault, config, logger };
+    const webhooks = startWebhookService(service, parts.delivers !== false, world, alarm);
+    const webhookAction = createWebhookAction({ ...webhooks, webhooks: storage.webhooks, vault, world });
+    const ssf = openSsf({ ...service, keyring }, parts.delivers !== false, issuer, world, alarm);
     const exampleSecret = await firstStart(storage.clients, clientAction);
-    const metrics = createMetrics({ hashing: () => admission.metrics(), revocations: () => live.size, feed, webhooks });
+    const metrics = createMetrics({
+      hashing: () => admission.metrics(),
+      revocations: () => live.size,
+      feed,
+      webhooks: webhooks.runner,
+      ssf,
+    });
     let draining = false;
     const routes = createRoutes(
       {
@@ -227,17 +232,28 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
         passwords: passwordAction,
         clientAction,
         webhookAction,
+        ...ssf,
         feed,
         verifiers,
         confirming,
         revoke,
         introspect,
         revokeToken,
+        statusLists: status.lists,
         check: () => storage.check(),
         draining: () => draining,
         metrics: () => metrics.text(),
       },
-      { issuer, base, now: () => world.clock.now(), signup: config.signup, version: VERSION },
+      {
+        issuer,
+        base,
+        now: () => world.clock.now(),
+        usual: STRATEGIES[config.strategy].carries === "tokens" ? "json" : "session",
+        signup: config.signup,
+        version: VERSION,
+        listed: status.on,
+        ssf: ssf.options,
+      },
     );
     const app = createApp({
       routes,
@@ -258,16 +274,19 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       upgrade: createStreamDoor(feed, base),
       operations: {
         ...{ storage, vault, keyring, passwords, passwordAction, signUp, clientAction, issuer, audience, world },
-        ...{ revoke, confirming, throttle, webhookAction },
+        ...{ revoke, confirming, throttle, webhookAction, streamAction: ssf.streamAction, ssf: ssf.options },
       },
+      nature: storage.nature,
       exampleSecret,
       drain: (withinMs = 0) => {
         draining = true;
+        ssf.polls.release();
         return feed.drain(withinMs);
       },
       close: async () => {
         feed.close();
-        await webhooks?.stop();
+        await ssf.stop();
+        await webhooks.runner?.stop();
         await maintenance.stop();
         await storage.close();
       },

@@ -45,6 +45,16 @@ export function text(env: string, preset: string | null, sentence: string): Sett
   return setting(env, preset, sentence, "text", (value) => (value === "" ? undefined : value));
 }
 
+/** A text that may hold a password: readable from a file, and never printed. */
+export function discreet(env: string, sentence: string): Setting<string> {
+  return setting(env, null, sentence, "text", (value) => (value === "" ? undefined : value), true);
+}
+
+/** One secret, as it is. */
+export function secret(env: string, sentence: string): Setting<Secret> {
+  return setting(env, null, sentence, "text", (value) => (value === "" ? undefined : new Secret(value)), true);
+}
+
 export function integer(env: string, preset: number, min: number, max: number, sentence: string): Setting<number> {
   return setting(env, String(preset), sentence, `a whole number from ${min} to ${max}`, (value) => {
     const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;

@@ -189,7 +189,7 @@ function publicKeyOf(key: KeyObject | Jwk | string): KeyObject | Jwk | string {
   return key;
 }
 
-function limitsOf(keys: {
+export function limitsOf(keys: {
   readonly maxAge?: number;
   readonly cooldown?: number;
   readonly timeout?: number;

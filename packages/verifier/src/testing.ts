@@ -20,8 +20,8 @@ import type { Jwk, SigningKey } from "./jose/keys.ts";
 import { nodeCrypto } from "./jose/runtime.ts";
 import type { VerifierOptions } from "./options.ts";
 import type { PlainRefusalCode } from "./refusals.ts";
+import { CHECKPOINT_TYP } from "./revocation/checkpoint.ts";
 import type { RevocationKind, RevocationReason } from "./revocation/entry.ts";
-import { CHECKPOINT_TYP } from "./revocation/snapshot.ts";
 import { createTestFeed } from "./testing-feed.ts";
 
 export interface TestIssuerOptions {
@@ -116,6 +116,7 @@ export function createTestIssuer(options: TestIssuerOptions = {}): TestIssuer {
   const feed = createTestFeed({
     ...credentials,
     issuer,
+    audience,
     clock,
     leaseMs: lease * 1000,
     sign: (claims) => sign({ ...claims }, CHECKPOINT_TYP),

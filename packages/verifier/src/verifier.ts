@@ -22,9 +22,9 @@ import { fixedSupply, type KeySupply, remoteSupply } from "./jwks.ts";
 import { type KeyFacts, planKeys } from "./keyset.ts";
 import { type ResolvedOptions, resolveOptions, type VerifierOptions } from "./options.ts";
 import { type Refusal, type Revoked, refuse } from "./refusals.ts";
+import { CHECKPOINT_TYP } from "./revocation/checkpoint.ts";
 import type { TokenPrints } from "./revocation/copy.ts";
 import { followRevocations, type RevocationStatus, type Revocations } from "./revocation/revocations.ts";
-import { CHECKPOINT_TYP } from "./revocation/snapshot.ts";
 import { STALE_POLICIES, type StalePolicy } from "./revocation/stale-policy.ts";
 import { type FeedWorld, platformWorld } from "./revocation/world.ts";
 import { readSigned } from "./signed.ts";
@@ -140,8 +140,11 @@ export function verifierOn<Key extends KeyFacts>(
     options.revocation &&
     followRevocations(
       options.revocation,
-      rules.issuer,
-      (text) => readSigned(text, CHECKPOINT_TYP, engine, supply),
+      rules,
+      (text) =>
+        readSigned(text, CHECKPOINT_TYP, engine, supply).then((read) =>
+          typeof read === "string" ? read : read.payload,
+        ),
       world,
     );
 

@@ -4,11 +4,12 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { generateKeyPairSync } from "node:crypto";
+import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { bindSigningKey, signJws } from "./jose/index.ts";
+import { bindPrivateKeys, bindPublicKeys, openDocument, readKeyText, sealDocument } from "./seal/index.ts";
 
 const SOURCE = fileURLToPath(new URL(".", import.meta.url));
 
@@ -52,4 +53,60 @@ test("without node:crypto and Buffer, tokens are verified by WebCrypto and the s
   const args = ["--conditions=mapae-source", "--input-type=module", "--eval", program];
   const output = execFileSync(process.execPath, args, { encoding: "utf8" });
   assert.deepEqual(JSON.parse(output), [true, true, "invalid_signature", true, "key_engine_missing"]);
+});
+
+test("the verifier's own entries load nothing but this package: jose comes with sealed documents only", () => {
+  const program = `
+    import { registerHooks } from "node:module";
+    const loaded = [];
+    registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) });
+    for (const entry of ["index", "jose/index", "revocation/index", "testing", "adapters/fetch", "adapters/express"]) {
+      await import(${JSON.stringify(new URL(".", import.meta.url).href)} + entry + ".ts");
+    }
+    console.log(JSON.stringify(loaded.filter((url) => url.includes("/node_modules/"))));
+  `;
+  const args = ["--conditions=mapae-source", "--input-type=module", "--eval", program];
+  assert.deepEqual(JSON.parse(execFileSync(process.execPath, args, { encoding: "utf8" })), []);
+});
+
+test("without node:crypto and Buffer, documents and files are sealed, opened and acknowledged by WebCrypto", async () => {
+  const keys = { ed: generateKeyPairSync("ed25519"), x: generateKeyPairSync("x25519") };
+  const pem = (key: KeyObject, type: "spki" | "pkcs8") => key.export({ format: "pem", type }).toString();
+  const published = pem(keys.ed.publicKey, "spki") + pem(keys.x.publicKey, "spki");
+  const own = pem(keys.ed.privateKey, "pkcs8") + pem(keys.x.privateKey, "pkcs8");
+  const party = {
+    from: await bindPrivateKeys(await readKeyText(own)),
+    to: await bindPublicKeys(await readKeyText(published)),
+  };
+  const fromNode = await sealDocument(new TextEncoder().encode("from Node"), party);
+  const program = `
+    new Response(""); await new Blob(["x"]).arrayBuffer(); // Node loads its own late, and that needs Buffer.
+    process.getBuiltinModule = undefined;
+    delete globalThis.Buffer;
+    const seal = await import(${JSON.stringify(new URL("./seal/index.ts", import.meta.url).href)});
+    const own = await seal.bindPrivateKeys(await seal.readKeyText(${JSON.stringify(own)}));
+    const published = await seal.bindPublicKeys(await seal.readKeyText(${JSON.stringify(published)}));
+    const opened = await seal.openDocument(${JSON.stringify(fromNode)}, { from: published, to: own });
+    const receipt = await seal.makeReceipt(opened, { from: own });
+    const known = await seal.verifyReceipt(receipt, ${JSON.stringify(fromNode)}, { from: published, to: published });
+    const parts = [];
+    const content = new Uint8Array(5000).map((_, at) => at);
+    async function* source() { yield content; }
+    for await (const part of seal.sealFile(source(), { from: own, to: published, pieceOctets: 1024 })) parts.push(part);
+    const blob = new Blob(parts);
+    const out = [];
+    const file = await seal.openFile(seal.seekableBlob(blob), (piece) => { out.push(piece); }, { from: published, to: own });
+    const same = (await new Blob(out).bytes()).every((octet, at) => octet === content[at]);
+    const octets = await blob.bytes();
+    octets[100] ^= 1;
+    const bad = await seal.openFile(seal.seekableBlob(new Blob([octets])), () => {}, { from: published, to: own });
+    const sealed = await seal.sealDocument(new TextEncoder().encode("from a browser"), { from: own, to: published });
+    console.log(JSON.stringify([new TextDecoder().decode(opened.document), known.ok, file.ok, same, bad.code, sealed]));
+  `;
+  const args = ["--conditions=mapae-source", "--input-type=module", "--eval", program];
+  const output = JSON.parse(execFileSync(process.execPath, args, { encoding: "utf8" }));
+  assert.deepEqual(output.slice(0, -1), ["from Node", true, true, true, "not_for_me"]);
+  const back = await openDocument(output.at(-1), { from: party.to, to: party.from });
+  assert.ok(back.ok);
+  assert.equal(new TextDecoder().decode(back.document), "from a browser");
 });

@@ -37,6 +37,13 @@ export const AUDIT_EVENTS = {
   "webhook.replayed": "A webhook was sent back to a position of the log, or resumed",
   "webhook.paused": "A webhook was paused: its receiver is gone, or took nothing for a day",
   "webhook.missed": "Revocations were forgotten before a webhook's receiver took them",
+  "ssf.stream_created": "An event stream was made for a resource server",
+  "ssf.stream_changed": "An event stream was changed, paused, resumed or disabled",
+  "ssf.stream_deleted": "An event stream was deleted",
+  "ssf.subject_added": "An event stream is told of a user's events from now on",
+  "ssf.subject_removed": "An event stream is no longer told of a user's events",
+  "ssf.events_refused": "The receiver of an event stream refused events; they are not sent again",
+  "ssf.events_missed": "Events were forgotten before an event stream's receiver took them",
   "store.backed_up": "A backup of the database was written",
   "store.restored": "The database was restored from a backup; a new epoch began",
 } as const;

@@ -5,6 +5,9 @@
 
 import { GATE_OPTIONS } from "../gate/settings.ts";
 import { END_REASONS } from "../revocation/entry.ts";
+import { STRATEGY_NAMES } from "../sessions/strategy.ts";
+import { EVENT_TYPES } from "../ssf/event.ts";
+import { NAMINGS, STATUSES } from "../ssf/stream.ts";
 import type { Command } from "./context.ts";
 
 /** Flags as they are typed, and a sentence. `many`: may stand several times. */
@@ -16,7 +19,7 @@ export interface OptionRow {
 }
 
 export interface CommandRow {
-  /** One or two words. */
+  /** The words that are typed: groups, and the command. */
   readonly name: string;
   /** `<required>`, `[optional]`, `[several...]`. */
   readonly args?: readonly string[];
@@ -38,7 +41,11 @@ export const GROUPS: Readonly<Record<string, string>> = {
   keys: "signing keys",
   clients: "apps that sign users in, and resource servers",
   webhooks: "addresses of your own that are told of every revocation",
+  ssf: "Shared Signals: what other systems are told of, as signed events",
+  "ssf streams": "event streams that resource servers have",
   token: "access tokens: look into one, verify one, sign one",
+  seal: "seal a document for one recipient",
+  receipt: "acknowledge a sealed document",
 };
 
 /** Options that every command takes. */
@@ -48,10 +55,34 @@ export const EVERYWHERE: readonly OptionRow[] = [
 export const DATA_OPTION: OptionRow = { flags: "--data <folder>", says: "the data folder, in place of MAPAE_DATA" };
 
 const YES: OptionRow = { flags: "--yes", says: "do not ask for confirmation" };
+const NAMING: OptionRow = {
+  flags: "--naming <naming>",
+  says: "how users are called: by their id here (default), or by their email address, which is personal data",
+  choices: NAMINGS,
+};
+const AUTHORIZATION_STDIN: OptionRow = {
+  flags: "--authorization-stdin",
+  says: "read what is to be sent as Authorization from stdin (Bearer …)",
+};
+const EVENT_NAMES = Object.keys(EVENT_TYPES);
+const NOW: OptionRow = { flags: "--now", says: "also where verifiers may not know the key yet that signs then" };
 const PASSWORD_STDIN: OptionRow = { flags: "--password-stdin", says: "read the password from stdin" };
 const ASKS =
   "The password is asked for at the terminal, or read with --password-stdin: an argument could be read by\nevery user of the machine (ps), and stays in the shell's history.";
 const USER = "<user> is an id (usr_…) or an identifier.";
+
+const PASSPHRASE_OPTIONS: readonly OptionRow[] = [
+  { flags: "--passphrase-file <file>", says: "read the passphrase of the private keys from a file" },
+  { flags: "--passphrase-env <name>", says: "read it from a variable of the environment" },
+];
+const HTTP_OPTION: OptionRow = {
+  flags: "--dangerously-allow-http",
+  says: "fetch keys over http: from other machines: whoever is in between can put in their own",
+};
+const FORCE: OptionRow = { flags: "--force", says: "replace files that exist" };
+const SEALING: readonly OptionRow[] = [...PASSPHRASE_OPTIONS, HTTP_OPTION, FORCE];
+const KEYS =
+  "Keys are PEM, a JWK or a JWK set; mapae seal keygen makes some. A passphrase is asked for where one is needed.";
 
 export const COMMANDS: readonly CommandRow[] = [
   {
@@ -179,12 +210,14 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     name: "keys rotate",
     says: "let the upcoming key sign from now on; harms nobody",
+    options: [NOW],
     load: async () => (await import("./commands/keys.ts")).rotateKey,
   },
   {
     name: "keys retire",
     args: ["<kid>"],
     says: "stop a key from signing; its tokens stay good until they expire",
+    options: [NOW],
     load: async () => (await import("./commands/keys.ts")).retireKey,
   },
   {
@@ -278,9 +311,55 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import("./commands/webhooks.ts")).listDeliveries,
   },
   {
+    name: "ssf streams list",
+    says: "list event streams, and how each is doing",
+    load: async () => (await import("./commands/ssf-streams.ts")).listStreams,
+  },
+  {
+    name: "ssf streams create",
+    args: ["<client>"],
+    says: "make an event stream for a resource server that cannot make it itself",
+    options: [
+      {
+        flags: "--event <event>",
+        says: "only these; may stand several times",
+        many: true,
+        choices: EVENT_NAMES,
+      },
+      { flags: "--url <url>", says: "push events to this address (RFC 8935); left out: they are polled (RFC 8936)" },
+      AUTHORIZATION_STDIN,
+      NAMING,
+      { flags: "--description <text>", says: "what its receiver calls it" },
+    ],
+    notes: "A receiver that speaks the framework makes its streams itself: docs/shared-signals.md.",
+    load: async () => (await import("./commands/ssf-streams.ts")).createStream,
+  },
+  {
+    name: "ssf streams set",
+    args: ["<id>"],
+    says: "enable, pause or disable an event stream, or change how it calls users; its receiver is told",
+    options: [
+      { flags: "--status <status>", says: "paused: events are held back; disabled: they are not", choices: STATUSES },
+      { flags: "--reason <text>", says: "why, for the receiver" },
+      NAMING,
+    ],
+    load: async () => (await import("./commands/ssf-streams.ts")).setStream,
+  },
+  {
+    name: "ssf streams delete",
+    args: ["<id>"],
+    says: "delete an event stream",
+    options: [YES],
+    load: async () => (await import("./commands/ssf-streams.ts")).deleteStream,
+  },
+  {
     name: "token inspect",
     args: ["[token]"],
-    says: "explain a token's header and claims, without verifying it",
+    says: "explain a token part by part in plain words, and what is wrong with it, without verifying it",
+    options: [
+      { flags: "--key <keys>", says: "your private keys: look inside an encrypted token" },
+      ...PASSPHRASE_OPTIONS,
+    ],
     notes: "The token is read from stdin, or pasted at a prompt: it is a secret, and an argument is not.",
     apart: true,
     load: async () => (await import("./commands/token-inspect.ts")).inspectToken,
@@ -312,6 +391,83 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import("./commands/token-sign.ts")).signToken,
   },
   {
+    name: "seal",
+    args: ["[file]"],
+    says: "seal a document or a file of any size: only the recipient can read it, only the sender can have written it",
+    options: [
+      { flags: "--from <keys>", says: "the sender's private keys" },
+      { flags: "--to <keys>", says: "the recipient's public keys: a file or an address" },
+      { flags: "--out <file>", says: "where the envelope goes; - for stdout" },
+      ...SEALING,
+    ],
+    notes: `Without <file>, or with -, it is read from stdin. ${KEYS}`,
+    apart: true,
+    load: async () => (await import("./commands/seal.ts")).sealCommand,
+  },
+  {
+    name: "seal keygen",
+    args: ["<name>"],
+    says: "make keys to seal and open with: <name>.private for yourself, <name>.public to publish",
+    options: [
+      {
+        flags: "--kind <kind>",
+        says: "ed25519 (default), p256 or rsa",
+        choices: ["ed25519", "p256", "rsa"],
+      },
+      { flags: "--passphrase", says: "protect the private keys by a passphrase, asked for twice" },
+      ...PASSPHRASE_OPTIONS,
+      FORCE,
+    ],
+    notes:
+      "Two JWK sets (RFC 7517), each with a key for signatures and one for encryption. The private file has mode 0600.",
+    apart: true,
+    load: async () => (await import("./commands/seal-keygen.ts")).sealKeygen,
+  },
+  {
+    name: "open",
+    args: ["[sealed]"],
+    says: "open an envelope: first who sent it, then what it says; what does not hold is discarded",
+    options: [
+      { flags: "--from <keys>", says: "the sender's public keys: a file or an address" },
+      { flags: "--to <keys>", says: "your own private keys" },
+      { flags: "--out <file>", says: "where the document goes; - for stdout" },
+      { flags: "--seen <list>", says: "a file that remembers what was opened: nothing is opened twice" },
+      { flags: "--receipt <file>", says: "write a receipt for the sender as well" },
+      ...SEALING,
+    ],
+    notes: `Without <sealed>, or with -, a document's envelope is read from stdin. ${KEYS}\nExit codes: 0 opened, 3 not from the named sender, 4 not for me or altered, 5 seen before.`,
+    apart: true,
+    load: async () => (await import("./commands/open.ts")).openCommand,
+  },
+  {
+    name: "receipt",
+    args: ["<sealed>"],
+    says: "acknowledge to the sender that you have opened an envelope",
+    options: [
+      { flags: "--from <keys>", says: "your own private keys: you acknowledge" },
+      { flags: "--to <keys>", says: "the sender's public keys: a file or an address" },
+      { flags: "--out <file>", says: "where the receipt goes; - for stdout" },
+      ...SEALING,
+    ],
+    notes: `It opens the envelope again, and keeps nothing. ${KEYS}`,
+    apart: true,
+    load: async () => (await import("./commands/receipt.ts")).makeReceiptCommand,
+  },
+  {
+    name: "receipt verify",
+    args: ["<sealed>", "<receipt>"],
+    says: "check that the recipient has opened an envelope of yours",
+    options: [
+      { flags: "--from <keys>", says: "the recipient's public keys: a file or an address" },
+      { flags: "--to <keys>", says: "your own keys, either half" },
+      ...PASSPHRASE_OPTIONS,
+      HTTP_OPTION,
+    ],
+    notes: "Exit codes: 0 acknowledged, 3 not the recipient's, 4 not of this envelope, or it was not opened.",
+    apart: true,
+    load: async () => (await import("./commands/receipt.ts")).verifyReceiptCommand,
+  },
+  {
     name: "backup",
     args: ["<file>"],
     says: "write a consistent copy of the database, also while the server serves",
@@ -332,6 +488,33 @@ export const COMMANDS: readonly CommandRow[] = [
     notes: "No data folder, no database: it needs the issuer's keys only. docs/gate.md has the proxies' side.",
     apart: true,
     load: async () => (await import("./commands/gate.ts")).gate,
+  },
+  {
+    name: "strategies",
+    says: "what there is to choose for MAPAE_STRATEGY: where log-ins live, and what each way promises",
+    apart: true,
+    load: async () => (await import("./commands/strategies.ts")).strategies,
+  },
+  {
+    name: "lb",
+    args: ["<program>"],
+    says: "write a load balancer's configuration, for haproxy or nginx",
+    options: [
+      { flags: "--server <place>", says: "host:port or name=host:port; once for each server", many: true },
+      { flags: "--listen <place>", says: "host:port, or :port for every address (default: :8080)" },
+      { flags: "--certificate <file>", says: "PEM file with certificate chain and key; without it TLS ends elsewhere" },
+      {
+        flags: "--strategy <name>",
+        says: "as MAPAE_STRATEGY of the servers (default: token)",
+        choices: STRATEGY_NAMES,
+      },
+      { flags: "--out <file>", says: "write it there, and not to stdout" },
+      { flags: "--force", says: "replace the file" },
+    ],
+    notes:
+      "<program> is haproxy or nginx. With the strategies memory and sticky, browsers keep to their server only under sticky.",
+    apart: true,
+    load: async () => (await import("./commands/lb.ts")).lb,
   },
   {
     name: "doctor",

@@ -1,7 +1,7 @@
 /**
  * The way to the operator API: through the running server where one serves this data folder, and otherwise over the
- * storage in this process. Both are the same handler (operator/operator.ts), and there is never a second writer: SQLite's
- * file is locked by whoever has it open.
+ * storage in this process. Both are the same handler (operator/operator.ts), and there is never a second writer of a file:
+ * SQLite's is locked by whoever has it open. PostgreSQL takes any number of processes.
  *
  *   the socket answers ──► ask it
  *   nobody there       ──► open the storage ──► held by somebody: a server that is just starting? look again for a while
@@ -62,10 +62,18 @@ export function databaseFile(config: Config, places: Places): string | null {
   return /^sqlite:(.+)$/.exec(config.databaseUrl)?.[1] ?? null;
 }
 
+/** Whether the database is on a server of its own, which any number of processes may use. */
+export function isServed(config: Config): boolean {
+  return /^postgres(ql)?:/.test(config.databaseUrl ?? "");
+}
+
 /** Throws for a database that no other process can reach. */
 export function requireFile(config: Config): string {
   const file = databaseFile(config, placesIn(config.data));
   if (file !== null) return file;
+  if (isServed(config)) {
+    throw new CommandFailed("failed", "PostgreSQL has tools of its own for this: pg_dump and pg_restore");
+  }
   throw new CommandFailed(
     "failed",
     "an in-memory database lives inside its server: the command line cannot reach it. Use SQLite, or the admin API.",
@@ -74,7 +82,8 @@ export function requireFile(config: Config): string {
 
 /** @param makes whether the command may begin an empty database: a mistyped folder should not become one */
 export async function connect(config: Config, makes: boolean, say: (line: string) => void): Promise<Operator> {
-  const file = requireFile(config);
+  const served = isServed(config);
+  const file = served ? null : requireFile(config);
   const { socket } = placesIn(config.data);
   const until = systemWorld.clock.monotonic() + STARTING_MS;
   for (;;) {
@@ -83,14 +92,14 @@ export async function connect(config: Config, makes: boolean, say: (line: string
     if (presence === "forbidden") {
       throw new CommandFailed("failed", `the server's socket ${socket} belongs to another user: run this as that user`);
     }
-    if (!makes && !existsSync(file)) {
+    if (file !== null && !makes && !existsSync(file)) {
       throw new CommandFailed("failed", `there is no database at ${file}: start the server once, or set --data`);
     }
     try {
       return await overStorage(config, say);
     } catch (error) {
       const { heldLine } = await import("../storage/sqlite/faults.ts");
-      if (!(error instanceof StartRefused) || error.message !== heldLine(file)) throw error;
+      if (!(error instanceof StartRefused) || file === null || error.message !== heldLine(file)) throw error;
       if (systemWorld.clock.monotonic() >= until) throw new CommandFailed("tryAgain", error.message);
       await systemSleep(AGAIN_MS);
     }
@@ -118,7 +127,7 @@ async function overStorage(config: Config, say: (line: string) => void): Promise
   const issuer = config.issuer ?? `http://localhost:${config.port}`;
   const server = await openServer({ config, issuer, logger, delivers: false });
   if (server.exampleSecret !== null) {
-    say(`A new database was made in ${config.data}.`);
+    say(`A new database was made: ${server.nature.says}.`);
     say(`A resource server to try: ${EXAMPLE_API} ${server.exampleSecret.reveal()} (shown this once)`);
   }
   const app = createOperator(server.operations, config, logger);

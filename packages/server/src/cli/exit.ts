@@ -5,7 +5,10 @@ export const EXIT_CODES = {
   failed: { code: 1, says: "Refused or failed: the line on stderr says why. Nothing was changed, unless it says so." },
   usage: { code: 2, says: "The command line or a setting is wrong: nothing was tried." },
   notFound: { code: 3, says: "What was named does not exist." },
+  notFromSender: { code: 3, says: "`open`, `receipt`: discarded, it is not from the named sender." },
   unconfirmed: { code: 4, says: "Done, but not confirmed in the time given: it is on its way." },
+  notForMe: { code: 4, says: "`open`, `receipt`: discarded, it is not for me or was altered." },
+  seenBefore: { code: 5, says: "`open`: discarded, it was seen before." },
   tryAgain: { code: 75, says: "Not possible now: the server or its store is busy. Try again (EX_TEMPFAIL)." },
   interrupted: { code: 130, says: "Interrupted at a prompt (128 + SIGINT)." },
 } as const;

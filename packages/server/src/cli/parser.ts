@@ -32,19 +32,20 @@ export function parserOf(run: Run): { parse(args: readonly string[]): Promise<nu
 
   const groups = new Map<string, Parser>();
   for (const row of COMMANDS) {
-    const [first = "", second] = row.name.split(" ");
+    const words = row.name.split(" ");
+    const last = words.pop() ?? "";
     let parent = program;
-    if (second !== undefined) {
-      parent =
-        groups.get(first) ??
-        configured(program.command(first))
-          .description(GROUPS[first] ?? "")
-          .helpCommand(false);
-      groups.set(first, parent);
+    for (const [depth, word] of words.entries()) {
+      const name = words.slice(0, depth + 1).join(" ");
+      const group = groups.get(name) ?? addGroup(parent, word, GROUPS[name] ?? "");
+      groups.set(name, group);
+      parent = group;
     }
-    addCommand(parent, second ?? first, row, async (given) => {
+    const parser = addCommand(parent, last, row, async (given) => {
       code = await run(row, given);
     });
+    // A command may be a group as well: `seal` and `seal keygen`.
+    groups.set(row.name, parser.helpCommand(false));
   }
   configured(program.command("help [topic...]"))
     .description("print the help of a command, or a topic: settings, exit-codes")
@@ -84,6 +85,10 @@ function configured(parser: Parser): Parser {
     .showHelpAfterError(false);
 }
 
+function addGroup(parent: Parser, word: string, says: string): Parser {
+  return configured(parent.command(word)).description(says).helpCommand(false);
+}
+
 function addOption(parser: Parser, { flags, says, many, choices }: OptionRow): void {
   const option = new Option(flags, says);
   if (choices !== undefined) option.choices([...choices]);
@@ -91,7 +96,7 @@ function addOption(parser: Parser, { flags, says, many, choices }: OptionRow): v
   parser.addOption(option);
 }
 
-function addCommand(parent: Parser, name: string, row: CommandRow, act: (given: Given) => Promise<void>): void {
+function addCommand(parent: Parser, name: string, row: CommandRow, act: (given: Given) => Promise<void>): Parser {
   const parser = configured(parent.command([name, ...(row.args ?? [])].join(" "))).description(row.says);
   const common = row.apart === true ? EVERYWHERE : [DATA_OPTION, ...EVERYWHERE];
   for (const option of [...(row.options ?? []), ...common]) addOption(parser, option);
@@ -110,6 +115,7 @@ ${settingsTable(process.stdout.columns ?? 100)}`,
     const values = Object.fromEntries(names.map((argument, index) => [argument, parser.processedArgs[index]]));
     await act(new Given(values, parser.optsWithGlobals()));
   });
+  return parser;
 }
 
 /** commander's two lines as one sentence, without the values that somebody typed: one may be a password. */

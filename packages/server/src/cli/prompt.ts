@@ -42,16 +42,20 @@ export function ask(keyboard: Keyboard, question: string, hidden: boolean): Prom
   });
 }
 
-/** A new password: asked for twice, or the whole of stdin where that was wished. */
-export async function newPassword(keyboard: Keyboard, fromStdin: boolean): Promise<string> {
-  if (fromStdin) return readSecret(keyboard, "a password");
+/**
+ * A new password: asked for twice, or the whole of stdin where that was wished.
+ * @param word what it is called
+ */
+export async function newPassword(keyboard: Keyboard, fromStdin: boolean, word = "Password"): Promise<string> {
+  const name = word.toLowerCase();
+  if (fromStdin) return readSecret(keyboard, `a ${name}`);
   if (!isTerminal(keyboard)) {
-    throw new CommandFailed("usage", "there is no terminal to ask for the password: pipe it, with --password-stdin");
+    throw new CommandFailed("usage", `there is no terminal to ask for the ${name}: pipe it, with --${name}-stdin`);
   }
-  const first = await ask(keyboard, "Password: ", true);
-  if (first === "") throw new CommandFailed("failed", "no password was given; nothing was changed");
-  if ((await ask(keyboard, "Password again: ", true)) !== first) {
-    throw new CommandFailed("failed", "the two passwords differ; nothing was changed");
+  const first = await ask(keyboard, `${word}: `, true);
+  if (first === "") throw new CommandFailed("failed", `no ${name} was given; nothing was changed`);
+  if ((await ask(keyboard, `${word} again: `, true)) !== first) {
+    throw new CommandFailed("failed", `the two ${name}s differ; nothing was changed`);
   }
   return first;
 }

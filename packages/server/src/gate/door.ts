@@ -4,8 +4,9 @@
  * never read.
  */
 import { lstatSync, unlinkSync } from "node:fs";
-import { createServer, type Server, type ServerResponse } from "node:http";
+import type { Server, ServerResponse } from "node:http";
 import { type AddressInfo, connect } from "node:net";
+import { LingeringServer } from "../http/lingering-server.ts";
 import { StartRefused } from "../prelude/fault.ts";
 import type { Answer, Decide } from "./decision.ts";
 import type { Exposition, GateMetrics } from "./metrics.ts";
@@ -62,7 +63,7 @@ export async function openDoor(place: Place, { decide, metrics, ready }: DoorPar
     return decision.answer;
   }
 
-  const server = createServer(BOUNDS, (request, response) => {
+  const server = new LingeringServer(BOUNDS, (request, response) => {
     const target = request.url ?? "/";
     const mark = target.indexOf("?");
     const path = mark < 0 ? target : target.slice(0, mark);
@@ -75,16 +76,10 @@ export async function openDoor(place: Place, { decide, metrics, ready }: DoorPar
   await bind(server, place);
   return {
     at: nameOf(place, server),
-    close: (graceMs) =>
-      new Promise((resolve) => {
-        draining = true;
-        const cut = setTimeout(() => server.closeAllConnections(), graceMs);
-        server.close(() => {
-          clearTimeout(cut);
-          resolve();
-        });
-        server.closeIdleConnections();
-      }),
+    close: (graceMs) => {
+      draining = true;
+      return server.end(graceMs);
+    },
   };
 }
 

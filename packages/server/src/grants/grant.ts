@@ -5,7 +5,8 @@
 import type { ClientId, GrantId, SessionId } from "../prelude/ids.ts";
 import type { EndReason, Position } from "../revocation/entry.ts";
 import type { Session } from "../sessions/session.ts";
-import type { User } from "../users/user.ts";
+import type { Slot } from "../status/slot.ts";
+import type { Account } from "../users/user.ts";
 
 /** What a client kind means for its grants; copied onto the row so that a refresh reads one. */
 export interface GrantPolicy {
@@ -37,10 +38,12 @@ export interface Grant {
 }
 
 /** What a token is issued from: the grant with the session and user it hangs under, and the log's position before. */
-export interface Standing {
+export interface Standing<Who extends Account = Account> {
   readonly grant: Grant;
   readonly session: Session;
-  readonly user: User;
+  readonly user: Who;
   /** Read in the same transaction as the state, never after it (`rsq`). */
   readonly position: Position;
+  /** The bit that stands for its tokens in a status list; `null` where they name none. */
+  readonly slot: Slot | null;
 }

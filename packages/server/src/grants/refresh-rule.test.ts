@@ -64,6 +64,7 @@ const presented: PresentedRefresh = {
   device: null,
   macKey: 4,
   requiredRole: null,
+  listSeed: null,
 };
 
 interface Case {

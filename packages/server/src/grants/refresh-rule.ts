@@ -18,7 +18,7 @@ import { sameBytes } from "../prelude/secret.ts";
 import { audit, type Effect } from "../revocation/effects.ts";
 import type { EndReason } from "../revocation/entry.ts";
 import { endOf, type Session } from "../sessions/session.ts";
-import type { User } from "../users/user.ts";
+import type { Account } from "../users/user.ts";
 import type { Grant } from "./grant.ts";
 
 /** A refresh token that passed its MAC, and what came with it. */
@@ -34,6 +34,8 @@ export interface PresentedRefresh {
   readonly macKey: number;
   /** A role that the user must have for what is asked (a token of the admin API); `null` where none. */
   readonly requiredRole: string | null;
+  /** For a status list that may have to be opened (status/slot.ts); `null`: the token names none. */
+  readonly listSeed: Buffer | null;
 }
 
 export interface RefreshSettings {
@@ -59,7 +61,7 @@ export type RefreshDecision =
 
 /** Decides a refresh at the store's time `now` (Unix milliseconds). */
 export function decideRefresh(
-  held: { readonly grant: Grant; readonly session: Session; readonly user: User },
+  held: { readonly grant: Grant; readonly session: Session; readonly user: Account },
   presented: PresentedRefresh,
   settings: RefreshSettings,
   cause: Cause,

@@ -4,6 +4,7 @@ import type { ClientId, GrantId, SessionId, UserId } from "../prelude/ids.ts";
 import type { EndReason } from "../revocation/entry.ts";
 import type { SessionLimit } from "../sessions/limit.ts";
 import type { Session } from "../sessions/session.ts";
+import type { User } from "../users/user.ts";
 import type { Grant, Standing } from "./grant.ts";
 import type { PresentedRefresh, RefreshDecision, RefreshRefusal, RefreshSettings } from "./refresh-rule.ts";
 
@@ -15,11 +16,13 @@ export interface LogIn {
   readonly limit: SessionLimit;
   /** The session that the user chose to end for this one. */
   readonly chosen: SessionId | null;
+  /** For a status list that may have to be opened (status/slot.ts); `null`: the grant's tokens name none. */
+  readonly listSeed: Buffer | null;
   readonly cause: Cause;
 }
 
 export type LogInOutcome =
-  | { readonly kind: "opened"; readonly standing: Standing; readonly evicted: readonly SessionId[] }
+  | { readonly kind: "opened"; readonly standing: Standing<User>; readonly evicted: readonly SessionId[] }
   | { readonly kind: "session_limit"; readonly sessions: readonly Session[] }
   /** The password changed, the user was disabled or deleted, or the client is gone, between the check and now. */
   | { readonly kind: "stale_credential" };

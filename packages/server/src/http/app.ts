@@ -24,6 +24,7 @@ import { problem } from "./problem.ts";
 import { type Reply, toResponse } from "./reply.ts";
 import type { Access, Route } from "./route.ts";
 import { createRouter } from "./router.ts";
+import { ssfReply } from "./ssf-error.ts";
 
 /** What the server around the handler knows of the connection. */
 export interface Connection {
@@ -104,6 +105,10 @@ export function createApp(options: AppOptions): App {
       const authenticated = await authenticator.verifier(headers);
       return authenticated.ok ? { ok: true, caller: null, verifier: authenticated.verifier } : authenticated;
     },
+    follower: async ({ headers }) => {
+      const authenticated = await authenticator.follower(headers);
+      return authenticated.ok ? { ok: true, caller: null, verifier: authenticated.verifier } : authenticated;
+    },
     metrics: ({ headers }, visit) => {
       const given = /^Bearer (\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
       const known = given !== undefined && options.metricsTokens.some((token) => sameBytes(token.reveal(), given));
@@ -151,7 +156,7 @@ export function createApp(options: AppOptions): App {
     const address = addresses.clientOf(connection.remoteAddress ?? null, incoming.headers);
     const visit: Visit = { id, address, route: "unknown", style: "api" };
     const answered = await serve(incoming, visit).catch((error: unknown) => failure(error, visit));
-    const reply = visit.style === "oauth" ? oauthReply(answered) : answered;
+    const reply = STYLES[visit.style](answered);
     reply.headers["x-request-id"] = id;
     reply.headers["x-content-type-options"] = "nosniff";
     origins.mark(incoming, reply);
@@ -166,6 +171,12 @@ export function createApp(options: AppOptions): App {
 
 /** What proxies add to a request that they pass on. */
 const FORWARDING = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "forwarded", "via"];
+
+const STYLES: Record<Route["style"], (reply: Reply) => Reply> = {
+  api: (reply) => reply,
+  oauth: oauthReply,
+  ssf: ssfReply,
+};
 
 const ANYONE: Allowed = { ok: true, caller: null };
 

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { PROBLEMS, type ProblemCode } from "./problem.ts";
 import type { Access, Route } from "./route.ts";
+import { ssfStatus } from "./ssf-error.ts";
 
 const ALWAYS: readonly ProblemCode[] = ["internal_error", "unavailable"];
 const WITH_BODY: readonly ProblemCode[] = [
@@ -17,12 +18,15 @@ const BY_ACCESS: Record<Access, readonly ProblemCode[]> = {
   admin: ["missing_token", "invalid_token", "session_ended", "forbidden"],
   revoker: ["missing_token", "invalid_token", "session_ended", "forbidden"],
   verifier: ["invalid_client"],
+  follower: ["invalid_client"],
   metrics: ["forbidden"],
   operator: [],
 };
 
+const PROBLEM = { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } };
 const ERROR_CONTENT: Record<Route["style"], unknown> = {
-  api: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } },
+  api: PROBLEM,
+  ssf: PROBLEM,
   // RFC 6749 §5.2.
   oauth: {
     "application/json": {
@@ -32,6 +36,7 @@ const ERROR_CONTENT: Record<Route["style"], unknown> = {
 };
 const BODY_TYPES: Record<Route["style"], string> = {
   api: "application/json",
+  ssf: "application/json",
   oauth: "application/x-www-form-urlencoded",
 };
 const SECURITY: Record<Access, readonly Record<string, readonly string[]>[]> = {
@@ -40,6 +45,7 @@ const SECURITY: Record<Access, readonly Record<string, readonly string[]>[]> = {
   admin: [{ bearer: [] }],
   revoker: [{ bearer: [] }],
   verifier: [{ resource_server: [] }],
+  follower: [{ resource_server: [] }, { ticket: [] }],
   metrics: [],
   operator: [],
 };
@@ -61,7 +67,8 @@ function responsesOf(route: Route): Record<string, unknown> {
   const content =
     answer.schema === null ? {} : { content: { "application/json": { schema: schemaOf(answer.schema) } } };
   const responses: Record<string, unknown> = { [answer.status]: { description: answer.says, ...content } };
-  const byStatus = Map.groupBy(problemsOf(route), (code) => PROBLEMS[code].status);
+  const statusOf = (code: ProblemCode) => (route.style === "ssf" ? ssfStatus(code) : PROBLEMS[code].status);
+  const byStatus = Map.groupBy(problemsOf(route), statusOf);
   for (const [status, codes] of [...byStatus].sort(([a], [b]) => a - b)) {
     responses[status] = {
       description: codes.map((code) => `\`${code}\`: ${PROBLEMS[code].detail}`).join("\n\n"),
@@ -125,6 +132,7 @@ export function openApi(
       securitySchemes: {
         bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
         resource_server: { type: "http", scheme: "basic" },
+        ticket: { type: "http", scheme: "bearer" },
       },
       schemas: {
         Problem: {

@@ -45,7 +45,7 @@ export function createOriginPolicy(issuer: string, allowed: readonly string[]): 
     preflight: (request) => {
       const headers: Record<string, string> = corsHeaders(request);
       if (headers["access-control-allow-origin"] !== undefined) {
-        headers["access-control-allow-methods"] = "GET, POST, PATCH, DELETE";
+        headers["access-control-allow-methods"] = "GET, POST, PUT, PATCH, DELETE";
         headers["access-control-allow-headers"] = "Authorization, Content-Type, Idempotency-Key";
         headers["access-control-max-age"] = "600";
       }

@@ -32,6 +32,7 @@ export const PROBLEMS = {
   forbidden: { status: 403, title: "Forbidden", detail: "This is not allowed." },
   not_found: { status: 404, title: "Not found", detail: "There is nothing here." },
   method_not_allowed: { status: 405, title: "Method not allowed", detail: "This address answers other methods." },
+  not_acceptable: { status: 406, title: "Not acceptable", detail: "This is not to be had in a form that is accepted." },
   identifier_taken: { status: 409, title: "Conflict", detail: "There is an account with this identifier." },
   client_id_taken: { status: 409, title: "Conflict", detail: "There is a client with this id." },
   conflict: { status: 409, title: "Conflict", detail: "Something else changed this at the same time: read it again." },
@@ -56,6 +57,7 @@ export const PROBLEMS = {
     title: "Internal server error",
     detail: "The request failed here. Trying again will not help; the request id names it in the log.",
   },
+  not_implemented: { status: 501, title: "Not implemented", detail: "This server does not do that." },
   unavailable: {
     status: 503,
     title: "Service unavailable",

@@ -10,14 +10,14 @@ import type { HeaderReader } from "./incoming.ts";
 import type { ProblemCode } from "./problem.ts";
 import type { Reply } from "./reply.ts";
 
-export type Method = "GET" | "POST" | "PATCH" | "DELETE";
+export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 /**
  * Who may call. `account`: a user's token with the account scope. `admin`: a token of the admin audience. `metrics`:
  * loopback or a credential. `revoker`: either of the first two tokens, and the route tells them apart. `verifier`: a
- * resource server's id and secret. `operator`: whoever may open the local socket in the data folder; nobody over the network.
+ * resource server's id and secret. `follower`: those, or its ticket. `operator`: whoever may open the local socket in the data folder; nobody over the network.
  */
-export type Access = "anyone" | "account" | "admin" | "revoker" | "verifier" | "metrics" | "operator";
+export type Access = "anyone" | "account" | "admin" | "revoker" | "verifier" | "follower" | "metrics" | "operator";
 
 export interface Call<Body, Query> {
   readonly body: Body;
@@ -34,6 +34,8 @@ export interface Route {
   readonly method: Method;
   /** With `{name}` for parameters. */
   readonly path: string;
+  /** Of an issuer with a path: answered with that path at its end as well, where RFC 8414 §3.1 puts metadata. */
+  readonly inserted?: boolean;
   /** One of the groups of the reference. */
   readonly group:
     | "Users"
@@ -41,6 +43,7 @@ export interface Route {
     | "Account"
     | "Administration"
     | "Revocation"
+    | "Shared Signals"
     | "OAuth"
     | "Discovery"
     | "Operations"
@@ -54,14 +57,18 @@ export interface Route {
   readonly answer: { readonly status: number; readonly schema: z.ZodType | null; readonly says: string };
   /** The refusals it can give beside those that every route can. */
   readonly problems: readonly ProblemCode[];
-  /** `oauth`: bodies are forms, and errors are as RFC 6749 §5.2 has them. */
-  readonly style: "api" | "oauth";
+  /**
+   * `oauth`: bodies are forms, and errors are as RFC 6749 §5.2 has them. `ssf`: errors have the statuses that the Shared
+   * Signals Framework lists.
+   */
+  readonly style: "api" | "oauth" | "ssf";
   handle(call: Call<unknown, unknown>, caller: Caller | null, verifier: Verifier | null): Promise<Reply>;
 }
 
 interface Definition<Body extends z.ZodType | null, Query extends z.ZodType | null> {
   readonly method: Method;
   readonly path: string;
+  readonly inserted?: boolean;
   readonly group: Route["group"];
   readonly summary: string;
   readonly body?: Body;
@@ -108,12 +115,13 @@ export function revoking<Body extends z.ZodType | null = null, Query extends z.Z
   );
 }
 
-/** A route for resource servers. */
+/** A route for resource servers. @param access `follower`: a ticket does, too */
 export function following<Body extends z.ZodType | null = null, Query extends z.ZodType | null = null>(
   definition: Definition<Body, Query>,
   handle: (call: Call<Parsed<Body>, Parsed<Query>>, verifier: Verifier) => Promise<Reply>,
+  access: "verifier" | "follower" = "verifier",
 ): Route {
-  return row(definition, "verifier", (call, _caller, verifier) => {
+  return row(definition, access, (call, _caller, verifier) => {
     if (verifier === null) throw new Error(`${definition.path} was reached without its resource server`);
     return handle(call as Call<Parsed<Body>, Parsed<Query>>, verifier);
   });

@@ -24,11 +24,15 @@ export function createRouter(routes: readonly Route[], base: string): Router {
   const methods = new Set<string>(routes.map((route) => route.method));
   const paths = make<{ readonly path: string; readonly allow: string }>();
   for (const [path, rows] of Map.groupBy(routes, (route) => route.path)) {
-    const pattern = base + path.replace(/\{(\w+)\}/g, ":$1");
+    const named = path.replace(/\{(\w+)\}/g, ":$1");
+    const inserted = base !== "" && rows.some((row) => row.inserted === true);
+    const patterns = inserted ? [base + named, named + base] : [base + named];
     const own = rows.map((row) => row.method);
     const allow = [...own, ...(own.includes("GET") ? ["HEAD"] : []), "OPTIONS"].join(", ");
-    for (const route of rows) router.add(route.method, pattern, route);
-    paths.add("ALL", pattern, { path, allow });
+    for (const pattern of patterns) {
+      for (const route of rows) router.add(route.method, pattern, route);
+      paths.add("ALL", pattern, { path, allow });
+    }
   }
   return (asked, path) => {
     const method = asked === "HEAD" ? "GET" : asked;

@@ -10,29 +10,34 @@ import type { LogInAction } from "../signin/log-in.ts";
 import type { PasswordAction } from "../signin/password.ts";
 import type { RefreshAction } from "../signin/refresh.ts";
 import type { SignUp } from "../signin/sign-up.ts";
+import type { StatusLists } from "../status/lists.ts";
 import type { UserStore } from "../users/store.ts";
 import type { WebhookStore } from "../webhooks/store.ts";
 import { adminAuditRoute } from "./api/admin-audit.ts";
 import { adminClientRoutes } from "./api/admin-clients.ts";
 import { adminKeyRoutes } from "./api/admin-keys.ts";
 import { adminSessionRoutes } from "./api/admin-sessions.ts";
+import { adminSsfRoutes } from "./api/admin-ssf.ts";
 import { adminUserRoutes } from "./api/admin-users.ts";
 import { adminWebhookRoutes } from "./api/admin-webhooks.ts";
 import { discoveryRoutes } from "./api/discovery.ts";
+import { feedRoutes, ticketRoutes } from "./api/feed.ts";
 import { logInRoute, type SessionRouteOptions } from "./api/log-in.ts";
 import { meRoutes } from "./api/me.ts";
 import { type OAuthServices, oauthRoutes } from "./api/oauth.ts";
 import { type OperationsServices, operationsRoutes } from "./api/operations.ts";
 import { pageRoutes } from "./api/pages.ts";
 import { refreshRoute } from "./api/refresh.ts";
-import { feedRoutes, type RevocationServices, revocationRoutes } from "./api/revocations.ts";
+import { type RevocationServices, revocationRoutes } from "./api/revocations.ts";
 import { sessionRoutes } from "./api/sessions.ts";
+import { type SsfOptions, type SsfServices, ssfRoutes } from "./api/ssf.ts";
+import { statusListRoutes } from "./api/status-lists.ts";
 import { signUpRoute } from "./api/users.ts";
 import { openApi } from "./openapi.ts";
 import { text } from "./reply.ts";
 import { open, type Route } from "./route.ts";
 
-export interface RouteServices extends OperationsServices, RevocationServices, OAuthServices {
+export interface RouteServices extends OperationsServices, RevocationServices, OAuthServices, SsfServices {
   readonly feed: Feed;
   readonly users: UserStore;
   readonly sessions: SessionStore;
@@ -46,12 +51,16 @@ export interface RouteServices extends OperationsServices, RevocationServices, O
   readonly clientAction: ClientAction;
   readonly webhooks: WebhookStore;
   readonly webhookAction: WebhookAction;
+  readonly statusLists: StatusLists;
 }
 
 export interface RouteOptions extends SessionRouteOptions {
   readonly issuer: string;
   readonly signup: "open" | "closed";
   readonly version: string;
+  readonly ssf: SsfOptions;
+  /** Whether tokens name status lists. */
+  readonly listed: boolean;
 }
 
 export function createRoutes(services: RouteServices, options: RouteOptions): readonly Route[] {
@@ -63,14 +72,18 @@ export function createRoutes(services: RouteServices, options: RouteOptions): re
     ...meRoutes(services),
     ...revocationRoutes(services),
     ...feedRoutes(services.feed),
+    ...ticketRoutes(services.feed),
     ...oauthRoutes(services),
+    ...ssfRoutes(services, options.ssf),
     ...adminUserRoutes(services),
     ...adminSessionRoutes(services),
-    ...adminKeyRoutes(services),
+    ...adminKeyRoutes(services, options.now),
     ...adminClientRoutes(services.clients, services.clientAction),
     ...adminWebhookRoutes(services),
+    ...adminSsfRoutes(services, options.ssf),
     adminAuditRoute(services.audit),
-    ...discoveryRoutes(services.keyring, options.issuer),
+    ...discoveryRoutes(services.keyring, options.issuer, options.listed),
+    ...statusListRoutes(services.statusLists),
     ...operationsRoutes(services),
   ];
   let document: string | undefined;

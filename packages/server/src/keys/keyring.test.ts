@@ -18,6 +18,7 @@ const OPTIONS: KeyringOptions = {
   alg: "ES256",
   rotateAfterMs: 24 * HOUR,
   publishLeadMs: HOUR,
+  cachedMs: 300_000,
   toleranceSeconds: 60,
   sharedSecrets: [],
 };
@@ -117,7 +118,7 @@ test("a retired key is kept for what another process signed with it in the meant
   const keyring = await open();
   const { kid } = await keyring.signer(seconds(START) + 300);
   assert.ok(kid);
-  await keyring.rotate(SYSTEM);
+  await keyring.rotate(SYSTEM, true);
   await storage.keys.raiseMark(kid, seconds(START) + 7200);
   advance(HOUR);
   await keyring.tick();
@@ -131,10 +132,28 @@ test("a retired key is kept for what another process signed with it in the meant
 test("rotating harms nobody: the earlier key verifies on, and there is an upcoming one again", async () => {
   const keyring = await stage().open();
   const { kid } = await keyring.signer(seconds(START) + 300);
-  const record = await keyring.rotate(SYSTEM);
-  assert.notEqual(record.kid, kid);
+  const record = await keyring.rotate(SYSTEM, true);
+  assert.ok("kid" in record && record.kid !== kid);
   assert.notEqual(keyring.find(kid), undefined);
   assert.deepEqual(states(keyring).sort(), ["active", "retired", "upcoming"]);
+});
+
+test("a key that a cached key set may not have does not sign, unless it has to", async () => {
+  const { open, advance } = stage();
+  const keyring = await open();
+  const before = activeOf(keyring);
+  const knownFrom = START + 300_000;
+  advance(299_999);
+  assert.deepEqual(await keyring.rotate(SYSTEM, false), { knownFrom });
+  assert.deepEqual(await keyring.retire(before?.kid ?? "", SYSTEM, false), { knownFrom });
+  assert.deepEqual(activeOf(keyring), before);
+  advance(1);
+  const rotated = await keyring.rotate(SYSTEM, false);
+  assert.ok("kid" in rotated && rotated.kid === activeOf(keyring)?.kid && rotated.kid !== before?.kid);
+  // The next one was made a moment ago.
+  assert.ok("knownFrom" in (await keyring.rotate(SYSTEM, false)));
+  assert.equal(await keyring.revoke(rotated.kid, SYSTEM), null, "what leaked does not wait");
+  assert.notEqual(activeOf(keyring)?.kid, rotated.kid);
 });
 
 test("retiring: only the active key can be, and another signs at once", async () => {
@@ -142,10 +161,10 @@ test("retiring: only the active key can be, and another signs at once", async ()
   const active = activeOf(keyring)?.kid ?? "";
   const upcoming = keyring.records().find(({ state }) => state === "upcoming")?.kid ?? "";
   await keyring.signer(seconds(START) + 300);
-  assert.equal(await keyring.retire("no such key", SYSTEM), "not_found");
-  assert.equal(await keyring.retire(upcoming, SYSTEM), "not_possible");
-  assert.equal(await keyring.retire(active, SYSTEM), null);
-  assert.equal(await keyring.retire(active, SYSTEM), null, "retiring again changes nothing");
+  assert.equal(await keyring.retire("no such key", SYSTEM, true), "not_found");
+  assert.equal(await keyring.retire(upcoming, SYSTEM, true), "not_possible");
+  assert.equal(await keyring.retire(active, SYSTEM, true), null);
+  assert.equal(await keyring.retire(active, SYSTEM, true), null, "retiring again changes nothing");
   assert.equal(activeOf(keyring)?.kid, upcoming);
   assert.notEqual(keyring.find(active), undefined);
 });
@@ -177,11 +196,11 @@ test("revoking: the key is gone from the key set, forgets its private half, and 
 test("two processes that rotate at the same time make one successor", async () => {
   const { open } = stage();
   const [one, other] = [await open(), await open()];
-  const [left, right] = await Promise.all([one.rotate(SYSTEM), other.rotate(SYSTEM)]);
+  const [left, right] = await Promise.all([one.rotate(SYSTEM, true), other.rotate(SYSTEM, true)]);
   await Promise.all([one.tick(), other.tick()]);
   assert.deepEqual(one.records(), other.records());
   assert.equal(states(one).filter((state) => state === "active").length, 1);
-  assert.ok([left.kid, right.kid].includes(activeOf(one)?.kid ?? ""));
+  assert.deepEqual([left, right], [activeOf(one), activeOf(one)]);
 });
 
 test("no key without its vault: another secret does not open the private half", async () => {
@@ -215,7 +234,7 @@ test("the same shared secret under another algorithm signs with that one", async
 test("a revoked shared secret signs no more, lets upkeep run on, and does not start again", async () => {
   const { open } = stage();
   const keyring = await open({ alg: "HS256", sharedSecrets: shared(1) });
-  assert.equal(await keyring.retire(activeOf(keyring)?.kid ?? "", SYSTEM), "not_possible");
+  assert.equal(await keyring.retire(activeOf(keyring)?.kid ?? "", SYSTEM, true), "not_possible");
   assert.equal(await keyring.revoke(activeOf(keyring)?.kid ?? "", SYSTEM), null);
   await assert.rejects(async () => keyring.signer(seconds(START) + 300), Unavailable);
   await keyring.tick();

@@ -25,6 +25,7 @@ import {
   type KeyAction,
   type KeySchedule,
   type KeyState,
+  knownFrom,
   plan,
   type SigningKeyRecord,
 } from "./signing-key.ts";
@@ -33,7 +34,12 @@ import type { KeyStore } from "./store.ts";
 /** A key's mark is raised by this much more than needed, so that a write is needed once in ten minutes and not per token. */
 const MARK_AHEAD_SECONDS = 600;
 
-export type KeyRefusal = "not_found" | "not_possible";
+/** Verifiers may have a key set without the key that would sign. */
+export interface TooYoung {
+  /** When they all have it, in Unix milliseconds. */
+  readonly knownFrom: number;
+}
+export type KeyRefusal = "not_found" | "not_possible" | TooYoung;
 
 export interface Keyring {
   /** The key that signs a token expiring at `exp` (Unix seconds). Its mark is durable before this resolves. */
@@ -45,10 +51,13 @@ export interface Keyring {
   records(): readonly SigningKeyRecord[];
   /** Applies what the schedule says is due, and reads what other processes did. */
   tick(): Promise<void>;
-  /** The upcoming key signs from now on; the active one is retired, which harms nobody. */
-  rotate(cause: Cause): Promise<SigningKeyRecord>;
-  /** Stops a key from signing. Its tokens stay good until they expire. */
-  retire(kid: string, cause: Cause): Promise<KeyRefusal | null>;
+  /**
+   * The upcoming key signs from now on; the active one is retired, which harms nobody.
+   * @param haste also where verifiers may not know the upcoming one yet
+   */
+  rotate(cause: Cause, haste: boolean): Promise<SigningKeyRecord | TooYoung>;
+  /** Stops a key from signing. Its tokens stay good until they expire. @param haste as above, for the key that follows it */
+  retire(kid: string, cause: Cause, haste: boolean): Promise<KeyRefusal | null>;
   /** Refuses every token that the key signed, at once. */
   revoke(kid: string, cause: Cause): Promise<KeyRefusal | null>;
 }
@@ -192,7 +201,17 @@ export async function openKeyring(
     }
   };
 
-  const stop = async (kid: string, to: "retired" | "revoked", cause: Cause): Promise<KeyRefusal | null> => {
+  const young = (key: SigningKeyRecord): TooYoung | null => {
+    const from = knownFrom(key, options);
+    return world.clock.now() < from ? { knownFrom: from } : null;
+  };
+
+  const stop = async (
+    kid: string,
+    to: "retired" | "revoked",
+    cause: Cause,
+    haste: boolean,
+  ): Promise<KeyRefusal | null> => {
     for (;;) {
       await load();
       const record = loaded.records.find((known) => known.kid === kid);
@@ -203,6 +222,8 @@ export async function openKeyring(
       if (to === "retired" && shared.has(kid)) return "not_possible";
       const upcoming = loaded.records.find(({ state, alg }) => state === "upcoming" && alg === options.alg);
       const follows = record.state === "active" && upcoming !== undefined;
+      const tooYoung = follows && !haste ? young(upcoming) : null;
+      if (tooYoung !== null) return tooYoung;
       const actions: KeyAction[] = [{ action: "move", kid, to }];
       if (follows) actions.push({ action: "move", kid: upcoming.kid, to: "active" });
       if (await apply(actions, cause)) break;
@@ -230,18 +251,22 @@ export async function openKeyring(
     }),
     records: () => loaded.records,
     tick,
-    rotate: async (cause) => {
-      for (;;) {
-        await tick();
-        const upcoming = loaded.records.find(({ state, alg }) => state === "upcoming" && alg === options.alg);
-        if (shared.size > 0 || upcoming === undefined) return current().record;
-        if (await apply(handOver(current().record.kid, upcoming.kid), cause)) break;
-      }
+    rotate: async (cause, haste) => {
       await tick();
-      return current().record;
+      const before = current().record.kid;
+      for (;;) {
+        const upcoming = loaded.records.find(({ state, alg }) => state === "upcoming" && alg === options.alg);
+        // It may also be that another process has just rotated.
+        if (shared.size > 0 || upcoming === undefined || current().record.kid !== before) return current().record;
+        const tooYoung = haste ? null : young(upcoming);
+        if (tooYoung !== null) return tooYoung;
+        await apply(handOver(before, upcoming.kid), cause);
+        await tick();
+      }
     },
-    retire: (kid, cause) => stop(kid, "retired", cause),
-    revoke: (kid, cause) => stop(kid, "revoked", cause),
+    retire: (kid, cause, haste) => stop(kid, "retired", cause, haste),
+    // Verifiers ask for a key that they do not know; whoever does not is better without the revoked one.
+    revoke: (kid, cause) => stop(kid, "revoked", cause, true),
   };
 }
 

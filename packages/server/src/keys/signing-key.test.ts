@@ -8,6 +8,7 @@ const schedule: KeySchedule = {
   alg: "ES256",
   rotateAfterMs: 24 * HOUR,
   publishLeadMs: HOUR,
+  cachedMs: 300_000,
   toleranceSeconds: 60,
 };
 

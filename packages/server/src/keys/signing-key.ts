@@ -37,6 +37,8 @@ export interface KeySchedule {
   readonly rotateAfterMs: number;
   /** How long a key must have been published before it signs, so that every verifier has it. */
   readonly publishLeadMs: number;
+  /** For how long a verifier may keep a key set, and not know of a key that was made since. */
+  readonly cachedMs: number;
   /** How long after its highest `exp` a retired key stays published (the verifiers' clock tolerance), in seconds. */
   readonly toleranceSeconds: number;
 }
@@ -74,6 +76,11 @@ export function plan(keys: readonly SigningKeyRecord[], schedule: KeySchedule, n
     if (now >= due && now >= known) actions.push(...handOver(active.kid, upcoming.kid));
   }
   return actions;
+}
+
+/** From when on (Unix milliseconds) every verifier that keeps to the rules knows a key: it signs before that at its tokens' peril. */
+export function knownFrom(key: SigningKeyRecord, schedule: KeySchedule): number {
+  return key.createdAt + schedule.cachedMs;
 }
 
 /** The active key stops signing and the upcoming one begins. */

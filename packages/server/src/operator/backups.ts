@@ -56,7 +56,8 @@ export function backupRoutes(services: { readonly storage: Storage; readonly wor
       },
       async ({ body, cause }) => {
         const { backup } = storage;
-        if (backup === null) return problem("conflict", { detail: "This database has its own tools for backups." });
+        if (backup === null)
+          return problem("conflict", { detail: "This database has its own tools for backups (PostgreSQL: pg_dump)." });
         const { file } = body;
         const id = world.random.bytes(12).toString("base64url");
         const begun = put({ id, file, state: "running", done: 0, total: 0, message: null });

@@ -16,6 +16,7 @@ import { adminAuditRoute } from "../http/api/admin-audit.ts";
 import { adminClientRoutes } from "../http/api/admin-clients.ts";
 import { adminKeyRoutes } from "../http/api/admin-keys.ts";
 import { adminSessionRoutes } from "../http/api/admin-sessions.ts";
+import { adminSsfRoutes } from "../http/api/admin-ssf.ts";
 import { adminUserRoutes } from "../http/api/admin-users.ts";
 import { adminWebhookRoutes } from "../http/api/admin-webhooks.ts";
 import { revocationRoutes } from "../http/api/revocations.ts";
@@ -33,21 +34,22 @@ import { tokenRoute } from "./tokens.ts";
 import { operatorUserRoutes } from "./users.ts";
 
 /** Nobody comes here with a token. */
-const NO_TOKENS: Authenticator = { account: refuse, admin: refuse, verifier: refuse };
+const NO_TOKENS: Authenticator = { account: refuse, admin: refuse, verifier: refuse, follower: refuse };
 
 async function refuse(): Promise<Authenticated & { ok: false }> {
   return { ok: false, reply: problem("forbidden") };
 }
 
 export function createOperator(operations: Operations, config: Config, logger: Logger): App {
-  const { storage, keyring, clientAction, webhookAction, confirming, world, issuer } = operations;
+  const { storage, keyring, clientAction, webhookAction, streamAction, ssf, confirming, world, issuer } = operations;
   const shared: readonly Route[] = [
     ...adminUserRoutes({ ...storage, confirming }),
     ...adminSessionRoutes({ ...storage, confirming }),
-    ...adminKeyRoutes({ keyring, confirming }),
+    ...adminKeyRoutes({ keyring, confirming }, () => world.clock.now()),
     ...revocationRoutes(operations),
     ...adminClientRoutes(storage.clients, clientAction),
     ...adminWebhookRoutes({ ...storage, webhookAction }),
+    ...adminSsfRoutes({ ...storage, streamAction }, ssf),
     adminAuditRoute(storage.audit),
   ];
   const importUser = createImport({ ...operations, users: storage.users }, config.loginFloor);

@@ -20,6 +20,8 @@ export interface EndSessionsOfUser {
   readonly user: UserId;
   readonly except: SessionId | null;
   readonly reason: EndReason;
+  /** What the user was called, where the row no longer says when this is applied. */
+  readonly identifier?: string | null;
 }
 
 /** Ends every live session there is, with one `all` entry. */
@@ -54,6 +56,8 @@ export interface Revoke {
   readonly kind: RevocationKind;
   readonly value: string;
   readonly reason: EndReason;
+  /** Of a session that is in another store: whose it is, where that is known. */
+  readonly user?: UserId;
 }
 
 /** Writes an event of the audit log. */

@@ -11,9 +11,12 @@ export interface SessionFilter {
   readonly live?: boolean;
 }
 
-/** Which sessions to end. With `owner`, a session of another user counts as not there. */
+/**
+ * Which sessions to end. With `owner`, a session of another user counts as not there. `shown`: a token of the session was
+ * shown, so that it is the owner's for certain, also where no store can be asked.
+ */
 export type EndTarget =
-  | { readonly session: SessionId; readonly owner?: UserId }
+  | { readonly session: SessionId; readonly owner?: UserId; readonly shown?: boolean }
   | { readonly user: UserId; readonly except?: SessionId }
   | { readonly everyone: true };
 

@@ -25,7 +25,7 @@ export interface Issuer {
 export function createIssuer(accessTokens: AccessTokens, vault: Vault): Issuer {
   return {
     reserve: accessTokens.reserve,
-    tokens: async ({ grant, session, user, position }, audience) => {
+    tokens: async ({ grant, session, user, position, slot }, audience) => {
       const access = await accessTokens.issue({
         sub: user.id,
         client: grant.client,
@@ -39,6 +39,7 @@ export function createIssuer(accessTokens: AccessTokens, vault: Vault): Issuer {
         position,
         // Nor does it outlive an idle time that is shorter than its own life.
         notAfter: Math.min(session.expiresAt, grant.idleExpiresAt),
+        slot,
       });
       return {
         accessToken: access.token,

@@ -75,6 +75,8 @@ export interface LogInServices {
   readonly vault: Vault;
   readonly world: World;
   readonly sleep: Sleep;
+  /** See `LogIn`. */
+  readonly listSeed: () => Buffer | null;
 }
 
 export interface LogInSettings {
@@ -180,6 +182,7 @@ export function createLogIn(services: LogInServices, settings: LogInSettings): L
       credentialVersion: user.credentialVersion,
       limit: settings.limit,
       chosen: request.endSession,
+      listSeed: request.holds === "tokens" ? services.listSeed() : null,
       cause,
     };
   }

@@ -37,10 +37,17 @@ export interface RefreshActionSettings extends RefreshSettings {
 export type RefreshAction = (request: RefreshRequest, cause: Cause) => Promise<RefreshResult>;
 
 export function createRefresh(
-  services: { grants: GrantStore; clients: ClientStore; issuer: Issuer; vault: Vault },
+  services: {
+    readonly grants: GrantStore;
+    readonly clients: ClientStore;
+    readonly issuer: Issuer;
+    readonly vault: Vault;
+    /** See `PresentedRefresh`. */
+    readonly listSeed: () => Buffer | null;
+  },
   settings: RefreshActionSettings,
 ): RefreshAction {
-  const { grants, clients, issuer, vault } = services;
+  const { grants, clients, issuer, vault, listSeed } = services;
   const known = async (audience: string): Promise<boolean> =>
     audience === settings.audience ||
     audience === settings.adminAudience ||
@@ -62,6 +69,7 @@ export function createRefresh(
         device: readDeviceToken(request.deviceToken, vault)?.device ?? null,
         macKey: vault.current("refresh-mac").id,
         requiredRole: audience === settings.adminAudience ? ADMIN_ROLE : null,
+        listSeed: listSeed(),
       },
       settings,
       cause,

@@ -52,7 +52,7 @@ export function createReadSession(
 
 /** Using a grant that does not rotate, as its own client. */
 function presented({ secretId, client, macKey, generation }: Grant) {
-  return { secretId, generation, client, proof: null, device: null, macKey, requiredRole: null };
+  return { secretId, generation, client, proof: null, device: null, macKey, requiredRole: null, listSeed: null };
 }
 
 function endOfStanding({ grant, session, user }: Standing, now: number): EndReason | null {

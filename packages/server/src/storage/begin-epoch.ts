@@ -24,6 +24,8 @@ export interface ReplacedLog {
   readonly epoch: number;
   /** Of any token that it issued, in Unix seconds. */
   readonly highestExp: number;
+  /** Of any session that another store holds for it, in Unix seconds; 0 where none does. */
+  readonly sessionsUntil: number;
 }
 
 export interface Begun {
@@ -38,6 +40,8 @@ export interface Begun {
  * is good for longer than a day.
  */
 const LONGEST_TOKEN_SECONDS = 24 * 3600;
+/** Nor is any session. */
+const LONGEST_SESSION_SECONDS = 400 * LONGEST_TOKEN_SECONDS;
 
 /** @param now Unix milliseconds */
 export function beginEpoch(rows: EpochRows, replaced: ReplacedLog, keepSessions: boolean, now: number): Begun {
@@ -48,6 +52,10 @@ export function beginEpoch(rows: EpochRows, replaced: ReplacedLog, keepSessions:
   const { keys } = rows.keySet();
   const mark = Math.max(replaced.highestExp, Math.ceil(now / 1000) + LONGEST_TOKEN_SECONDS);
   for (const { kid } of keys) rows.raiseMark(kid, mark);
+  // Sessions that another store holds are not in the backup, and may have begun after it was made.
+  if (rows.sessionsUntil() + replaced.sessionsUntil > 0) {
+    rows.raiseSessionsUntil(Math.max(replaced.sessionsUntil, Math.ceil(now / 1000) + LONGEST_SESSION_SECONDS));
+  }
 
   const system = { actor: { kind: "operator" }, address: null, requestId: null } as const;
   const restored = audit(draft("store.restored", system, {}, { epoch, keep_sessions: keepSessions }));

@@ -5,11 +5,13 @@ import type { Position, RevocationEntry } from "../revocation/entry.ts";
 import { isLive } from "../sessions/session.ts";
 import type { After, Reads } from "./rows.ts";
 import { SLICE } from "./slice.ts";
+import { dueSignals } from "./ssf-steps.ts";
 import type { StepArguments, StepName, StepResult } from "./steps.ts";
-import type { Backup, Storage } from "./storage.ts";
+import type { Backup, Nature, Storage } from "./storage.ts";
 
 /** What a driver gives: a way to read, a way to run a step atomically, and news of the log. */
 export interface Engine {
+  readonly nature: Nature;
   readonly clock: Clock;
   /** Answers from one snapshot that has every acknowledged write. */
   read<T>(query: (reads: Reads) => T): Promise<T>;
@@ -57,6 +59,7 @@ async function inSlices(slice: () => Promise<number>): Promise<number> {
 export function portsOver(engine: Engine): Storage {
   const { clock, read, write } = engine;
   return {
+    nature: engine.nature,
     vault: {
       all: () => read((reads) => reads.dataKeys()),
       add: (keys) => write("addDataKeys", keys),
@@ -88,6 +91,11 @@ export function portsOver(engine: Engine): Storage {
       addUnbound: (instance) => write("addUnbound", instance),
       removeUnbound: (id) => write("removeUnbound", id),
     },
+    status: {
+      lists: () => read((reads) => reads.status.lists()),
+      invalid: (after, limit) => read((reads) => reads.status.invalid(after, limit)),
+      prune: (openedBefore) => inSlices(() => write("forgetLists", openedBefore)),
+    },
     webhooks: {
       create: (webhook, effects) => write("createWebhook", webhook, effects),
       list: () => read((reads) => reads.webhooks.all()),
@@ -99,6 +107,20 @@ export function portsOver(engine: Engine): Storage {
       settle: (id, attempt, jitter) => write("settleWebhook", id, attempt, jitter),
       attempts: (id, limit) => read((reads) => reads.webhooks.attempts(id, limit)),
       prune: (before) => inSlices(() => write("pruneWebhookQueue", before)),
+    },
+    streams: {
+      create: (stream, effects) => write("createStream", stream, effects),
+      list: () => read((reads) => reads.ssf.streams()),
+      find: (id) => read((reads) => reads.ssf.stream(id)),
+      change: (id, wish, effects) => write("changeStream", id, wish, effects),
+      delete: (id, effects) => write("deleteStream", id, effects),
+      tell: (id, user, told, effects) => write("tellStream", id, user, told, effects),
+      due: (id, limit) => read((reads) => dueSignals(reads, id, limit)),
+      receive: (id, receipt, cause) => write("receiveReceipt", id, receipt, cause),
+      passOver: (id) => write("passOverSignals", id),
+      settle: (id, attempt, jitter) => write("settlePush", id, attempt, jitter),
+      pauseIdle: (before) => write("pauseIdleStreams", before),
+      prune: (before) => inSlices(() => write("pruneSignals", before)),
     },
     audit: {
       append: async (events) => {
@@ -152,10 +174,16 @@ export function portsOver(engine: Engine): Storage {
       find: (secretId) =>
         read((reads) => {
           const held = reads.held(secretId);
-          return held && { ...held, position: engine.head() };
+          return held && { ...held, position: engine.head(), slot: null };
         }),
       end: (target, reason, cause) => write("endGrant", target, reason, cause),
     },
+    elsewhere: {
+      installation: () => read((reads) => reads.installation()),
+      keepUntil: (exp) => write("keepUntil", exp),
+      slot: (of, seed) => write("slotElsewhere", of, seed),
+    },
+    throttle: null,
     backup: engine.backup,
     check: engine.check,
     close: engine.close,

@@ -1,7 +1,6 @@
 /**
- * What the steps (steps.ts) and the ports (ports.ts) ask of an engine that can be read and written synchronously: plain
- * rows, no decisions. Maps and SQLite are such engines; what runs over a network is not, and implements the ports
- * itself.
+ * What the steps (steps.ts) and the ports (ports.ts) ask of an engine: plain rows, no decisions, answered at once. Maps and
+ * SQLite are such engines; over a network a step is run again until no answer is missing (postgres/replay.ts).
  *
  *   port ──read──► Reads                       any thread that can see the data
  *   port ──write─► a step over Rows            inside one atomic step of the one writer
@@ -16,11 +15,13 @@ import type { ClientId, GrantId, SessionId, UserId, WebhookId } from "../prelude
 import type { EndReason, Position, RevocationEntry, RevocationKind } from "../revocation/entry.ts";
 import type { Session } from "../sessions/session.ts";
 import type { SessionFilter } from "../sessions/store.ts";
+import type { InvalidSlot, Slot, SlotHolder, StatusList } from "../status/slot.ts";
 import type { UserFilter } from "../users/store.ts";
 import type { User } from "../users/user.ts";
 import type { WrappedKey } from "../vault/store.ts";
 import type { PastAttempt } from "../webhooks/attempt.ts";
 import type { QueuedEntry, Webhook } from "../webhooks/webhook.ts";
+import type { SsfReads, SsfRows } from "./ssf-rows.ts";
 
 /** The sort key after which a page begins. */
 export interface After {
@@ -68,9 +69,43 @@ export interface Reads {
   /** See FeedStore. */
   leaseMs(): number | null;
   unbound(): readonly Instance[];
+  /** See ElsewhereStore. */
+  installation(): string;
+  sessionsUntil(): number;
   /** Newest first. */
   events(filter: AuditFilter, before: number | null, limit: number): readonly AuditEvent[];
   readonly webhooks: WebhookReads;
+  readonly ssf: SsfReads;
+  readonly status: StatusReads;
+}
+
+export interface StatusReads {
+  /** Oldest first. */
+  lists(): readonly StatusList[];
+  /** See StatusStore. */
+  invalid(after: InvalidSlot, limit: number): readonly InvalidSlot[];
+}
+
+/** By what of its holder a slot is found. */
+export type HolderKind = keyof SlotHolder;
+
+export interface StatusRows extends StatusReads {
+  any(): boolean;
+  list(id: number): StatusList | undefined;
+  /** With the highest number. */
+  newest(): StatusList | undefined;
+  putList(list: StatusList): void;
+  /** The grant's slot in the newest of its lists, if it is not invalid. */
+  slotOf(grant: GrantId): Slot | undefined;
+  addSlot(slot: Slot, of: SlotHolder): void;
+  /** Makes a slot invalid for an entry, if there is such a slot and it is not yet. */
+  invalidateSlot(slot: Slot, by: Position): void;
+  /** Makes invalid every slot of the grants of a session, a user, a client, or of one grant. */
+  invalidateHeld(kind: HolderKind, id: string, by: Position): void;
+  /** Makes all that there are void. */
+  voidLists(): void;
+  /** Removes up to `limit` slots of lists that were opened before a time, and the lists with their last; returns how many slots. */
+  removeLists(openedBefore: number, limit: number): number;
 }
 
 export interface WebhookReads {
@@ -101,12 +136,15 @@ export interface WebhookRows extends WebhookReads {
 
 export interface Rows extends Reads {
   readonly webhooks: WebhookRows;
+  readonly ssf: SsfRows;
+  readonly status: StatusRows;
   /** Writes something that changes nothing. */
   touch(): void;
   /** The position of the last entry as this step sees it. */
   position(): Position;
-  /** Appends the entry at the next position. */
-  addEntry(entry: Omit<RevocationEntry, keyof Position>): void;
+  /** Appends the entry at the next position; it is kept until then (Unix seconds, `entryKept`). */
+  addEntry(entry: Omit<RevocationEntry, keyof Position>, keptUntil: number): void;
+  raiseSessionsUntil(exp: number): void;
   isTokenRevoked(jti: string): boolean;
   /** How many entries of single tokens name a grant. */
   tokenEntriesOf(grant: GrantId): number;

@@ -18,11 +18,14 @@ import type { EndReason, Position } from "../revocation/entry.ts";
 import { decideEnd } from "../sessions/end-rule.ts";
 import { isLive, type Session } from "../sessions/session.ts";
 import type { EndTarget } from "../sessions/store.ts";
+import type { Slot, SlotHolder } from "../status/slot.ts";
 import { type ChangeRefusal, change, type User, type UserChange } from "../users/user.ts";
 import type { WrappedKey } from "../vault/store.ts";
 import { apply } from "./apply.ts";
 import type { Held, Rows } from "./rows.ts";
 import { SLICE } from "./slice.ts";
+import { holderOf, slotFor } from "./slots.ts";
+import { removeStreamsOf, SSF_STEPS } from "./ssf-steps.ts";
 import { WEBHOOK_STEPS } from "./webhook-steps.ts";
 
 export const STEPS = {
@@ -65,6 +68,15 @@ export const STEPS = {
 
   compactLog(rows: Rows, now: number): number {
     return rows.removeEntries(now, SLICE);
+  },
+
+  slotElsewhere(rows: Rows, now: number, of: SlotHolder, seed: Buffer): Slot | null {
+    return slotFor(rows, of, seed, now);
+  },
+
+  keepUntil(rows: Rows, _now: number, exp: number): number {
+    rows.raiseSessionsUntil(exp);
+    return rows.sessionsUntil();
   },
 
   setLeaseMs(rows: Rows, _now: number, ms: number): void {
@@ -120,6 +132,7 @@ export const STEPS = {
   deleteClient(rows: Rows, now: number, id: ClientId, effects: readonly Effect[]): boolean {
     if (rows.client(id) === undefined) return false;
     rows.removeClient(id);
+    removeStreamsOf(rows, id);
     rows.endGrantsOf(id, { at: now, reason: "client_deleted" });
     apply(rows, effects, now);
     return true;
@@ -160,8 +173,9 @@ export const STEPS = {
     rows.addSession(session);
     rows.addGrant(grant);
     apply(rows, decision.effects, now);
+    const slot = slotFor(rows, holderOf(session, grant), logIn.listSeed, now);
     const begun = { ...session, lastSeenAt: grant.usedAt, idleExpiresAt: grant.idleExpiresAt };
-    return { kind: "opened", standing: { grant, session: begun, user, position }, evicted: decision.evicted };
+    return { kind: "opened", standing: { grant, session: begun, user, position, slot }, evicted: decision.evicted };
   },
 
   use(rows: Rows, now: number, presented: PresentedRefresh, settings: RefreshSettings, cause: Cause): UseOutcome {
@@ -173,7 +187,9 @@ export const STEPS = {
     if (decision.effects.length > 0) apply(rows, decision.effects, now);
     if (!decision.allow) return { allow: false, refusal: decision.refusal };
     const session = sessionAfter(rows, held, decision.grant);
-    return { allow: true, how: decision.how, standing: { grant: decision.grant, session, user: held.user, position } };
+    const slot = slotFor(rows, holderOf(session, decision.grant), presented.listSeed, now);
+    const standing = { grant: decision.grant, session, user: held.user, position, slot };
+    return { allow: true, how: decision.how, standing };
   },
 
   endGrant(rows: Rows, now: number, target: GrantTarget, reason: EndReason, cause: Cause): void {
@@ -189,7 +205,13 @@ export const STEPS = {
     return true;
   },
 
+  /** One slice; returns how many slots it removed. */
+  forgetLists(rows: Rows, _now: number, openedBefore: number): number {
+    return rows.status.removeLists(openedBefore, SLICE);
+  },
+
   ...WEBHOOK_STEPS,
+  ...SSF_STEPS,
 
   /** Writes without changing anything: whether the engine can. */
   touch(rows: Rows): void {

@@ -5,10 +5,14 @@
 import type { AuditStore } from "../audit/store.ts";
 import type { ClientStore } from "../clients/store.ts";
 import type { FeedStore } from "../feed/store.ts";
+import type { ElsewhereStore } from "../grants/elsewhere.ts";
 import type { GrantStore } from "../grants/store.ts";
 import type { KeyStore } from "../keys/store.ts";
 import type { RevocationStore } from "../revocation/store.ts";
 import type { SessionStore } from "../sessions/store.ts";
+import type { StreamStore } from "../ssf/store.ts";
+import type { StatusStore } from "../status/store.ts";
+import type { ThrottleStore } from "../throttle/store.ts";
 import type { UserStore } from "../users/store.ts";
 import type { VaultStore } from "../vault/store.ts";
 import type { WebhookStore } from "../webhooks/store.ts";
@@ -25,17 +29,33 @@ export type Backup = (
   | { readonly ok: false; readonly refusal: "exists" | "failed" /** One line. */; readonly message: string }
 >;
 
+/** What an operator reads at the start. */
+export interface Nature {
+  /** Where the data is, without a password. */
+  readonly says: string;
+  /** What is weaker there than one might think, one line each. */
+  readonly warnings: readonly string[];
+  /** Whether other processes may serve the same data. */
+  readonly shared: boolean;
+}
+
 export interface Storage {
+  readonly nature: Nature;
   readonly vault: VaultStore;
   readonly keys: KeyStore;
   readonly revocation: RevocationStore;
   readonly feed: FeedStore;
+  readonly status: StatusStore;
   readonly webhooks: WebhookStore;
+  readonly streams: StreamStore;
   readonly audit: AuditStore;
   readonly users: UserStore;
   readonly clients: ClientStore;
   readonly sessions: SessionStore;
   readonly grants: GrantStore;
+  readonly elsewhere: ElsewhereStore;
+  /** Counters of limits that all nodes share; `null`: each node counts for itself. */
+  readonly throttle: ThrottleStore | null;
   /** Makes a copy while serving; `null` where there is nothing to copy or the engine has tools of its own. */
   readonly backup: Backup | null;
   /** Whether the engine answers now: a read and, where it can be had cheaply, a write. Throws `Unavailable`. */

@@ -7,6 +7,7 @@ import { signJws } from "@mapae/verifier/jose";
 import type { Keyring } from "../keys/keyring.ts";
 import type { World } from "../prelude/world.ts";
 import type { Position } from "../revocation/entry.ts";
+import { jtiWith, listUri, type Slot } from "../status/slot.ts";
 import type { Vault } from "../vault/vault.ts";
 import { markedId } from "./issue-mark.ts";
 
@@ -26,6 +27,8 @@ export interface AccessTokenSubject {
   readonly position: Position;
   /** Unix milliseconds after which no token of the session may be alive. */
   readonly notAfter: number;
+  /** The bit that stands for it in a status list; `null` where it names none. */
+  readonly slot: Slot | null;
 }
 
 export interface IssuedToken {
@@ -83,8 +86,12 @@ export function createAccessTokens(
         ...(subject.roles.length > 0 ? { roles: [...subject.roles] } : {}),
       };
       const { mark } = settings;
-      const jti = mark === null ? world.random.bytes(16).toString("base64url") : markedId(unnamed, mark, world.random);
-      const claims: AccessTokenClaims = { ...unnamed, jti };
+      const { slot } = subject;
+      const plain = () => (slot === null ? world.random.bytes(16).toString("base64url") : jtiWith(slot, world.random));
+      const jti = mark === null ? plain() : markedId(unnamed, mark, world.random);
+      // draft-ietf-oauth-status-list-21 §6.2
+      const status = slot && { status: { status_list: { idx: slot.idx, uri: listUri(settings.issuer, slot.list) } } };
+      const claims: AccessTokenClaims = { ...unnamed, jti, ...status };
       const signer = keyring.signer(exp);
       const key = signer instanceof Promise ? await signer : signer;
       return { token: signJws({ typ: ACCESS_TOKEN_TYPE }, claims, key), jti, expiresIn: exp - now };

@@ -8,7 +8,7 @@
  */
 import { type Cause, draft } from "../audit/event.ts";
 import type { SessionId, UserId } from "../prelude/ids.ts";
-import { audit, type Effect } from "../revocation/effects.ts";
+import { audit, type Effect, type EndSessionsOfUser } from "../revocation/effects.ts";
 
 export const USER_STATES = ["active", "disabled", "deleted"] as const;
 export type UserState = (typeof USER_STATES)[number];
@@ -34,6 +34,9 @@ export interface User {
   readonly credentialVersion: number;
 }
 
+/** What of a user decides about sessions, and goes into tokens. */
+export type Account = Pick<User, "id" | "state" | "roles">;
+
 export type UserChange =
   | { readonly kind: "rename"; readonly name: string | null }
   | { readonly kind: "set_roles"; readonly roles: readonly string[] }
@@ -47,6 +50,8 @@ export type UserChange =
       /** The session that stays; `null` ends them all. `keepOthers` ends none. */
       readonly keep: SessionId | null;
       readonly keepOthers: boolean;
+      /** Ends of sessions that only another store knows: applied with the change, in the same step. */
+      readonly also?: readonly Effect[];
     }
   /** The same hash under a newer pepper: nobody's password, so nothing ends and nothing is told. Yields to any change in between. */
   | { readonly kind: "rewrap_hash"; readonly password: Buffer; readonly from: Buffer }
@@ -79,7 +84,7 @@ export function change(user: User, wish: UserChange, cause: Cause, now: number):
       );
     case "disable":
       if (user.state === "disabled") return done({});
-      return done({ state: "disabled" }, endAll(user.id, "user_disabled"), audit(draft("user.disabled", cause, about)));
+      return done({ state: "disabled" }, endAll(user.id), audit(draft("user.disabled", cause, about)));
     case "enable":
       if (user.state === "active") return done({});
       return done({ state: "active" }, audit(draft("user.enabled", cause, about)));
@@ -94,7 +99,7 @@ export function change(user: User, wish: UserChange, cause: Cause, now: number):
           roles: [],
           credentialVersion: user.credentialVersion + 1,
         },
-        endAll(user.id, "user_disabled"),
+        { ...endAll(user.id), identifier: user.identifier },
         audit(draft("user.deleted", cause, about)),
       );
     case "set_password": {
@@ -105,6 +110,7 @@ export function change(user: User, wish: UserChange, cause: Cause, now: number):
       return done(
         next,
         { effect: "end_sessions_of_user", user: user.id, except: wish.keep, reason: "password_changed" },
+        ...(wish.also ?? []),
         told,
       );
     }
@@ -117,6 +123,6 @@ export function change(user: User, wish: UserChange, cause: Cause, now: number):
   }
 }
 
-function endAll(user: UserId, reason: "user_disabled"): Effect {
-  return { effect: "end_sessions_of_user", user, except: null, reason };
+function endAll(user: UserId): EndSessionsOfUser {
+  return { effect: "end_sessions_of_user", user, except: null, reason: "user_disabled" };
 }

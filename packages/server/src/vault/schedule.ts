@@ -24,6 +24,7 @@ export const DATA_KEY_LIVES: Record<DataKeyPurpose, DataKeyLife | null> = {
   // Another one makes every verifier load a snapshot anew.
   feed: null,
   webhook: null,
+  ssf: null,
 };
 
 export interface DataKeyPlan {

@@ -1,7 +1,7 @@
 /** What the vault asks of storage. */
 
-/** `signing`: wraps signing keys. `refresh-mac`: MACs refresh tokens. `device-mac`: MACs device tokens. `pepper`: encrypts password hashes. `feed`: hashes what is revoked. `webhook`: encrypts what webhooks are signed with. */
-export const DATA_KEY_PURPOSES = ["signing", "refresh-mac", "device-mac", "pepper", "feed", "webhook"] as const;
+/** `signing`: wraps signing keys. `refresh-mac`: MACs refresh tokens. `device-mac`: MACs device tokens. `pepper`: encrypts password hashes. `feed`: hashes what is revoked. `webhook`: encrypts what webhooks are signed with. `ssf`: encrypts the credentials of event streams. */
+export const DATA_KEY_PURPOSES = ["signing", "refresh-mac", "device-mac", "pepper", "feed", "webhook", "ssf"] as const;
 export type DataKeyPurpose = (typeof DATA_KEY_PURPOSES)[number];
 
 export interface WrappedKey {

@@ -4,6 +4,7 @@
 export { ALGORITHMS, type Algorithm, type AlgorithmName, isAlgorithmName, type KeyType } from "./algorithms.ts";
 export { decodeBase64url, encodeBase64url } from "./base64url.ts";
 export type { JwsHeader } from "./header.ts";
+export { type JsonObject, parseJsonObject } from "./json.ts";
 export { bindKey, bindSigningKey, type KeySource, thumbprint } from "./jwk.ts";
 export {
   checkSignature,
@@ -19,6 +20,7 @@ export {
 } from "./jws.ts";
 export {
   type AsyncBoundKey,
+  type AsyncSigningKey,
   type BindOptions,
   type BoundKey,
   type Jwk,
@@ -28,4 +30,4 @@ export {
   type SigningKey,
 } from "./keys.ts";
 export { HEADER_TEXT_MAX, TOKEN_MAX } from "./limits.ts";
-export { type AsyncKeySource, bindKeyAsync } from "./webcrypto.ts";
+export { type AsyncKeySource, bindKeyAsync, bindSigningKeyAsync } from "./webcrypto.ts";

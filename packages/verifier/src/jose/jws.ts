@@ -34,10 +34,13 @@ export interface VerifiedJws<Key = BoundKey> {
   readonly payload: Uint8Array;
 }
 
-/** Splits a token and reads its header. Takes anything, never throws. */
-export function parseJws(token: unknown): ParsedJws | Refusal {
+/**
+ * Splits a token and reads its header. Takes anything, never throws.
+ * @param most characters; more than a token has only for documents that were asked for, such as a status list
+ */
+export function parseJws(token: unknown, most: number = TOKEN_MAX): ParsedJws | Refusal {
   if (typeof token !== "string") return refuse("malformed_token");
-  if (token.length > TOKEN_MAX) return refuse("token_too_large");
+  if (token.length > most) return refuse("token_too_large");
   const first = token.indexOf(".");
   const second = token.indexOf(".", first + 1);
   // A header and a signature that are not empty, and two dots exactly (RFC 7515 §7.1).
@@ -123,9 +126,15 @@ export interface SignHeader {
 /**
  * Signs a compact JWS.
  * @param payload an object, which becomes JSON, or the octets themselves.
+ * @param most characters that a verifier accepts; see `parseJws`
  * @throws TypeError where the result would be larger than a verifier accepts.
  */
-export function signJws(header: SignHeader, payload: object | Uint8Array, key: SigningKey): string {
+export function signJws(
+  header: SignHeader,
+  payload: object | Uint8Array,
+  key: SigningKey,
+  most: number = TOKEN_MAX,
+): string {
   const { typ } = header;
   const fields = {
     alg: key.algorithm.name,
@@ -136,8 +145,8 @@ export function signJws(header: SignHeader, payload: object | Uint8Array, key: S
   const payloadText = payload instanceof Uint8Array ? encodeBase64url(payload) : encodeJson(payload);
   const signingInput = `${headerText}.${payloadText}`;
   const token = `${signingInput}.${encodeBase64url(key.sign(signingInput))}`;
-  if (headerText.length > HEADER_TEXT_MAX || token.length > TOKEN_MAX) {
-    throw new TypeError("The token would be larger than verifiers accept (8 KiB, of which 1 KiB header).");
+  if (headerText.length > HEADER_TEXT_MAX || token.length > most) {
+    throw new TypeError(`The token would be larger than verifiers accept (${most / 1024} KiB, of which 1 KiB header).`);
   }
   return token;
 }

@@ -4,6 +4,7 @@
  *   JWK, PEM, KeyObject, secret  ──►  key policy (key-policy.ts)  ──►  BoundKey       verifies, node:crypto   (jwk.ts)
  *                                                                 ──►  AsyncBoundKey  verifies, WebCrypto     (webcrypto.ts)
  *                                                                 ──►  SigningKey     signs, node:crypto      (jwk.ts)
+ *                                                                 ──►  AsyncSigningKey  signs, WebCrypto      (webcrypto.ts)
  */
 import type { Algorithm, AlgorithmName } from "./algorithms.ts";
 
@@ -58,6 +59,13 @@ export interface SigningKey {
   readonly algorithm: Algorithm;
   /** The signature over an ASCII text, in the form that JWS wants. */
   sign(signingInput: string): Uint8Array;
+}
+
+/** A SigningKey on a runtime whose cryptography is asynchronous. */
+export interface AsyncSigningKey {
+  readonly kid: string | undefined;
+  readonly algorithm: Algorithm;
+  sign(signingInput: string): Promise<Uint8Array>;
 }
 
 /** Why a key is refused. The sentence never carries key material. */

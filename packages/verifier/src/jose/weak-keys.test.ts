@@ -15,16 +15,16 @@ test("every Ed25519 point of small order is refused, in both signs and in its sp
   ];
   for (const y of ys) {
     const point = Buffer.from(y, "hex");
-    assert.equal(hasSmallOrder(point), true, y);
+    assert.equal(hasSmallOrder(point, "Ed25519"), true, y);
     point[31] = (point[31] ?? 0) | 0x80;
-    assert.equal(hasSmallOrder(point), true, y);
+    assert.equal(hasSmallOrder(point, "Ed25519"), true, y);
   }
 });
 
 test("honest keys are not called weak", () => {
   for (let round = 0; round < 20; round++) {
     const { x } = generateKeyPairSync("ed25519").publicKey.export({ format: "jwk" });
-    assert.equal(hasSmallOrder(Buffer.from(x ?? "", "base64url")), false);
+    assert.equal(hasSmallOrder(Buffer.from(x ?? "", "base64url"), "Ed25519"), false);
   }
   for (let round = 0; round < 3; round++) {
     const { n } = generateKeyPairSync("rsa", { modulusLength: 1024 }).publicKey.export({ format: "jwk" });

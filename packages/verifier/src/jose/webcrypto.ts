@@ -1,13 +1,11 @@
 /**
  * Keys over WebCrypto, for runtimes without node:crypto. The policy is key-policy.ts, the tokens are jws.ts: only the
  * cryptography differs, and that it is asynchronous.
- *
- * Signing is not here: servers that sign run on Node.
  */
 import type { Algorithm } from "./algorithms.ts";
 import { decodeBase64url } from "./base64url.ts";
 import { type AdmittedKey, admitJwk, admitSecret, algorithmNamed } from "./key-policy.ts";
-import { type AsyncBoundKey, type BindOptions, type Jwk, KeyRefused } from "./keys.ts";
+import { type AsyncBoundKey, type AsyncSigningKey, type BindOptions, type Jwk, KeyRefused } from "./keys.ts";
 import { isLeakedSecret } from "./leaked-secrets.ts";
 
 /** A string is PEM (SPKI only, and with `alg`), or with an HS algorithm the secret's text in UTF-8. */
@@ -28,6 +26,26 @@ export async function bindKeyAsync(source: AsyncKeySource, options: BindOptions 
     async verify(signingInput, signature) {
       if (signature.length !== size) return false;
       return crypto.subtle.verify(algorithm.web.use, key, Uint8Array.from(signature), asciiBytes(signingInput));
+    },
+  };
+}
+
+/**
+ * `bindSigningKey` over WebCrypto, for key pairs: who shares a secret runs on a server, with node:crypto.
+ * @throws KeyRefused with a stable `code`
+ */
+export async function bindSigningKeyAsync(jwk: Jwk, options: BindOptions = {}): Promise<AsyncSigningKey> {
+  const admitted = admitJwk(jwk, options, "sign");
+  if ("secret" in admitted) throw new KeyRefused("key_type_mismatch");
+  const { algorithm, kid } = admitted;
+  const key = await imported(algorithm, () =>
+    crypto.subtle.importKey("jwk", admitted.jwk, algorithm.web.key, false, ["sign"]),
+  );
+  return {
+    algorithm,
+    kid,
+    async sign(signingInput) {
+      return new Uint8Array(await crypto.subtle.sign(algorithm.web.use, key, asciiBytes(signingInput)));
     },
   };
 }

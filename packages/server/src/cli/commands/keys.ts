@@ -32,8 +32,9 @@ export const listKeys: Command = async ({ output, operate }) => {
   return exitCode("ok");
 };
 
-export const rotateKey: Command = async ({ output, operate }) => {
-  const { key } = await operate((operator) => operator.ask(one, { method: "POST", path: `${PATH}/rotate`, body: {} }));
+export const rotateKey: Command = async ({ given, output, operate }) => {
+  const request = { method: "POST", path: `${PATH}/rotate`, body: { now: given.flag("now") } } as const;
+  const { key } = await operate((operator) => operator.ask(one, request));
   output.result({ key }, `${key.kid} (${key.alg}) signs now; the tokens of the key before it stay good`);
   return exitCode("ok");
 };
@@ -41,7 +42,7 @@ export const rotateKey: Command = async ({ output, operate }) => {
 export const retireKey: Command = async ({ given, output, operate }) => {
   const kid = given.required("kid");
   const path = `${PATH}/${encodeURIComponent(kid)}/retire`;
-  await operate((operator) => operator.tell({ method: "POST", path, body: {} }));
+  await operate((operator) => operator.tell({ method: "POST", path, body: { now: given.flag("now") } }));
   output.result({ retired: kid }, `${kid} signs no more; its tokens stay good until they expire`);
   return exitCode("ok");
 };

@@ -4,6 +4,7 @@
  */
 import { isShared } from "../../keys/keyring.ts";
 import { VERSION } from "../../version.ts";
+import { isServed } from "../connection.ts";
 import { plural, relative, size, span } from "../text.ts";
 import type { Facts } from "./facts.ts";
 import { freeBytes, modeOf, portFault } from "./machine.ts";
@@ -86,7 +87,8 @@ function secretFile({ config, places, database }: Facts): Finding {
   return ok(`${places.secret}, readable by its owner only. Backups do not hold it: keep a copy elsewhere`);
 }
 
-function database({ file, database: found }: Facts): Finding {
+function database({ config, file, database: found }: Facts): Finding {
+  if (config !== null && isServed(config)) return ok("PostgreSQL: the server checks it at every start");
   if (file === null) return warn("in memory: it ends with the server", "Use SQLite for anything that should last.");
   if (found === null) return ok(`${file} is made at the first start`);
   if (typeof found === "string") return fail(found, "Restore a backup (mapae restore), or correct MAPAE_DATA.");

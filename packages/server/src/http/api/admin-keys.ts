@@ -1,7 +1,7 @@
 /** `/v1/admin/keys`: the signing keys. Retiring harms nobody; revoking refuses every token that the key signed. */
 import { z } from "zod";
 import type { Confirming } from "../../feed/confirming.ts";
-import type { KeyRefusal, Keyring } from "../../keys/keyring.ts";
+import type { KeyRefusal, Keyring, TooYoung } from "../../keys/keyring.ts";
 import { KEY_STATES, type SigningKeyRecord } from "../../keys/signing-key.ts";
 import { problem } from "../problem.ts";
 import { json, noContent, type Reply } from "../reply.ts";
@@ -31,21 +31,29 @@ export function keyView(key: SigningKeyRecord): z.infer<typeof keySchema> {
   };
 }
 
-function answer(refusal: KeyRefusal | null): Reply {
+function answer(refusal: KeyRefusal | null, now: number): Reply {
   if (refusal === null) return noContent();
   if (refusal === "not_found") return problem("not_found");
+  if (refusal !== "not_possible") return notYet(refusal, now);
   return problem("conflict", {
     detail: "Only the active key can be retired, and a shared secret only by configuring another.",
   });
 }
 
-export function adminKeyRoutes({
-  keyring,
-  confirming,
-}: {
-  readonly keyring: Keyring;
-  readonly confirming: Confirming;
-}): readonly Route[] {
+function notYet({ knownFrom }: TooYoung, now: number): Reply {
+  const retryAfter = Math.ceil((knownFrom - now) / 1000);
+  const detail =
+    `The key that would sign is too new: a verifier that cached the key set may not know it for another ${retryAfter} ` +
+    "seconds, and refuse its tokens. Wait as long, or say `now`.";
+  return problem("conflict", { detail, retryAfter });
+}
+
+const haste = { now: z.boolean().optional().describe("also where verifiers may not know the key that would sign") };
+
+export function adminKeyRoutes(
+  { keyring, confirming }: { readonly keyring: Keyring; readonly confirming: Confirming },
+  now: () => number,
+): readonly Route[] {
   const group = "Administration";
   return [
     administrative(
@@ -64,10 +72,14 @@ export function adminKeyRoutes({
         path: "/v1/admin/keys/rotate",
         group,
         summary: "Rotate: the upcoming key signs from now on",
-        body: z.strictObject({}),
+        body: z.strictObject(haste),
         answer: { status: 200, schema: z.object({ key: keySchema }), says: "The key that signs now." },
+        problems: ["conflict"],
       },
-      async ({ cause }) => json(200, { key: keyView(await keyring.rotate(cause)) }),
+      async ({ body, cause }) => {
+        const rotated = await keyring.rotate(cause, body.now === true);
+        return "knownFrom" in rotated ? notYet(rotated, now()) : json(200, { key: keyView(rotated) });
+      },
     ),
     administrative(
       {
@@ -75,11 +87,12 @@ export function adminKeyRoutes({
         path: "/v1/admin/keys/{kid}/retire",
         group,
         summary: "Retire: stop a key from signing; its tokens stay good",
-        body: z.strictObject({}),
+        body: z.strictObject(haste),
         answer: { status: 204, schema: null, says: "It signs no more." },
         problems: ["not_found", "conflict"],
       },
-      async ({ params, cause }) => answer(await keyring.retire(params.kid ?? "", cause)),
+      async ({ params, body, cause }) =>
+        answer(await keyring.retire(params.kid ?? "", cause, body.now === true), now()),
     ),
     administrative(
       {
@@ -107,7 +120,7 @@ export function adminKeyRoutes({
           return problem("validation_failed", { members: { faults } });
         }
         const refusal = await keyring.revoke(kid, cause);
-        return refusal === null ? ended(confirming, query, true) : answer(refusal);
+        return refusal === null ? ended(confirming, query, true) : answer(refusal, now());
       },
     ),
   ];

@@ -1,14 +1,20 @@
 /** What verifiers need to find: the keys (RFC 7517) and the metadata (RFC 8414). It lists what exists, nothing else. */
 import type { Keyring } from "../../keys/keyring.ts";
+import { LISTS_PATH } from "../../status/slot.ts";
 import { json, type Reply } from "../reply.ts";
 import { open, type Route } from "../route.ts";
 
 /** How long a verifier may keep the key set: far less than a key is published before it signs. */
 export const JWKS_MAX_AGE_SECONDS = 300;
 
-const CACHED = { "cache-control": `public, max-age=${JWKS_MAX_AGE_SECONDS}`, "access-control-allow-origin": "*" };
+/** Of what anyone may read and keep for a while. */
+export const CACHED = {
+  "cache-control": `public, max-age=${JWKS_MAX_AGE_SECONDS}`,
+  "access-control-allow-origin": "*",
+};
 
-export function discoveryRoutes(keyring: Keyring, issuer: string): readonly Route[] {
+/** @param listed whether tokens name status lists */
+export function discoveryRoutes(keyring: Keyring, issuer: string, listed: boolean): readonly Route[] {
   const metadata = async (): Promise<Reply> =>
     json(
       200,
@@ -20,6 +26,8 @@ export function discoveryRoutes(keyring: Keyring, issuer: string): readonly Rout
         revocation_endpoint_auth_methods_supported: ["client_secret_basic", "none"],
         introspection_endpoint: `${issuer}/oauth2/introspect`,
         introspection_endpoint_auth_methods_supported: ["client_secret_basic"],
+        // draft-ietf-oauth-status-list-21 §9.1
+        ...(listed ? { status_list_aggregation_endpoint: `${issuer}${LISTS_PATH}` } : {}),
         service_documentation: `${issuer}/docs`,
         scopes_supported: ["account"],
         response_types_supported: [],
@@ -32,6 +40,7 @@ export function discoveryRoutes(keyring: Keyring, issuer: string): readonly Rout
       {
         method: "GET",
         path,
+        inserted: true,
         group: "Discovery",
         summary,
         answer: { status: 200, schema: null, says: "Metadata (RFC 8414)." },

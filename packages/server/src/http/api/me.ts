@@ -26,10 +26,8 @@ export function meRoutes(services: {
         answer: { status: 200, schema: mine, says: "The user and the session behind the token." },
       },
       async (_call, caller) => {
-        const { user, session } = caller.standing ?? {
-          user: await users.find(caller.user),
-          session: await sessions.find(caller.session),
-        };
+        const user = await users.find(caller.user);
+        const session = caller.standing?.session ?? (await sessions.find(caller.session));
         if (user === undefined || session === undefined) return problem("invalid_token");
         return json(200, { user: userView(user), session: sessionView(session, caller.session) });
       },

@@ -33,7 +33,7 @@ export function oauthRoutes({ introspect, revokeToken, verifiers, throttle }: OA
     const given = readBasic(authorization);
     // Two ways of saying who one is, in one request (RFC 6749 §2.3).
     if (given === null || (clientId !== undefined && clientId !== given.id)) return null;
-    const verifier = await verifiers.authenticate(given.id, given.secret);
+    const verifier = await verifiers.authenticate({ clientId: given.id, clientSecret: given.secret });
     return verifier === null ? null : { kind: "resource_server", verifier };
   };
   return [

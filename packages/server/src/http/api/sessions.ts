@@ -50,7 +50,7 @@ export function sessionRoutes(
         query,
         answer: gone,
       },
-      (call, caller) => end({ session: caller.session, owner: caller.user }, call.cause, true, call.query),
+      (call, caller) => end({ session: caller.session, owner: caller.user, shown: true }, call.cause, true, call.query),
     ),
     guarded(
       {

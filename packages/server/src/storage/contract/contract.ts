@@ -9,6 +9,8 @@ import { describeRaces } from "./races.ts";
 import { describeRevocationStore } from "./revocation.ts";
 import { describeSessionStore } from "./sessions.ts";
 import type { Open } from "./stage.ts";
+import { describeStatusStore } from "./status.ts";
+import { describeStreamStore } from "./streams.ts";
 import { describeUserStore } from "./users.ts";
 import { describeWebhookStore } from "./webhooks.ts";
 
@@ -21,7 +23,9 @@ export function describeStorage(name: string, open: Open): void {
     describeSessionStore(open);
     describeGrantStore(open);
     describeRevocationStore(open);
+    describeStatusStore(open);
     describeWebhookStore(open);
+    describeStreamStore(open);
     describeAuditStore(open);
     describeRaces(open);
     describeStateMachine(open);

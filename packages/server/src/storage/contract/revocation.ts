@@ -132,6 +132,37 @@ export function describeRevocationStore(open: Open): void {
       await stage.store.close();
     });
 
+    test("where sessions live elsewhere, what ends them is remembered as long as they may live, and tokens are not", async () => {
+      const stage = await Stage.open(open);
+      const { elsewhere, revocation } = stage.store;
+      assert.equal(await elsewhere.keepUntil(0), 0);
+      const until = stage.clock.now() / 1000 + 3600;
+      assert.equal(await elsewhere.keepUntil(until), until);
+      assert.equal(await elsewhere.keepUntil(until - 1), until);
+      for (const kind of ["token", "session", "grant", "user", "client"] as const) {
+        await revocation.apply([{ effect: "revoke", kind, value: "x", reason: "logout" }]);
+      }
+      await revocation.apply([{ effect: "revoke", kind: "session", value: "ran out", reason: "expired" }]);
+      const left = async () => (await revocation.after(START, 100)).map(({ kind }) => kind);
+      stage.clock.advance(4200 * SECOND);
+      assert.equal(await revocation.compact(), 2);
+      assert.deepEqual(await left(), ["session", "grant", "user", "client"]);
+      stage.clock.advance(SECOND);
+      assert.equal(await revocation.compact(), 4);
+      await stage.store.close();
+    });
+
+    test("an installation has an id, always the same", async () => {
+      const stage = await Stage.open(open);
+      const id = await stage.store.elsewhere.installation();
+      assert.match(id, /^[0-9a-f-]{32,36}$/);
+      assert.equal(await stage.store.elsewhere.installation(), id);
+      const other = await Stage.open(open);
+      assert.notEqual(await other.store.elsewhere.installation(), id);
+      await other.store.close();
+      await stage.store.close();
+    });
+
     test("a token that was shown is written once, with whom it concerns, and not at all where its grant has ended", async () => {
       const stage = await Stage.open(open);
       const { standing } = await stage.logIn((await stage.user()).id);

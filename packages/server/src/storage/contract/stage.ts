@@ -107,7 +107,8 @@ export class Cast {
       ended: null,
       ...fields.grant,
     };
-    return { session, grant, credentialVersion: 1, limit: NO_LIMIT, chosen: null, cause: CAUSE, ...fields.logIn };
+    const base = { credentialVersion: 1, limit: NO_LIMIT, chosen: null, listSeed: null, cause: CAUSE };
+    return { session, grant, ...base, ...fields.logIn };
   }
 
   presented(grant: Grant, fields: Partial<PresentedRefresh> = {}): PresentedRefresh {
@@ -119,6 +120,7 @@ export class Cast {
       device: null,
       macKey: 1,
       requiredRole: null,
+      listSeed: null,
       ...fields,
     };
   }

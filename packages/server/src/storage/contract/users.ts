@@ -94,6 +94,33 @@ export function describeUserStore(open: Open): void {
       await stage.store.close();
     });
 
+    test("ends of sessions that another store holds are written with the change of the password, or not at all", async () => {
+      const stage = await Stage.open(open);
+      const user = await stage.user();
+      const { standing } = await stage.logIn(user.id);
+      const elsewhere = {
+        effect: "revoke",
+        kind: "session",
+        value: "ses_elsewhere",
+        reason: "password_changed",
+      } as const;
+      const wish: UserChange = {
+        kind: "set_password",
+        password: Buffer.from("new hash"),
+        credentialVersion: 1,
+        keep: standing.session.id,
+        keepOthers: false,
+        also: [elsewhere],
+      };
+      assert((await stage.store.users.change(user.id, wish, CAUSE)).ok);
+      assert(!(await stage.store.users.change(user.id, wish, CAUSE)).ok);
+      assert.deepEqual(
+        stage.heard.map(({ kind, value }) => [kind, value]),
+        [["session", "ses_elsewhere"]],
+      );
+      await stage.store.close();
+    });
+
     test("a change of roles ends no session, but the access tokens issued before it", async () => {
       const stage = await Stage.open(open);
       const user = await stage.user();

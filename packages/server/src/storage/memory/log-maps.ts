@@ -7,22 +7,34 @@ import type { Instance } from "../../feed/registry.ts";
 import type { GrantId } from "../../prelude/ids.ts";
 import { isBefore, type Position, type RevocationEntry, type RevocationKind } from "../../revocation/entry.ts";
 import { isCovered, isForgettable } from "../../revocation/expiry.ts";
+import { SessionMaps } from "./session-maps.ts";
+import { SsfMaps } from "./ssf-maps.ts";
 import { WebhookMaps } from "./webhook-maps.ts";
 
-export abstract class LogMaps {
+export abstract class LogMaps extends SessionMaps {
   readonly webhooks = new WebhookMaps();
+  readonly ssf = new SsfMaps(() => this.#epoch);
   #epoch: number;
   #seq = 0;
   #log: RevocationEntry[] = [];
+  /** Until when, where that is later than the entry's own `expires`. */
+  readonly #keptUntil = new Map<RevocationEntry, number>();
   #fresh: RevocationEntry[] = [];
   #events: AuditEvent[] = [];
   #eventId = 0;
   #leaseMs: number | null = null;
+  #installation: string;
+  #sessionsUntil = 0;
   readonly #unbound = new Map<string, Instance>();
 
-  /** @param epoch of the log that begins empty here */
-  constructor(epoch: number) {
+  /**
+   * @param epoch of the log that begins empty here
+   * @param installation see ElsewhereStore
+   */
+  constructor(epoch: number, installation = "in memory") {
+    super();
     this.#epoch = epoch;
+    this.#installation = installation;
   }
 
   /** Whether a record of the key exists that is not gone. */
@@ -33,10 +45,14 @@ export abstract class LogMaps {
     this.#epoch = other.#epoch;
     this.#seq = other.#seq;
     this.#log = [...other.#log];
+    for (const [entry, until] of other.#keptUntil) this.#keptUntil.set(entry, until);
     this.#events = [...other.#events];
     this.#eventId = other.#eventId;
     this.#leaseMs = other.#leaseMs;
+    this.#installation = other.#installation;
+    this.#sessionsUntil = other.#sessionsUntil;
     this.webhooks.copyFrom(other.webhooks);
+    this.ssf.copyFrom(other.ssf);
     for (const [id, instance] of other.#unbound) this.#unbound.set(id, instance);
   }
 
@@ -56,10 +72,11 @@ export abstract class LogMaps {
     return { epoch: this.#epoch, seq: this.#seq };
   }
 
-  addEntry(entry: Omit<RevocationEntry, keyof Position>): void {
+  addEntry(entry: Omit<RevocationEntry, keyof Position>, keptUntil: number): void {
     this.#seq += 1;
     const placed = { epoch: this.#epoch, seq: this.#seq, ...entry };
     this.#log.push(placed);
+    if (keptUntil > entry.expires) this.#keptUntil.set(placed, keptUntil);
     this.#fresh.push(placed);
   }
 
@@ -78,11 +95,27 @@ export abstract class LogMaps {
     const before = this.#log.length;
     let left = limit;
     this.#log = this.#log.filter((entry) => {
-      const goes = left > 0 && (isForgettable(entry, this.isKeyKnown(entry.value), now) || isCovered(entry, all));
-      if (goes) left -= 1;
-      return !goes;
+      const { kind, value, expires } = entry;
+      const until = this.#keptUntil.get(entry) ?? expires;
+      const goes = left > 0 && (isForgettable(kind, until, this.isKeyKnown(value), now) || isCovered(entry, all));
+      if (!goes) return true;
+      left -= 1;
+      this.#keptUntil.delete(entry);
+      return false;
     });
     return before - this.#log.length;
+  }
+
+  installation(): string {
+    return this.#installation;
+  }
+
+  sessionsUntil(): number {
+    return this.#sessionsUntil;
+  }
+
+  raiseSessionsUntil(exp: number): void {
+    this.#sessionsUntil = Math.max(this.#sessionsUntil, exp);
   }
 
   isTokenRevoked(jti: string): boolean {

@@ -3,17 +3,18 @@
  */
 import type { World } from "../../prelude/world.ts";
 import { nextEpoch } from "../../revocation/epoch.ts";
+import { copy } from "../copy.ts";
 import { CommitListeners } from "../listeners.ts";
 import { portsOver } from "../ports.ts";
 import { runStep } from "../steps.ts";
 import type { Storage } from "../storage.ts";
-import { copy } from "./copy.ts";
 import { MapRows } from "./maps.ts";
 
 /** @param rows what is stored already: a copy that is restored */
-export function openMemory(world: World, rows = new MapRows(nextEpoch(world.clock.now(), 0))): Storage {
+export function openMemory(world: World, rows = empty(world)): Storage {
   const listeners = new CommitListeners();
   return portsOver({
+    nature: { says: "memory:", warnings: [], shared: false },
     clock: world.clock,
     read: async (query) => copy(query(rows)),
     async write(name, ...args) {
@@ -29,4 +30,8 @@ export function openMemory(world: World, rows = new MapRows(nextEpoch(world.cloc
     check: async () => {},
     close: async () => {},
   });
+}
+
+function empty({ clock, random }: World): MapRows {
+  return new MapRows(nextEpoch(clock.now(), 0), random.bytes(16).toString("hex"));
 }

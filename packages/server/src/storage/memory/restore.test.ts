@@ -25,7 +25,12 @@ test("a restored copy ends the sessions it revived, in an epoch that comes after
   assert.equal(stage.store.revocation.head().seq, 1);
   assert.deepEqual(backup.position(), { epoch: 1, seq: 0 });
 
-  const begun = beginEpoch(backup, { epoch: rows.position().epoch, highestExp: 0 }, false, clock.now());
+  const begun = beginEpoch(
+    backup,
+    { epoch: rows.position().epoch, highestExp: 0, sessionsUntil: 0 },
+    false,
+    clock.now(),
+  );
   assert.equal(begun.sessionsEnded, 1);
   assert(begun.epoch > 1);
   const restored = openMemory(world, backup);

@@ -12,7 +12,7 @@ import type { StepArguments, StepName } from "../steps.ts";
 import { GroupCommit } from "./commit.ts";
 import { openReader, openWriter } from "./connection.ts";
 import { prepare } from "./prepare.ts";
-import { SqliteReads } from "./reads.ts";
+import { SqliteReads } from "./statements.ts";
 import { codecOf, type Sent } from "./wire.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "mapae-commit-"));
@@ -107,7 +107,8 @@ describe("group commit", () => {
   test("what crosses the threads arrives as it was sent", () => {
     const { cast } = open();
     const logIn = cast.newLogIn(cast.newUser().id, { grant: { proof: systemWorld.random.bytes(32) } });
-    const presented = cast.presented(logIn.grant, { proof: systemWorld.random.bytes(32), requiredRole: "admin" });
+    const proven = cast.presented(logIn.grant, { proof: systemWorld.random.bytes(32), requiredRole: "admin" });
+    const presented = { ...proven, listSeed: systemWorld.random.bytes(16) };
     for (const actor of [
       { kind: "anyone" },
       { kind: "user", id: logIn.session.user },
@@ -118,9 +119,11 @@ describe("group commit", () => {
       assert.deepEqual(codec.receiveArguments(structuredClone(codec.sendArguments(args))), args);
     }
     const { session, grant } = logIn;
-    const standing = { grant, session, user: cast.newUser(), position: { epoch: 3, seq: 4 } };
+    const { id, state, roles } = cast.newUser({ roles: ["admin", "글쓴이"] });
+    const standing = { grant, session, user: { id, state, roles }, position: { epoch: 3, seq: 4 } };
     for (const outcome of [
-      { allow: true, how: "recovered", standing },
+      { allow: true, how: "recovered", standing: { ...standing, slot: null } },
+      { allow: true, how: "rotated", standing: { ...standing, slot: { list: 1_800_000_000, idx: 0 } } },
       { allow: false, refusal: { code: "session_ended", reason: "evicted" } },
     ] as const) {
       const codec = codecOf("use");

@@ -12,7 +12,7 @@ import type { DatabaseSync } from "node:sqlite";
 import type { RevocationEntry } from "../../revocation/entry.ts";
 import { runStep } from "../steps.ts";
 import { type FaultReport, reportOf } from "./faults.ts";
-import { SqliteRows } from "./rows.ts";
+import { SqliteRows } from "./statements.ts";
 import { codecOf, type Sent } from "./wire.ts";
 
 export interface Reply {

@@ -6,8 +6,8 @@ import { describeStorage } from "../contract/contract.ts";
 import { describeRows } from "../contract/rows.ts";
 import { openWriter } from "./connection.ts";
 import { prepare } from "./prepare.ts";
-import { SqliteRows } from "./rows.ts";
 import { openSqlite } from "./sqlite.ts";
+import { SqliteRows } from "./statements.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "mapae-contract-"));
 after(() => rmSync(folder, { recursive: true }));

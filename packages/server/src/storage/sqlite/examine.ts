@@ -6,12 +6,12 @@ import { existsSync, statSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import type { SigningKeyRecord } from "../../keys/signing-key.ts";
 import type { WrappedKey } from "../../vault/store.ts";
-import { integer, type Row } from "./columns.ts";
+import { integer, type Row } from "../sql/columns.ts";
 import { openReader } from "./connection.ts";
 import { startRefusedBy } from "./faults.ts";
 import { assertOurs, faultsOf } from "./prepare.ts";
-import { SqliteReads } from "./reads.ts";
 import { MIGRATIONS } from "./schema.ts";
+import { SqliteReads } from "./statements.ts";
 
 export interface Examination {
   /** Bytes of the file, and of what has not been folded back into it. */

@@ -6,7 +6,7 @@ import { closeSync, openSync, statSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { StartRefused } from "../../prelude/fault.ts";
 import { nextEpoch } from "../../revocation/epoch.ts";
-import { integer, type Row } from "./columns.ts";
+import { integer, type Row } from "../sql/columns.ts";
 import { openWriter } from "./connection.ts";
 import { damagedLine, startRefusedBy } from "./faults.ts";
 import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
@@ -53,6 +53,7 @@ export function migrate(db: DatabaseSync, now: number): void {
     const from = pragma(db, "user_version");
     for (const step of MIGRATIONS.slice(from)) db.exec(step);
     db.prepare("INSERT OR IGNORE INTO state (id, epoch, seq, key_set) VALUES (1, ?, 0, 0)").run(nextEpoch(now, 0));
+    db.exec("UPDATE state SET installation = lower(hex(randomblob(16))) WHERE installation IS NULL");
     db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${MIGRATIONS.length}; COMMIT`);
   } catch (error) {
     if (db.isTransaction) db.exec("ROLLBACK");

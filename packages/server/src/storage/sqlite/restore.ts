@@ -15,7 +15,7 @@ import { openWriter } from "./connection.ts";
 import { startRefusedBy } from "./faults.ts";
 import { lockWriter } from "./lock.ts";
 import { assertOurs, faultsOf, migrate } from "./prepare.ts";
-import { SqliteRows } from "./rows.ts";
+import { SqliteRows } from "./statements.ts";
 
 export interface RestoreOptions {
   readonly keepSessions: boolean;
@@ -76,18 +76,20 @@ function copyAside(from: string, prepared: string): void {
   chmodSync(prepared, 0o600);
 }
 
+const UNKNOWN: ReplacedLog = { epoch: 0, highestExp: 0, sessionsUntil: 0 };
+
 /** Of the database about to be replaced; zeros where it cannot be read. */
 function headOf(file: string): ReplacedLog {
-  if (!existsSync(file)) return { epoch: 0, highestExp: 0 };
+  if (!existsSync(file)) return UNKNOWN;
   let db: DatabaseSync | undefined;
   try {
     db = openWriter(file);
     // Also folds its write-ahead log in, so that the file that is kept is whole by itself.
     db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     const rows = new SqliteRows(db);
-    return { epoch: rows.position().epoch, highestExp: rows.highestExp() };
+    return { epoch: rows.position().epoch, highestExp: rows.highestExp(), sessionsUntil: rows.sessionsUntil() };
   } catch {
-    return { epoch: 0, highestExp: 0 };
+    return UNKNOWN;
   } finally {
     db?.close();
   }

@@ -205,4 +205,105 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX webhook_attempts_of ON webhook_attempts (webhook, id);
   `,
+  `
+  -- Sessions that another store holds: whose they are, how long they may live, and how long their ends are known.
+  ALTER TABLE state ADD COLUMN installation TEXT;
+  ALTER TABLE state ADD COLUMN sessions_until INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE log ADD COLUMN kept_until INTEGER NOT NULL DEFAULT 0;
+  UPDATE log SET kept_until = expires;
+  DROP INDEX log_by_expiry;
+  CREATE INDEX log_by_keeping ON log (kept_until);
+  `,
+  `
+  -- Which bits of which status lists stand for a grant's tokens, and the entry of the log that made each invalid.
+  CREATE TABLE status_lists (
+    id        INTEGER PRIMARY KEY,
+    epoch     INTEGER NOT NULL,
+    seed      BLOB NOT NULL,
+    used      INTEGER NOT NULL,
+    opened_at INTEGER NOT NULL,
+    void      INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE status_slots (
+    list    INTEGER NOT NULL REFERENCES status_lists (id),
+    idx     INTEGER NOT NULL,
+    "grant" TEXT NOT NULL,
+    epoch   INTEGER,
+    seq     INTEGER,
+    PRIMARY KEY (list, idx)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX status_slots_of_grant ON status_slots ("grant");
+  CREATE INDEX status_slots_invalid ON status_slots (epoch, seq, list, idx) WHERE epoch IS NOT NULL;
+  -- A client's ended grants are looked for as well, since their slots become invalid with the client.
+  DROP INDEX grants_by_client;
+  CREATE INDEX grants_by_client ON grants (client);
+  `,
+  `
+  -- Whom a slot stands for, said by the slot itself: the grant may be in another store.
+  ALTER TABLE status_slots ADD COLUMN session TEXT NOT NULL DEFAULT '';
+  ALTER TABLE status_slots ADD COLUMN "user" TEXT NOT NULL DEFAULT '';
+  ALTER TABLE status_slots ADD COLUMN client TEXT NOT NULL DEFAULT '';
+  UPDATE status_slots SET (session, "user", client) =
+      (SELECT g.session, s.user, g.client FROM grants g JOIN sessions s ON s.id = g.session
+       WHERE g.id = status_slots."grant")
+    WHERE EXISTS (SELECT 1 FROM grants WHERE id = status_slots."grant");
+  CREATE INDEX status_slots_of_session ON status_slots (session) WHERE epoch IS NULL;
+  CREATE INDEX status_slots_of_user ON status_slots ("user") WHERE epoch IS NULL;
+  CREATE INDEX status_slots_of_client ON status_slots (client) WHERE epoch IS NULL;
+  `,
+  `
+  -- Event streams: what each is told of, in which way, and how far it has come.
+  CREATE TABLE streams (
+    id               TEXT PRIMARY KEY,
+    client           TEXT NOT NULL,
+    created_at       INTEGER NOT NULL,
+    method           TEXT NOT NULL,
+    url              TEXT,
+    data_key         INTEGER,
+    credential       BLOB,
+    requested        TEXT,
+    description      TEXT,
+    naming           TEXT NOT NULL,
+    default_subjects TEXT NOT NULL,
+    exceptions       INTEGER NOT NULL,
+    status           TEXT NOT NULL,
+    status_reason    TEXT,
+    cursor           INTEGER NOT NULL,
+    acked            TEXT NOT NULL,
+    controls         TEXT NOT NULL,
+    control_count    INTEGER NOT NULL,
+    active_at        INTEGER NOT NULL,
+    verified_at      INTEGER,
+    failures         INTEGER NOT NULL,
+    failing_since    INTEGER,
+    next_attempt_at  INTEGER NOT NULL,
+    missed           INTEGER NOT NULL,
+    refused          INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE stream_exceptions (
+    stream TEXT NOT NULL REFERENCES streams (id) ON DELETE CASCADE,
+    user   TEXT NOT NULL,
+    PRIMARY KEY (stream, user)
+  ) STRICT, WITHOUT ROWID;
+  -- What streams are told, numbered in the order of commits.
+  CREATE TABLE signal_head (
+    id  INTEGER PRIMARY KEY CHECK (id = 1),
+    seq INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO signal_head (id, seq) VALUES (1, 0);
+  CREATE TABLE signals (
+    seq        INTEGER PRIMARY KEY,
+    epoch      INTEGER NOT NULL,
+    cause      INTEGER NOT NULL,
+    user       TEXT,
+    session    TEXT,
+    identifier TEXT,
+    initiator  TEXT NOT NULL,
+    facts      TEXT NOT NULL,
+    at         INTEGER NOT NULL
+  ) STRICT;
+  `,
+  `
+  ALTER TABLE streams ADD COLUMN last_failure TEXT;
+  `,
 ];

@@ -15,7 +15,7 @@ import { faultOf, reportOf } from "./faults.ts";
 import { lockWriter } from "./lock.ts";
 import { prepare } from "./prepare.ts";
 import { WriteQueue } from "./queue.ts";
-import { SqliteReads } from "./reads.ts";
+import { SqliteReads } from "./statements.ts";
 import { moduleBeside } from "./threads.ts";
 
 /**
@@ -67,6 +67,7 @@ export async function openSqlite(file: string, world: World, writer = moduleBesi
       }
     };
     return portsOver({
+      nature: { says: file, warnings: [], shared: false },
       clock: world.clock,
       read: async (query) => read(query),
       write: (name, ...args) => queue.write(name, args),

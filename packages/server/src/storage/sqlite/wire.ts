@@ -10,9 +10,10 @@ import type { Standing } from "../../grants/grant.ts";
 import type { RefreshRefusal } from "../../grants/refresh-rule.ts";
 import type { UseOutcome } from "../../grants/store.ts";
 import { asId } from "../../prelude/ids.ts";
+import type { UserState } from "../../users/user.ts";
+import { bytes, bytesOrNull, integer, integerOrNull, list, type Row, text, textOrNull } from "../sql/columns.ts";
+import { GRANT, grantOf, grantRow, SESSION, sessionOf, sessionRow } from "../sql/tables.ts";
 import type { StepArguments, StepName, StepResult } from "../steps.ts";
-import { bytes, bytesOrNull, integer, type Row, text, textOrNull } from "./columns.ts";
-import { GRANT, grantOf, grantRow, SESSION, sessionOf, sessionRow, userOf, userRow } from "./tables.ts";
 
 /** A step under way: its name, the time at which it was asked for, and its arguments. */
 export type Sent = readonly [name: StepName, now: number, args: readonly unknown[]];
@@ -58,6 +59,7 @@ const flatUse: Codec<"use"> = {
     presented.device,
     presented.macKey,
     presented.requiredRole,
+    presented.listSeed === null ? null : presented.listSeed.toString("latin1"),
     settings.graceMs,
     settings.idleMs,
     cause.actor.kind,
@@ -77,16 +79,18 @@ const flatUse: Codec<"use"> = {
         device: device === null ? null : asId("device", device),
         macKey: integer(row, 5),
         requiredRole: textOrNull(row, 6),
+        listSeed: bytesOrNull(row, 7),
       },
-      { graceMs: integer(row, 7), idleMs: integer(row, 8) },
-      { actor: actorOf(row, 9), address: textOrNull(row, 11), requestId: textOrNull(row, 12) },
+      { graceMs: integer(row, 8), idleMs: integer(row, 9) },
+      { actor: actorOf(row, 10), address: textOrNull(row, 12), requestId: textOrNull(row, 13) },
     ];
   },
   sendResult: (outcome) => {
     if (!outcome.allow) return outcome.refusal;
-    const { grant, session, user, position } = outcome.standing;
-    const flat: unknown[] = [outcome.how, position.epoch, position.seq, ...grantRow(grant), ...sessionRow(session)];
-    flat.push(session.lastSeenAt, session.idleExpiresAt, ...userRow(user));
+    const { grant, session, user, position, slot } = outcome.standing;
+    const flat: unknown[] = [outcome.how, position.epoch, position.seq, slot?.list ?? null, slot?.idx ?? null];
+    flat.push(...grantRow(grant), ...sessionRow(session));
+    flat.push(session.lastSeenAt, session.idleExpiresAt, user.id, user.state, JSON.stringify(user.roles));
     for (let at = HEAD; at < flat.length; at += 1) {
       const value = flat[at];
       if (value instanceof Uint8Array) flat[at] = asBuffer(value).toString("latin1");
@@ -96,17 +100,24 @@ const flatUse: Codec<"use"> = {
   receiveResult: (result) => {
     if (!Array.isArray(result)) return { allow: false, refusal: result as RefreshRefusal };
     const row = result as Row;
+    const inList = integerOrNull(row, 3);
+    const account = HEAD + GRANT.count + SESSION.count + 2;
     const standing: Standing = {
       grant: grantOf(row, HEAD),
       session: sessionOf(row, HEAD + GRANT.count),
-      user: userOf(row, HEAD + GRANT.count + SESSION.count + 2),
+      user: {
+        id: asId("user", text(row, account)),
+        state: text(row, account + 1) as UserState,
+        roles: list(row, account + 2),
+      },
       position: { epoch: integer(row, 1), seq: integer(row, 2) },
+      slot: inList === null ? null : { list: inList, idx: integer(row, 4) },
     };
     return { allow: true, how: text(row, 0) as (UseOutcome & { allow: true })["how"], standing };
   },
 };
-/** How, epoch, seq. */
-const HEAD = 3;
+/** How, epoch, seq, list, index. */
+const HEAD = 5;
 
 /** The codec of a step. The table's type knows which belongs to which name, the name here does not. */
 export function codecOf<Name extends StepName>(name: Name): Codec<Name> {
