@@ -31,7 +31,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "cursor from a serial",
-    seed: 2,
+    seed: 3,
     file: "test/simulation/stage.ts",
     line: "serialCursor: 0 }",
     instead: "serialCursor: 60 }",
@@ -60,7 +60,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "rsq sampled after the state check",
-    seed: 1,
+    seed: 3,
     file: "test/simulation/people.ts",
     line: "standing: outcome.standing };",
     instead: "standing: { ...outcome.standing, position: await storage.revocation.readHead() } };",
@@ -81,7 +81,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "registry ignores who has disconnected",
-    seed: 2,
+    seed: 3,
     file: "packages/server/src/feed/registry.ts",
     line: "if (known !== undefined) known.connected = false;",
     instead: "this.#known.delete(id);",
@@ -140,23 +140,15 @@ export const FAULTS: readonly Fault[] = [
     name: "kept copy gives a lease",
     seed: 4,
     file: FOLLOWER,
-    line: "return event.copy === null ? load(state) : connect(adopt(state, event.copy), now);",
+    line: "return event.copy === null ? load(state) : connect(adopt(state, event.copy, now), now);",
     instead:
-      "return event.copy === null ? load(state) : connect({ ...adopt(state, event.copy), lease: { sent: now, ms: event.copy.leaseMs, heard: now, behind: 0 } }, now);",
+      "return event.copy === null ? load(state) : connect({ ...adopt(state, event.copy, now), lease: { sent: now, ms: event.copy.leaseMs, heard: now, behind: 0 } }, now);",
   },
   {
     name: "gap in the stream not noticed",
-    seed: 1,
+    seed: 9,
     file: FOLLOWER,
     line: 'if (comparePositions(rev.from, received) > 0) return leave(state, "there is a gap in the stream", now, chance);',
-    instead: "",
-    worlds: { troubles: { mangle: 2_000 } },
-  },
-  {
-    name: "checksum not looked at",
-    seed: 1,
-    file: "packages/verifier/src/revocation/wire.ts",
-    line: "if (readNumber(octets, end, 4) !== crc32(octets, 0, end)) return null;",
     instead: "",
     worlds: { troubles: { mangle: 2_000 } },
   },
@@ -178,7 +170,7 @@ export const FAULTS: readonly Fault[] = [
     name: "unbound verifiers forgotten in a restart",
     seed: 31,
     file: LEASES,
-    line: "for (const instance of await store.unbound()) leases.#registry.recall(instance, leases.#earlier.endsAt);",
+    line: "else leases.#registry.recall(instance, leases.#earlier.endsAt);",
     instead: "",
   },
   {
