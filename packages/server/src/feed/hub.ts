@@ -10,7 +10,7 @@
 import { decodeClientFrame, encodeServerFrame, type Hello, type ServerTextFrame } from "@mapae/verifier/revocation";
 import type { InstanceId } from "../prelude/ids.ts";
 import type { SetAlarm } from "../prelude/world.ts";
-import type { Position } from "../revocation/entry.ts";
+import { isBefore, type Position } from "../revocation/entry.ts";
 import { type AdmissionParts, admit, dismissed, readmit } from "./admission.ts";
 import {
   begin,
@@ -57,6 +57,8 @@ export class Hub {
   #flushedAt = Number.NEGATIVE_INFINITY;
   #callOffFlush: (() => void) | null = null;
   #callOffTick: (() => void) | null = null;
+  /** The last position that somebody waits for. */
+  #asked: Position | null = null;
   #leaving = false;
 
   constructor(parts: HubParts) {
@@ -110,8 +112,20 @@ export class Hub {
     this.#callOffFlush = null;
     const { source, world } = this.#parts;
     const event = { type: "news", head: source.mirror.head } as const;
-    for (const connection of this.#connections) this.#give(connection, event);
+    for (const connection of this.#connections) {
+      this.#give(connection, event);
+      if (this.#asked !== null) this.#give(connection, { type: "ask", position: this.#asked });
+    }
     this.#flushedAt = world.clock.monotonic();
+  }
+
+  /**
+   * Somebody waits until everyone has applied a position: each who has not said so is sent what it lacks, whatever waits for
+   * the window, and asked to say it at once.
+   */
+  ask(position: Position): void {
+    if (this.#asked === null || isBefore(this.#asked, position)) this.#asked = position;
+    this.#flush();
   }
 
   /** Another log is told from here on: everyone loads a snapshot. */
@@ -154,6 +168,7 @@ export class Hub {
         if (state.phase !== "live") return;
         this.#send(connection, this.#welcome(state.instance, action.position));
         this.#give(connection, { type: "news", head: source.mirror.head });
+        if (this.#asked !== null) this.#give(connection, { type: "ask", position: this.#asked });
         return;
       }
       case "send_entries": {
@@ -170,6 +185,9 @@ export class Hub {
             this.#give(connection, { type: "no_head" });
           },
         );
+        return;
+      case "ask":
+        this.#send(connection, { type: "ask", position: action.position });
         return;
       case "heartbeat":
         this.#beat(connection, action.echo, { position: action.head, leaseMs: action.leaseMs });
