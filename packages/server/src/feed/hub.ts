@@ -1,11 +1,8 @@
 /**
  * The hub: carries commits of the log to the connections, and does what each connection's state machine asks for.
  *
- *   commit ──► mirror ──► (a few ms together) ──► every live connection: news ──► frames, made once for all
+ *   commit ──► mirror ──► (window.ts: a few ms together) ──► every live connection: news ──► frames, made once for all
  *   socket ──► decode ──► connection.ts: step ──► actions ──► registry, head reads, socket
- *
- * Commits that come close together travel in one frame: the first after a pause goes at once, further ones wait for the
- * window, which grows with the number of connections because each frame costs as much as there are of them.
  */
 import { decodeClientFrame, encodeServerFrame, type Hello, type ServerTextFrame } from "@mapae/verifier/revocation";
 import type { InstanceId } from "../prelude/ids.ts";
@@ -27,6 +24,7 @@ import type { FeedConnection, Link } from "./link.ts";
 import type { Head } from "./source.ts";
 import type { FeedTally } from "./tally.ts";
 import { unboundTicket, type Verifier } from "./verifiers.ts";
+import { Window } from "./window.ts";
 
 export interface HubParts extends AdmissionParts {
   readonly frames: Frames;
@@ -37,9 +35,6 @@ export interface HubParts extends AdmissionParts {
 
 /** How often connections are looked after: silence, credentials. */
 const TICK_MS = 1_000;
-/** The longest that a commit waits for others, and how many connections make up a millisecond of it. */
-const WINDOW_MAX_MS = 20;
-const CONNECTIONS_PER_MS = 50;
 
 interface Open {
   readonly link: Link;
@@ -54,8 +49,7 @@ interface Open {
 export class Hub {
   readonly #parts: HubParts;
   readonly #connections = new Set<Open>();
-  #flushedAt = Number.NEGATIVE_INFINITY;
-  #callOffFlush: (() => void) | null = null;
+  readonly #window: Window;
   #callOffTick: (() => void) | null = null;
   /** The last position that somebody waits for. */
   #asked: Position | null = null;
@@ -63,6 +57,7 @@ export class Hub {
 
   constructor(parts: HubParts) {
     this.#parts = parts;
+    this.#window = new Window(parts.world.clock, parts.alarm, () => this.#flush());
   }
 
   /** Takes a socket that was accepted. Nothing is sent to it before its hello was believed, but a refusal. */
@@ -99,24 +94,15 @@ export class Hub {
       const { verifier } = connection;
       if (verifier !== null && isGone(verifier)) this.#give(connection, { type: "cut", reason: "unauthorized" });
     }
-    if (this.#callOffFlush !== null) return;
-    const { world, alarm } = this.#parts;
-    const window = Math.min(WINDOW_MAX_MS, this.#connections.size / CONNECTIONS_PER_MS);
-    const due = this.#flushedAt + window - world.clock.monotonic();
-    if (due <= 0) this.#flush();
-    else this.#callOffFlush = alarm(Math.ceil(due), () => this.#flush());
+    this.#window.open(this.#connections.size);
   }
 
   #flush(): void {
-    this.#callOffFlush?.();
-    this.#callOffFlush = null;
-    const { source, world } = this.#parts;
-    const event = { type: "news", head: source.mirror.head } as const;
+    const event = { type: "news", head: this.#parts.source.mirror.head } as const;
     for (const connection of this.#connections) {
       this.#give(connection, event);
       if (this.#asked !== null) this.#give(connection, { type: "ask", position: this.#asked });
     }
-    this.#flushedAt = world.clock.monotonic();
   }
 
   /**
@@ -125,7 +111,7 @@ export class Hub {
    */
   ask(position: Position): void {
     if (this.#asked === null || isBefore(this.#asked, position)) this.#asked = position;
-    this.#flush();
+    this.#window.flush();
   }
 
   /** Another log is told from here on: everyone loads a snapshot. */
@@ -144,9 +130,8 @@ export class Hub {
   close(): void {
     this.#leaving = true;
     for (const connection of [...this.#connections]) this.#give(connection, { type: "cut", reason: "leaving" });
-    this.#callOffFlush?.();
+    this.#window.close();
     this.#callOffTick?.();
-    this.#callOffFlush = null;
     this.#callOffTick = null;
   }
 
