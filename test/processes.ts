@@ -19,6 +19,7 @@ const START_MS = 20_000;
 export interface Running {
   /** Where it answers, without a slash at the end. */
   readonly url: string;
+  readonly pid: number;
   /** What it wrote for people so far. */
   told(): string;
   /** Sends SIGTERM and waits for the end. @returns the exit code, `null` where it had to be killed */
@@ -45,6 +46,7 @@ export function start(
   program: readonly string[],
   env: Readonly<Record<string, string>>,
   cwd: string,
+  line: RegExp = /ready at (http:\/\/localhost:\d+)/,
 ): Promise<Running> {
   const child = spawn(process.execPath, [...FLAGS, ...program], { cwd, env, stdio: ["ignore", "ignore", "pipe"] });
   let told = "";
@@ -62,11 +64,12 @@ export function start(
     });
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       told += text;
-      const url = /ready at (http:\/\/localhost:\d+)/.exec(told)?.[1];
+      const url = line.exec(told)?.[1];
       if (ready || url === undefined) return;
       ready = true;
       clearTimeout(late);
-      resolve({ url, told: () => told, stop: () => stop(child), kill: () => kill(child) });
+      const { pid = 0 } = child;
+      resolve({ url, pid, told: () => told, stop: () => stop(child), kill: () => kill(child) });
     });
   });
 }
