@@ -11,7 +11,6 @@ const OPEN: readonly string[] = [
   "failover with a lost tail",
   "an old primary that still answers reads",
   "lost notifications",
-  "a flushed Valkey",
 ];
 
 function rows(): readonly (readonly [trouble: string, played: string])[] {

@@ -14,6 +14,7 @@ import { LiveSet } from "../../packages/server/src/revocation/live-set.ts";
 import { createIssuer, type Issuer } from "../../packages/server/src/signin/issue.ts";
 import type { Storage } from "../../packages/server/src/storage/storage.ts";
 import { createAccessTokens } from "../../packages/server/src/tokens/access-token.ts";
+import { createEncrypt } from "../../packages/server/src/tokens/encryption.ts";
 import { openVault, type Vault } from "../../packages/server/src/vault/vault.ts";
 import { acceptorOf, answererOf } from "./doors.ts";
 import type { Machine } from "./machine.ts";
@@ -135,7 +136,7 @@ export class NodeHost {
       notice: () => {},
     });
     const confirming = createConfirming({ feed, log, clock }, () => 0);
-    const issuing = { issuer: ISSUER, ttlMs: TOKEN_LIFE_MS, mark: null };
+    const issuing = { issuer: ISSUER, ttlMs: TOKEN_LIFE_MS, mark: null, encrypt: createEncrypt() };
     const tokens = createIssuer(createAccessTokens(keyring, issuing, world), vault);
     const revoke = createRevocationAction({ ...storage, keyring });
     return { machine, world, storage, vault, keyring, tokens, verifiers, live, feed, revoke, confirming };

@@ -52,6 +52,7 @@ import { openStorage } from "./storage/open.ts";
 import type { Nature, Storage } from "./storage/storage.ts";
 import { createThrottle, type Throttle } from "./throttle/throttle.ts";
 import { createAccessTokens } from "./tokens/access-token.ts";
+import { createEncrypt, type Encrypt } from "./tokens/encryption.ts";
 import { readOrMakeSecret } from "./vault/secret-file.ts";
 import { openVault, type Vault } from "./vault/vault.ts";
 import { VERSION } from "./version.ts";
@@ -67,6 +68,7 @@ export interface Operations {
   readonly storage: Storage;
   readonly vault: Vault;
   readonly keyring: Keyring;
+  readonly encrypt: Encrypt;
   readonly passwords: Passwords;
   readonly passwordAction: PasswordAction;
   readonly signUp: SignUp;
@@ -151,13 +153,15 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       world,
     );
     const { admission, passwords, check } = await openPasswords(config, issuer, vault, world);
-    const throttle = createThrottle(openMemoryThrottle(world.clock), config.rateLimit === "on");
+    const throttle = createThrottle(storage.throttle ?? openMemoryThrottle(world.clock), config.rateLimit === "on");
     const status = openStatusService(storage.status, keyring, { ...config, issuer }, world, alarm);
     const mark = isShared(config.signingAlg) ? vault : null;
-    const tokens = createIssuer(createAccessTokens(keyring, { issuer, ttlMs: config.accessTtl, mark }, world), vault);
+    const encrypt = createEncrypt();
+    const accessTokens = createAccessTokens(keyring, { issuer, ttlMs: config.accessTtl, mark, encrypt }, world);
+    const tokens = createIssuer(accessTokens, vault);
     const signUp = createSignUp(storage.users, passwords, check, world);
     const passwordAction = createPasswordAction({ users: storage.users, passwords, check, throttle });
-    const clientAction = createClientAction(storage.clients, adminAudience, world);
+    const clientAction = createClientAction(storage.clients, { audience, adminAudience }, world);
     const logIn = createLogIn(
       { ...storage, passwords, throttle, issuer: tokens, vault, world, sleep, listSeed: status.listSeed },
       {
@@ -273,7 +277,19 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       handler: handlerOf(app),
       upgrade: createStreamDoor(feed, base),
       operations: {
-        ...{ storage, vault, keyring, passwords, passwordAction, signUp, clientAction, issuer, audience, world },
+        ...{
+          storage,
+          vault,
+          keyring,
+          encrypt,
+          passwords,
+          passwordAction,
+          signUp,
+          clientAction,
+          issuer,
+          audience,
+          world,
+        },
         ...{ revoke, confirming, throttle, webhookAction, streamAction: ssf.streamAction, ssf: ssf.options },
       },
       nature: storage.nature,

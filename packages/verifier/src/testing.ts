@@ -68,6 +68,8 @@ export interface TestIssuer {
   readonly requests: number;
   /** An access token that lives for 5 minutes. */
   token(claims?: ClaimChanges): string;
+  /** An access token as a resource server gets it that has registered this public key: encrypted, for `check`. */
+  encryptedToken(key: Jwk, claims?: ClaimChanges): Promise<string>;
   /** A token with one fault: the verifier refuses it with exactly this code. */
   tokenWith(fault: TokenFault, claims?: ClaimChanges): string;
   /** Signs with a new key from now on. The earlier keys stay published, unless they are dropped. */
@@ -195,6 +197,10 @@ export function createTestIssuer(options: TestIssuerOptions = {}): TestIssuer {
       return { credentials, revocation: { onStale: "reject" } as const };
     },
     token: (claims) => issue(withChanges(usual(), claims)),
+    async encryptedToken(key, claims) {
+      const { bindEncryptionKey, nestJwt } = await import("./jwe/index.ts");
+      return nestJwt(issue(withChanges(usual(), claims)), await bindEncryptionKey(key));
+    },
     tokenWith: (fault, claims) => faulty[fault]({ ...usual(), ...claims }),
     rotate({ drop } = { drop: false }) {
       keys = drop ? [newKey(alg)] : [newKey(alg), ...keys];

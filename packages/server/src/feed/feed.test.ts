@@ -122,6 +122,7 @@ class Stage {
         secretHash: hashClientSecret(`${id} secret`),
         scope: [],
         audience: `https://${id}.example.com`,
+        jwks: null,
         createdAt: START,
       };
       await stage.storage.clients.create(client, []);

@@ -236,7 +236,7 @@ export class Tree {
   async resourceServer(id: string, audience: string): Promise<void> {
     const secretHash = hashClientSecret(`${id} secret`);
     const client = { id: asId("client", id), kind: "resource_server", name: id, secretHash, scope: [] } as const;
-    await this.storage.clients.create({ ...client, audience, createdAt: this.time.world.clock.now() }, []);
+    await this.storage.clients.create({ ...client, audience, jwks: null, createdAt: this.time.world.clock.now() }, []);
   }
 
   /** A process of the login server; the one before is gone. */

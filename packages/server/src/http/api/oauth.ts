@@ -84,6 +84,7 @@ export function oauthRoutes({ introspect, revokeToken, verifiers, throttle }: OA
           const actor = revoker.kind === "public" ? cause.actor : ({ kind: "client", id: client } as const);
           const outcome = await revokeToken(body.token, revoker, { ...cause, actor });
           if (outcome === "issued_to_another") return oauthError(400, "invalid_grant");
+          if (outcome === "unreadable") return oauthError(400, "unsupported_token_type");
           return { status: 200, headers: { ...done }, cookies: [], body: null };
         },
       ),
