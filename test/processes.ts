@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -105,4 +106,16 @@ export function startLoginServer(folder: string, settings: Readonly<Record<strin
 /** The example's API, trusting an issuer. */
 export function startOrdersApi(folder: string, settings: Readonly<Record<string, string>>): Promise<Running> {
   return start([ORDERS_API], environment({ API_PORT: "0", ...settings }), folder);
+}
+
+/** A port that nobody has now. */
+export function freePort(): Promise<number> {
+  const server = createServer();
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
 }

@@ -80,6 +80,7 @@ test("every setting that deploy/ and the documents name exists", () => {
     "nginx.conf",
     "haproxy.cfg",
     "gate/mapae-gate.service",
+    "relay/mapae-relay.service",
   ].map((name) => `deploy/${name}`);
   for (const path of [...places, ...documentPaths()]) {
     for (const [name] of read(path).matchAll(/\bMAPAE_[A-Z_]+\b/g)) {

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { mapae, type Ran } from "../cli/mapae.ts";
-import { environment, LOGIN_SERVER, start, temporaryFolder } from "../processes.ts";
-import { freePort, plant, RELAY_LINE, type Tree, until } from "./stage.ts";
+import { environment, freePort, LOGIN_SERVER, start, temporaryFolder } from "../processes.ts";
+import { plant, RELAY_LINE, type Tree, until } from "./stage.ts";
 
 const tasks: (() => void | Promise<void>)[] = [];
 after(async () => {
@@ -60,7 +60,9 @@ describe("mapae relay", () => {
     assert.match(measured, /^mapae_feed_connections 0$/m);
     assert.equal((await fetch(`${running.url}/v1/users`)).status, 404);
     await tree.operator("DELETE", "/v1/admin/clients/relay");
-    await until("it says so", () => /holds no lease, and gives none: .*refused/.test(running.told()));
+    await until("it says so", () =>
+      /holds no lease from http:\S+ \(as relay\), and gives none: the server refused/.test(running.told()),
+    );
     const unready = await fetch(`${running.url}/readyz`);
     assert.equal(unready.status, 503);
     assert.match(await unready.text(), /holds no lease/);
@@ -74,7 +76,7 @@ describe("mapae relay", () => {
     const args = ["relay", "--issuer", tree.issuer, "--upstream", `http://${address}`, "--listen", address];
     const env = environment({ MAPAE_RELAY_CLIENT_ID: "looped", MAPAE_RELAY_CLIENT_SECRET: secret });
     const running = await start([LOGIN_SERVER, ...args], env, folder, RELAY_LINE);
-    await until("it says so", () => /holds no lease, .*circle: this one follows itself/.test(running.told()));
+    await until("it says so", () => /holds no lease .*circle: this one follows itself/.test(running.told()));
     assert.equal((await fetch(`${running.url}/readyz`)).status, 503);
     assert.ok(!running.told().includes(secret));
     assert.equal(await running.stop(), 0);

@@ -3,13 +3,19 @@
  * seconds, so that what waits for a lease does not hold up the suite.
  */
 
-import type { AddressInfo } from "node:net";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { createVerifier, type Verifier, type VerifierOptions } from "@mapae/verifier";
 import { askSocket } from "../../packages/server/src/operator/socket.ts";
 import { placesIn } from "../../packages/server/src/places.ts";
-import { environment, LOGIN_SERVER, type Running, start, startLoginServer, temporaryFolder } from "../processes.ts";
+import {
+  environment,
+  freePort,
+  LOGIN_SERVER,
+  type Running,
+  start,
+  startLoginServer,
+  temporaryFolder,
+} from "../processes.ts";
 import { type Json, list, object, PASSWORD, text } from "../stage.ts";
 
 export const LEASE_MS = 2_000;
@@ -150,16 +156,4 @@ export function unfreeze({ pid }: Running): void {
   } catch {
     // It has ended.
   }
-}
-
-/** A port that nobody has now. */
-export function freePort(): Promise<number> {
-  const server = createServer();
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -11,11 +11,18 @@ interface Told {
   readonly trouble: string | null;
 }
 
-/** A circle does not mend by itself. */
-const GRAVE = /circle/;
+/** What does not mend by itself. */
+const GRAVE = /circle|refused the credentials|refused: unauthorized/;
 
-/** @returns what there is to say since the last time; `null` for nothing */
-export function createWatch(): (status: RelayStatus) => RelayNews | null {
+/**
+ * @param follows where upstream is, and as whom it is followed
+ * @returns what there is to say since the last time; `null` for nothing
+ */
+export function createWatch(follows: {
+  readonly upstream: string;
+  readonly clientId: string;
+}): (status: RelayStatus) => RelayNews | null {
+  const without = `holds no lease from ${follows.upstream} (as ${follows.clientId}), and gives none`;
   let told: Told | null = null;
   return ({ leaseLeft, trouble, via, above, audience }) => {
     const now: Told = { isLive: leaseLeft > 0, trouble: leaseLeft > 0 ? null : trouble };
@@ -27,8 +34,8 @@ export function createWatch(): (status: RelayStatus) => RelayNews | null {
         above.length === 0 ? "the issuer" : `${above.length} relay${above.length === 1 ? "" : "s"} to the issuer`;
       return { level: "info", says: `relays the revocations for ${audience} by ${via}, from ${way}` };
     }
-    if (now.trouble === null) return before === null ? null : { level: "warn", says: "holds no lease, and gives none" };
+    if (now.trouble === null) return before === null ? null : { level: "warn", says: without };
     const level = GRAVE.test(now.trouble) ? "error" : "warn";
-    return { level, says: `holds no lease, and gives none: ${now.trouble}` };
+    return { level, says: `${without}: ${now.trouble}` };
   };
 }

@@ -84,7 +84,7 @@ export const relay: Command = async ({ given, output, env }) => {
   output.say(`Mapae's relay answers at http://${host.includes(":") ? `[${host}]` : host}:${listening.port}`);
   for (const line of warnings(config)) output.say(line);
 
-  const watch = createWatch();
+  const watch = createWatch({ upstream, clientId: credentials.clientId });
   const look = (): void => {
     const news = watch(running.status());
     if (news === null) return;
@@ -92,6 +92,7 @@ export const relay: Command = async ({ given, output, env }) => {
     output.say(`mapae relay: ${news.says}`);
   };
   const watching = setInterval(look, WATCH_MS);
+  void running.ready().then(look, look);
 
   const signal = await stopped;
   clearInterval(watching);
