@@ -495,6 +495,19 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import("./commands/restore.ts")).restore,
   },
   {
+    name: "move",
+    says: "carry the installation over from its SQLite file to PostgreSQL, without ending a session; no server may run",
+    options: [
+      { flags: "--to <address>", says: "postgres://user@host:port/database (default: MAPAE_DATABASE_URL)" },
+      PASSWORD_STDIN,
+      { flags: "--dry-run", says: "look at both sides, say what would be moved, and change nothing" },
+      { flags: "--undo", says: "go back to the file, as long as nothing has used the new database" },
+    ],
+    notes:
+      "The database's password is MAPAE_DATABASE_PASSWORD, or read from stdin. Every row is carried over and compared; then\nthe file is marked, and no server starts on it any more. Interrupted at any point, run it again: it goes on. docs/moving.md",
+    load: async () => (await import("./commands/move.ts")).moveCommand,
+  },
+  {
     name: "gate",
     says: "answer a proxy (nginx auth_request, HAProxy) whether a request's access token is good",
     options: GATE_OPTIONS,

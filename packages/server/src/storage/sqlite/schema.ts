@@ -311,4 +311,14 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE clients ADD COLUMN jwks TEXT;
   CREATE INDEX clients_by_audience ON clients (audience) WHERE audience IS NOT NULL;
   `,
+  `
+  -- Where this installation is moving to, or has gone (moved.ts).
+  CREATE TABLE moved (
+    id     INTEGER PRIMARY KEY CHECK (id = 1),
+    move   TEXT NOT NULL,
+    target TEXT NOT NULL,
+    at     INTEGER NOT NULL,
+    gone   INTEGER NOT NULL
+  ) STRICT;
+  `,
 ];
