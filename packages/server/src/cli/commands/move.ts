@@ -65,8 +65,9 @@ function tableOf(rows: readonly { readonly table: string; readonly rows: number;
     { title: "rows", of: (row: (typeof rows)[number]) => row.rows.toLocaleString("en-US") },
     { title: "SHA-256", of: (row: (typeof rows)[number]) => row.digest?.slice(0, SHORT_DIGEST) ?? "" },
   ].filter(({ title }) => title !== "SHA-256" || rows.some(({ digest }) => digest !== undefined));
-  const layout = layOut(columns, rows, null);
-  return [layout.head(), ...rows.map((row) => layout.line(row))].join("\n");
+  const sorted = [...rows].sort((a, b) => (a.table < b.table ? -1 : 1));
+  const layout = layOut(columns, sorted, null);
+  return [layout.head(), ...sorted.map((row) => layout.line(row))].join("\n");
 }
 
 function told(preview: Preview, running: boolean, says: string, output: Output): number {
