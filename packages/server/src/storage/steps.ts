@@ -22,6 +22,7 @@ import type { Slot, SlotHolder } from "../status/slot.ts";
 import { type ChangeRefusal, change, type User, type UserChange } from "../users/user.ts";
 import type { WrappedKey } from "../vault/store.ts";
 import { apply } from "./apply.ts";
+import { RECEIVER_STEPS } from "./receiver-steps.ts";
 import type { Held, Rows } from "./rows.ts";
 import { SLICE } from "./slice.ts";
 import { holderOf, slotFor } from "./slots.ts";
@@ -212,6 +213,7 @@ export const STEPS = {
 
   ...WEBHOOK_STEPS,
   ...SSF_STEPS,
+  ...RECEIVER_STEPS,
 
   /** Writes without changing anything: whether the engine can. */
   touch(rows: Rows): void {

@@ -103,6 +103,7 @@ const LOCKS: Locks = {
   receiveReceipt: (id) => [lock("SELECT 1 FROM streams WHERE id = ? FOR NO KEY UPDATE", id)],
   passOverSignals: (id) => [lock("SELECT 1 FROM streams WHERE id = ? FOR NO KEY UPDATE", id)],
   settlePush: (id) => [lock("SELECT 1 FROM streams WHERE id = ? FOR NO KEY UPDATE", id)],
+  noteReceiver: (id) => [lock("SELECT 1 FROM receivers WHERE id = ? FOR NO KEY UPDATE", id)],
   slotElsewhere: ({ user: id }) => [user(id)],
   compactLog: upkeep,
   endExpired: upkeep,
@@ -111,6 +112,7 @@ const LOCKS: Locks = {
   pruneWebhookQueue: upkeep,
   forgetLists: upkeep,
   pruneSignals: upkeep,
+  forgetTaken: upkeep,
 };
 
 /** Steps that hold the counter from the start. */
