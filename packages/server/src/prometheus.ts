@@ -2,6 +2,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Feed } from "./feed/feed.ts";
 import type { HashAdmissionMetrics } from "./passwords/admission.ts";
+import type { Intake } from "./ssf/intake.ts";
 import type { Polls } from "./ssf/poll.ts";
 import type { Pushes } from "./ssf/push.ts";
 import type { WebhookRunner } from "./webhooks/runner.ts";
@@ -27,7 +28,11 @@ export interface MetricSources {
   readonly revocations: () => number;
   readonly feed: Pick<Feed, "connections" | "standings" | "head" | "entries" | "tally">;
   readonly webhooks: Pick<WebhookRunner, "tally"> | null;
-  readonly ssf: { readonly polls: Pick<Polls, "tally">; readonly pushes: Pick<Pushes, "tally"> | null };
+  readonly ssf: {
+    readonly polls: Pick<Polls, "tally">;
+    readonly pushes: Pick<Pushes, "tally"> | null;
+    readonly intake: Pick<Intake, "tally">;
+  };
 }
 
 export interface Prometheus {
@@ -97,10 +102,16 @@ function observeWebhooks(webhooks: MetricSources["webhooks"], gauge: MakeGauge, 
   });
 }
 
-function observeSsf({ polls, pushes }: MetricSources["ssf"], gauge: MakeGauge, registers: Registry[]): void {
+function observeSsf({ polls, pushes, intake }: MetricSources["ssf"], gauge: MakeGauge, registers: Registry[]): void {
   gauge("mapae_ssf_polls_total", "Polls of event streams answered", () => polls.tally().polls);
   gauge("mapae_ssf_polls_waiting", "Polls that wait for an event", () => polls.tally().waiting);
   gauge("mapae_ssf_polled_events_total", "Events given to polls, repeats included", () => polls.tally().events);
+  gauge("mapae_ssf_received_events_total", "Events of other providers taken", () => intake.tally().taken);
+  gauge(
+    "mapae_ssf_rejected_events_total",
+    "Events of other providers that were no good",
+    () => intake.tally().rejected,
+  );
   if (pushes === null) return;
   gauge("mapae_ssf_pushes_failing", "Event streams whose last push failed", () => pushes.tally().failing);
   new Gauge({
