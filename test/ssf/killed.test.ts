@@ -1,7 +1,7 @@
 /** The real program, killed the moment it has acknowledged a log-out: the event is there when it is back, and the operator sees it all. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { basicAuthorization } from "../../packages/verifier/src/revocation/feed.ts";
+import { basicAuthorization } from "../../packages/verifier/src/revocation/upstream.ts";
 import { documents, mapae } from "../cli/mapae.ts";
 import { type Running, startLoginServer, temporaryFolder } from "../processes.ts";
 import { type Json, object, PASSWORD, text } from "../stage.ts";

@@ -24,7 +24,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["settings"],
   ["storage"],
   ["server"],
-  ["operator", "gate"],
+  ["operator", "gate", "relay"],
   ["cli", "index"],
 ];
 

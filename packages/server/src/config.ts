@@ -80,6 +80,25 @@ export const SETTINGS = {
     STRATEGY_NAMES,
     "Where log-ins live, and what apps carry unless they say so: see docs/strategies.md.",
   ),
+  valkeyUrl: discreet(
+    "MAPAE_VALKEY_URL",
+    "Where sessions and limits live, in the place of the database: `redis://host:6379` or `valkey://…`, with TLS `rediss://…`, by Sentinels `redis+sentinel://host:26379,host:26379/group`.",
+  ),
+  valkeyPassword: secret(
+    "MAPAE_VALKEY_PASSWORD",
+    "The password for Valkey or Redis, in the place of one in the address.",
+  ),
+  valkeyPrefix: text(
+    "MAPAE_VALKEY_PREFIX",
+    "mapae:",
+    "What every key in Valkey or Redis begins with: one of its own for each installation that shares a server.",
+  ),
+  valkeyWait: choice(
+    "MAPAE_VALKEY_WAIT",
+    "auto",
+    ["auto", "0", "1", "2", "3", "4", "5"],
+    "How many replicas must have a log-in before it is answered; `auto`: one where Sentinels are named, else none.",
+  ),
   secret: secrets(
     "MAPAE_SECRET",
     "Wraps the keys in the database. Several, newest first: the newest wraps, all open. Default: made at the first start, in a file of its own.",
@@ -303,6 +322,8 @@ type Optional =
   | "audience"
   | "databaseUrl"
   | "databasePassword"
+  | "valkeyUrl"
+  | "valkeyPassword"
   | "secret"
   | "sharedSecret"
   | "passwordDenylist"

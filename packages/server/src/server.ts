@@ -13,7 +13,7 @@ import type { Config } from "./config.ts";
 import { type Confirming, createConfirming } from "./feed/confirming.ts";
 import { openFeed } from "./feed/feed.ts";
 import { createVerifiers } from "./feed/verifiers.ts";
-import { createCheckpointSigner, logNotice, signedBy } from "./feed-service.ts";
+import { createFeedSigner, createTicketJudge, logNotice } from "./feed-service.ts";
 import { firstStart } from "./first-start.ts";
 import { createAddressReader } from "./http/address.ts";
 import { JWKS_MAX_AGE_SECONDS } from "./http/api/discovery.ts";
@@ -50,6 +50,7 @@ import { openStorage } from "./storage/open.ts";
 import type { Nature, Storage } from "./storage/storage.ts";
 import { createThrottle, type Throttle } from "./throttle/throttle.ts";
 import { createAccessTokens } from "./tokens/access-token.ts";
+import { createEncrypt, type Encrypt } from "./tokens/encryption.ts";
 import { readOrMakeSecret } from "./vault/secret-file.ts";
 import { openVault, type Vault } from "./vault/vault.ts";
 import { VERSION } from "./version.ts";
@@ -65,6 +66,7 @@ export interface Operations {
   readonly storage: Storage;
   readonly vault: Vault;
   readonly keyring: Keyring;
+  readonly encrypt: Encrypt;
   readonly passwords: Passwords;
   readonly passwordAction: PasswordAction;
   readonly signUp: SignUp;
@@ -148,13 +150,15 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       world,
     );
     const { admission, passwords, check } = await openPasswords(config, issuer, vault, world);
-    const throttle = createThrottle(openMemoryThrottle(world.clock), config.rateLimit === "on");
+    const throttle = createThrottle(storage.throttle ?? openMemoryThrottle(world.clock), config.rateLimit === "on");
     const status = openStatusService(storage.status, keyring, { ...config, issuer }, world, alarm);
     const mark = isShared(config.signingAlg) ? vault : null;
-    const tokens = createIssuer(createAccessTokens(keyring, { issuer, ttlMs: config.accessTtl, mark }, world), vault);
+    const encrypt = createEncrypt();
+    const accessTokens = createAccessTokens(keyring, { issuer, ttlMs: config.accessTtl, mark, encrypt }, world);
+    const tokens = createIssuer(accessTokens, vault);
     const signUp = createSignUp(storage.users, passwords, check, world);
     const passwordAction = createPasswordAction({ users: storage.users, passwords, check, throttle });
-    const clientAction = createClientAction(storage.clients, adminAudience, world);
+    const clientAction = createClientAction(storage.clients, { audience, adminAudience }, world);
     const logIn = createLogIn(
       { ...storage, passwords, throttle, issuer: tokens, vault, world, sleep, listSeed: status.listSeed },
       {
@@ -177,14 +181,14 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       { keyring, vault, live, sessions: storage.sessions, clock: world.clock },
       isShared(config.signingAlg),
     );
-    const verifiers = createVerifiers(storage.clients, audience);
+    const tickets = createTicketJudge({ keyring, live, clock: world.clock }, issuer);
+    const verifiers = createVerifiers(storage.clients, audience, tickets);
     const feed = await openFeed({
       log: storage.revocation,
       store: storage.feed,
       verifiers,
       feedKey: vault.current("feed").key,
-      sign: createCheckpointSigner(keyring, issuer, world.clock),
-      isSigned: signedBy(keyring),
+      sign: createFeedSigner(keyring, issuer),
       issuer,
       leaseMs: config.revocationLease,
       alone: !storage.nature.shared,
@@ -270,8 +274,8 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       handler: handlerOf(app),
       upgrade: createStreamDoor(feed, base),
       operations: {
-        ...{ storage, vault, keyring, passwords, passwordAction, signUp, clientAction, issuer, audience, world },
-        ...{ revoke, confirming, throttle, webhookAction, ssf },
+        ...{ storage, vault, keyring, encrypt, passwords, passwordAction, signUp, clientAction, issuer, audience },
+        ...{ world, revoke, confirming, throttle, webhookAction, ssf },
       },
       nature: storage.nature,
       exampleSecret,

@@ -246,6 +246,7 @@ export const COMMANDS: readonly CommandRow[] = [
       { flags: "--name <name>", says: "what people call it (default: its id)" },
       { flags: "--scope <scopes>", says: "the scopes that its tokens may carry, separated by spaces" },
       { flags: "--audience <audience>", says: "the `aud` of tokens for this resource server (default: the server's)" },
+      { flags: "--jwks <file>", says: "its public keys: tokens for it are encrypted (needs an audience of its own)" },
     ],
     makes: true,
     load: async () => (await import("./commands/clients.ts")).createClient,
@@ -254,6 +255,18 @@ export const COMMANDS: readonly CommandRow[] = [
     name: "clients list",
     says: "list clients",
     load: async () => (await import("./commands/clients.ts")).listClients,
+  },
+  {
+    name: "clients keys",
+    args: ["<id>"],
+    says: "say which public keys a resource server has: tokens for it are encrypted for the first",
+    options: [
+      { flags: "--jwks <file>", says: "a JWK set, or one JWK; replaces what was there" },
+      { flags: "--none", says: "tokens for it are signed only again" },
+    ],
+    notes:
+      "Give the resource server the new private key first, beside the old one: both kinds of tokens are under way for a while.",
+    load: async () => (await import("./commands/clients.ts")).publishKeys,
   },
   {
     name: "clients delete",

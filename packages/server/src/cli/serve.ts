@@ -103,7 +103,7 @@ export async function serve(env: Readonly<Record<string, string | undefined>>): 
     listening = await listen(config.host, config.port);
     const issuer = config.issuer ?? `http://localhost:${listening.port}`;
     // The store opens, in a thread of its own, while the rest of the program loads.
-    const storage = openStorage(config, systemWorld);
+    const storage = openStorage(config, systemWorld, (line) => logger.warn(line));
     storage.catch(() => {}); // told where it is awaited
     const { openServer } = await import("../server.ts");
     const server = await openServer({ config, issuer, logger, storage });

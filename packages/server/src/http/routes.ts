@@ -22,13 +22,14 @@ import { adminReceiverRoutes, type ReceiverServices } from "./api/admin-ssf-rece
 import { adminUserRoutes } from "./api/admin-users.ts";
 import { adminWebhookRoutes } from "./api/admin-webhooks.ts";
 import { discoveryRoutes } from "./api/discovery.ts";
+import { feedRoutes, ticketRoutes } from "./api/feed.ts";
 import { logInRoute, type SessionRouteOptions } from "./api/log-in.ts";
 import { meRoutes } from "./api/me.ts";
 import { type OAuthServices, oauthRoutes } from "./api/oauth.ts";
 import { type OperationsServices, operationsRoutes } from "./api/operations.ts";
 import { pageRoutes } from "./api/pages.ts";
 import { refreshRoute } from "./api/refresh.ts";
-import { feedRoutes, type RevocationServices, revocationRoutes } from "./api/revocations.ts";
+import { type RevocationServices, revocationRoutes } from "./api/revocations.ts";
 import { sessionRoutes } from "./api/sessions.ts";
 import { type SsfOptions, type SsfServices, ssfRoutes } from "./api/ssf.ts";
 import { type EventServices, eventRoute } from "./api/ssf-events.ts";
@@ -79,6 +80,7 @@ export function createRoutes(services: RouteServices, options: RouteOptions): re
     ...meRoutes(services),
     ...revocationRoutes(services),
     ...feedRoutes(services.feed),
+    ...ticketRoutes(services.feed),
     ...oauthRoutes(services),
     ...ssfRoutes(services, options.ssf),
     eventRoute(services),

@@ -157,6 +157,12 @@ export function portsOver(engine: Engine): Storage {
       find: (id) => read((reads) => reads.client(id)),
       list: (page) => paged(engine, page, (reads, after, limit) => reads.clients(after, limit), byCreation),
       audiences: () => read((reads) => reads.audiences()),
+      keysFor: async (audience) => {
+        const meant = await read((reads) => reads.clientsOf(audience));
+        // Where one has keys, it is alone (`mayShare`).
+        return meant.length === 0 ? undefined : (meant.find(({ jwks }) => jwks !== null)?.jwks ?? null);
+      },
+      publish: (id, keys, effects) => write("publishKeys", id, keys, effects),
       delete: (id, effects) => write("deleteClient", id, effects),
       endGrants: (id, reason, effects) => write("endGrantsOfClient", id, reason, effects),
     },
@@ -192,6 +198,7 @@ export function portsOver(engine: Engine): Storage {
       keepUntil: (exp) => write("keepUntil", exp),
       slot: (of, seed) => write("slotElsewhere", of, seed),
     },
+    throttle: null,
     backup: engine.backup,
     check: engine.check,
     close: engine.close,

@@ -17,6 +17,8 @@ import type { DecryptionKey, EncryptionKey } from "./keys.ts";
 /** Longest encrypted token in characters: one of the largest that is signed only, encrypted for the largest RSA key. */
 export const ENCRYPTED_TOKEN_MAX = 16_384;
 
+/** A JWS in compact serialisation, by its looks. */
+const SIGNED = /^[\w-]+\.[\w-]+\.[\w-]*$/;
 const PARAMETERS = ["kid", "typ", "cty"];
 
 /** Encrypts a signed JWT for the owner of a key. `kid` names the key, where it has a name. */
@@ -40,7 +42,7 @@ export async function openNestedJwt(text: unknown, keys: readonly DecryptionKey[
     const content = await openJwe(jwe, key);
     if (content === null) continue;
     const inner = content.length > TOKEN_MAX ? null : decodeUtf8(content);
-    return inner !== null && inner.split(".", 4).length === 3 ? inner : null;
+    return inner !== null && SIGNED.test(inner) ? inner : null;
   }
   return null;
 }

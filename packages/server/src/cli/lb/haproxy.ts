@@ -41,7 +41,8 @@ export function haproxyConfig({ servers, listen, certificate, sticky }: LbPlan):
     "  # Draining, and a store that does not answer, are 503 here.",
     "  option httpchk GET /readyz",
     "  http-check expect status 200",
-    "  default-server check inter 500ms fastinter 200ms fall 2 rise 2 on-marked-down shutdown-sessions",
+    "  timeout check 2s",
+    "  default-server check inter 1s fastinter 250ms downinter 500ms fall 3 rise 2 on-marked-down shutdown-sessions",
     ...(sticky
       ? [
           "  # The browser goes back to the server that it logged in at. One that is gone: another is chosen, and named anew.",

@@ -309,6 +309,13 @@ export const MIGRATIONS: readonly Migration[] = [
   {
     oldest: 1,
     sql: `
+  ALTER TABLE clients ADD COLUMN jwks TEXT;
+  CREATE INDEX clients_by_audience ON clients (audience) WHERE audience IS NOT NULL;
+  `,
+  },
+  {
+    oldest: 1,
+    sql: `
   CREATE TABLE receivers (
     id              TEXT COLLATE "C" PRIMARY KEY,
     issuer          TEXT NOT NULL,

@@ -307,6 +307,11 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE streams ADD COLUMN last_failure TEXT;
   `,
   `
+  -- What a resource server has published of its keys: tokens for it are encrypted for the first.
+  ALTER TABLE clients ADD COLUMN jwks TEXT;
+  CREATE INDEX clients_by_audience ON clients (audience) WHERE audience IS NOT NULL;
+  `,
+  `
   -- What is heard from other providers, and the names of what was taken, so that nothing is taken twice.
   CREATE TABLE receivers (
     id              TEXT PRIMARY KEY,
