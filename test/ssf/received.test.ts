@@ -207,7 +207,7 @@ test("no event ends everyone's sessions, or those of a tenant or a group", async
   assert.equal(await alive(stage, kim.access), true);
 });
 
-test("credential-change ends sessions unless a credential was only added; claims that changed there change nothing here", async () => {
+test("credential-change ends sessions unless a credential was only added", async () => {
   const pushing = await scene();
   const { stage, provider } = pushing;
   await stage.signUp("kim@example.com");
@@ -220,16 +220,30 @@ test("credential-change ends sessions unless a credential was only added; claims
       }),
     );
   assert.equal((await change("create")).status, 202);
-  const claims = { claims: { roles: ["admin"] } };
-  assert.equal(
-    (await pushing.push(provider.sign(`${CAEP}token-claims-change`, byEmail("kim@example.com"), claims))).status,
-    202,
-  );
   assert.equal(await alive(stage, kim.access), true);
   assert.equal((await change("update")).status, 202);
   assert.equal(await alive(stage, kim.access), "reported");
   const odd = await change("exploded");
   assert.deepEqual([odd.status, odd.body.err], [400, "invalid_request"]);
+});
+
+test("token-claims-change has the tokens that are out refused; the session stays, and its refresh brings one that holds", async () => {
+  const pushing = await scene();
+  const { stage, provider } = pushing;
+  await stage.signUp("kim@example.com");
+  const kim = await stage.logIn("kim@example.com");
+  const claims = { claims: { roles: ["admin"] } };
+  const set = provider.sign(`${CAEP}token-claims-change`, byEmail("kim@example.com"), claims);
+  assert.equal((await pushing.push(set)).status, 202);
+  assert.equal((await stage.call("GET", "/v1/me", { token: kim.access })).status, 401);
+  const next = await stage.refresh(kim.refresh);
+  assert.equal(next.status, 200, next.text);
+  const { status, body } = await stage.call("GET", "/v1/me", { token: text(next.body.access_token) });
+  assert.equal(status, 200);
+  assert.deepEqual(object(body.user).roles ?? [], [], "no roles come from there");
+  assert.deepEqual(await pushing.results(), ["tokens_refused"]);
+  const bare = await pushing.push(provider.sign(`${CAEP}token-claims-change`, byEmail("kim@example.com")));
+  assert.deepEqual([bare.status, bare.body.err], [400, "invalid_request"]);
 });
 
 test("account-disabled ends the sessions; it disables the account only where the operator said so", async () => {
@@ -355,7 +369,9 @@ test("a verification counts only with the state that was asked for, once", async
   assert.equal((await verification({ state: `${state}x` })).status, 400);
   assert.equal((await verification({ state }, "another-stream")).status, 400);
   assert.equal((await pushing.state()).verified_at, null);
+  const counted = Number((await pushing.state()).events);
   assert.equal((await verification({ state })).status, 202);
+  assert.equal((await pushing.state()).events, counted, "it is no event about anybody");
   assert.notEqual((await pushing.state()).verified_at, null);
   assert.equal((await verification({ state })).status, 400, "it was asked for once");
   // SSF 1.0 §8.1.4.1: one that the provider sends by itself has no state.

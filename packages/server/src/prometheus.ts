@@ -3,6 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 import type { Feed } from "./feed/feed.ts";
 import type { HashAdmissionMetrics } from "./passwords/admission.ts";
 import type { Intake } from "./ssf/intake.ts";
+import type { Listening } from "./ssf/listen.ts";
 import type { Polls } from "./ssf/poll.ts";
 import type { Pushes } from "./ssf/push.ts";
 import type { WebhookRunner } from "./webhooks/runner.ts";
@@ -32,6 +33,7 @@ export interface MetricSources {
     readonly polls: Pick<Polls, "tally">;
     readonly pushes: Pick<Pushes, "tally"> | null;
     readonly intake: Pick<Intake, "tally">;
+    readonly listening: Pick<Listening, "tally"> | null;
   };
 }
 
@@ -102,16 +104,10 @@ function observeWebhooks(webhooks: MetricSources["webhooks"], gauge: MakeGauge, 
   });
 }
 
-function observeSsf({ polls, pushes, intake }: MetricSources["ssf"], gauge: MakeGauge, registers: Registry[]): void {
+function observeSsf({ polls, pushes }: MetricSources["ssf"], gauge: MakeGauge, registers: Registry[]): void {
   gauge("mapae_ssf_polls_total", "Polls of event streams answered", () => polls.tally().polls);
   gauge("mapae_ssf_polls_waiting", "Polls that wait for an event", () => polls.tally().waiting);
   gauge("mapae_ssf_polled_events_total", "Events given to polls, repeats included", () => polls.tally().events);
-  gauge("mapae_ssf_received_events_total", "Events of other providers taken", () => intake.tally().taken);
-  gauge(
-    "mapae_ssf_rejected_events_total",
-    "Events of other providers that were no good",
-    () => intake.tally().rejected,
-  );
   if (pushes === null) return;
   gauge("mapae_ssf_pushes_failing", "Event streams whose last push failed", () => pushes.tally().failing);
   new Gauge({
@@ -123,6 +119,39 @@ function observeSsf({ polls, pushes, intake }: MetricSources["ssf"], gauge: Make
       for (const [outcome, count] of Object.entries(pushes.tally().attempts)) this.set({ outcome }, count);
     },
   });
+}
+
+function observeReceivers({ intake, listening }: MetricSources["ssf"], gauge: MakeGauge, registers: Registry[]): void {
+  new Gauge({
+    name: "mapae_ssf_received_events_total",
+    help: "Events of other providers that were taken, by what became of them",
+    labelNames: ["result"],
+    registers,
+    collect() {
+      for (const [result, count] of Object.entries(intake.tally().taken)) this.set({ result }, count);
+    },
+  });
+  new Gauge({
+    name: "mapae_ssf_rejected_events_total",
+    help: "Events of other providers that were no good, by the error that they were answered with",
+    labelNames: ["error"],
+    registers,
+    collect() {
+      for (const [error, count] of Object.entries(intake.tally().rejected)) this.set({ error }, count);
+    },
+  });
+  gauge(
+    "mapae_ssf_delayed_events_total",
+    "Events of other providers that were put off: no keys, or too many at once",
+    () => intake.tally().delayed,
+  );
+  if (listening === null) return;
+  gauge("mapae_ssf_receivers", "Other providers that are listened to", () => listening.tally().active);
+  gauge(
+    "mapae_ssf_receivers_failing",
+    "Those of them whose last call failed, or of whom no sign of life came",
+    () => listening.tally().failing,
+  );
 }
 
 export function openPrometheus(sources: MetricSources): Prometheus {
@@ -159,6 +188,7 @@ export function openPrometheus(sources: MetricSources): Prometheus {
   observeFeed(sources.feed, gauge, registers);
   observeWebhooks(sources.webhooks, gauge, registers);
   observeSsf(sources.ssf, gauge, registers);
+  observeReceivers(sources.ssf, gauge, registers);
 
   let collecting = false;
   return {

@@ -8,7 +8,7 @@ import { isShared, type Keyring } from "./keys/keyring.ts";
 import type { SetAlarm, World } from "./prelude/world.ts";
 import { createAim } from "./ssf/aim.ts";
 import { createIntake, type Intake } from "./ssf/intake.ts";
-import { createVerify, startListening } from "./ssf/listen.ts";
+import { createVerify, type Listening, startListening } from "./ssf/listen.ts";
 import { createStreamAction, type StreamAction } from "./ssf/manage.ts";
 import { createPolls, type Polls } from "./ssf/poll.ts";
 import { createProviderKeys } from "./ssf/provider-keys.ts";
@@ -28,6 +28,8 @@ export interface Ssf {
   readonly options: SsfOptions;
   readonly receiverAction: ReceiverAction;
   readonly intake: Intake;
+  /** `null` in a process that listens to nobody. */
+  readonly listening: Listening | null;
   stop(): Promise<void>;
 }
 
@@ -80,6 +82,7 @@ export function openSsf(
     options: { issuer, inactivity, defaultSubjects, off },
     receiverAction: heard.receiverAction,
     intake: heard.intake,
+    listening: heard.listening,
     stop: async () => {
       polls.release();
       await Promise.all([pushes?.stop(), heard.stop()]);
@@ -95,7 +98,7 @@ function openReceivers(
   issuer: string,
   world: World,
   alarm: SetAlarm,
-): Pick<Ssf, "receiverAction" | "intake" | "stop"> {
+): Pick<Ssf, "receiverAction" | "intake" | "listening" | "stop"> {
   const { receivers, users, sessions, revocation } = storage;
   const { clock } = world;
   const caller = createCaller(mayReach, alarm);
@@ -104,20 +107,26 @@ function openReceivers(
   const intake = createIntake({
     ...{ receivers, revocation, users, keys, clock },
     aim: createAim({ users, sessions, issuer }),
-    admit: async (id) => {
-      const admission = await throttle.admit("ends_by_provider", id);
-      if (!admission.allowed) return admission.retryAfter;
-      admission.permit.keep();
-      return null;
-    },
+    admit: throttle.admit,
+    onRejected: ({ id, issuer: provider }, error, description) =>
+      logger.warn({ receiver: id, provider, error, description }, "an event of another provider was refused"),
   });
   const parts = { receivers, transmitter, intake, vault, world, alarm };
-  const fault = (error: unknown) => logger.warn({ err: error }, "another provider could not be listened to");
-  const listening = delivers ? startListening({ ...parts, fault }) : null;
+  const listening = delivers
+    ? startListening({
+        ...parts,
+        onLost: ({ id, issuer: provider }, failure) =>
+          logger.warn({ receiver: id, provider, failure }, "another provider cannot be listened to; it is tried again"),
+        onBack: ({ id, issuer: provider }) =>
+          logger.info({ receiver: id, provider }, "another provider is heard again"),
+        fault: (error) => logger.warn({ err: error }, "what another provider sends could not be worked on"),
+      })
+    : null;
   const verify = createVerify(parts);
   const wake = () => listening?.wake();
   return {
     intake,
+    listening,
     receiverAction: createReceiverAction({ receivers, transmitter, verify, vault, mayReach, issuer, wake, world }),
     stop: async () => {
       await listening?.stop();

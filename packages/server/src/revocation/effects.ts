@@ -65,6 +65,8 @@ export interface TakeEvent {
   readonly effect: "take_event";
   readonly receiver: ReceiverId;
   readonly jti: string;
+  /** How it counts. `unmatched`: it named nobody who is known here; `control`: it was about the stream. */
+  readonly as: "event" | "unmatched" | "control";
 }
 
 /** Writes an event of the audit log. */

@@ -25,7 +25,7 @@ export type Aimed =
   /** A user, and a session of somebody else. */
   | "contradictory";
 
-export type Aim = (receiver: Receiver, measure: Measure & { readonly asks: "end" | "disable" }) => Promise<Aimed>;
+export type Aim = (receiver: Receiver, measure: Exclude<Measure, { readonly asks: "nothing" }>) => Promise<Aimed>;
 
 export function createAim(services: {
   readonly users: UserStore;

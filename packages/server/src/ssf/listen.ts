@@ -15,7 +15,7 @@ import type { SetAlarm, World } from "../prelude/world.ts";
 import type { Vault } from "../vault/vault.ts";
 import { openReceiverCredential } from "./credential.ts";
 import { type Intake, stateHash } from "./intake.ts";
-import type { Receiver } from "./receiver.ts";
+import { isSilent, type Receiver, VERIFY_EVERY_MS } from "./receiver.ts";
 import type { ReceiverStore } from "./receiver-store.ts";
 import type { Transmitter } from "./transmitter.ts";
 
@@ -26,15 +26,20 @@ const BATCH = 50;
 const EMPTY_MS = 5_000;
 /** An answer that came sooner than this was not waited for. */
 const SOON_MS = 1_000;
-export const VERIFY_EVERY_MS = 3_600_000;
 /** That a poll was answered is written down this often at the most. */
 const HEARD_MS = 60_000;
+
+/** How those stand who are listened to. */
+export interface ListenTally {
+  readonly active: number;
+  /** The last call failed, or no sign of life came. */
+  readonly failing: number;
+}
 
 export interface Listening {
   /** Something changed. Returns at once. */
   wake(): void;
-  /** Asks for a verification event; `null`, or why not. */
-  verify(receiver: Receiver): Promise<string | null>;
+  tally(): ListenTally;
   stop(): Promise<void>;
 }
 
@@ -51,15 +56,20 @@ export interface ListenParts {
   readonly vault: Vault;
   readonly world: World;
   readonly alarm: SetAlarm;
+  /** It cannot be listened to: told when that begins. */
+  readonly onLost: (receiver: Receiver, failure: string) => void;
+  /** It is heard again. */
+  readonly onBack: (receiver: Receiver) => void;
   readonly fault: (error: unknown) => void;
 }
 
+/** Asks for a verification event; `null`, or why not. */
 export function createVerify({
   receivers,
   transmitter,
   vault,
   world,
-}: Pick<ListenParts, "receivers" | "transmitter" | "vault" | "world">): Listening["verify"] {
+}: Pick<ListenParts, "receivers" | "transmitter" | "vault" | "world">): (receiver: Receiver) => Promise<string | null> {
   return async (receiver) => {
     const { verificationEndpoint } = receiver.facts;
     if (verificationEndpoint === null) return "the provider offers no verification";
@@ -73,23 +83,31 @@ export function createVerify({
 }
 
 export function startListening(parts: ListenParts): Listening {
-  const { receivers, transmitter, intake, vault, world, alarm, fault } = parts;
+  const { receivers, transmitter, intake, vault, world, alarm, onLost, onBack, fault } = parts;
   const { clock } = world;
   const verify = createVerify(parts);
   const accounts = new Map<ReceiverId, Account>();
   /** Not before this, by the monotonic clock. */
   const resting = new Map<ReceiverId, number>();
+  let tally: ListenTally = { active: 0, failing: 0 };
 
   const isVerificationDue = ({ facts, asked, verifiedAt, createdAt }: Receiver): boolean =>
     facts.verificationEndpoint !== null &&
     clock.now() - Math.max(createdAt, asked?.at ?? 0, verifiedAt ?? 0) >= VERIFY_EVERY_MS;
 
   async function due(): Promise<readonly Receiver[]> {
-    return (await receivers.list()).filter(({ state }) => state === "active");
+    const active = (await receivers.list()).filter(({ state }) => state === "active");
+    const now = clock.now();
+    tally = {
+      active: active.length,
+      failing: active.filter((each) => each.failures > 0 || isSilent(each, now)).length,
+    };
+    return active;
   }
 
   async function work(receiver: Receiver, signal: AbortSignal): Promise<boolean> {
     if (isVerificationDue(receiver)) {
+      if (isSilent(receiver, clock.now())) onLost(receiver, "verification: no answer");
       const why = await verify(receiver);
       if (why !== null) await failed(receiver, `verification: ${why}`);
     }
@@ -98,7 +116,9 @@ export function startListening(parts: ListenParts): Listening {
     return pollUrl === null || rests ? false : poll(receiver, pollUrl, signal);
   }
 
-  const failed = async ({ id }: Receiver, failure: string): Promise<void> => {
+  const failed = async (receiver: Receiver, failure: string): Promise<void> => {
+    const { id, failures } = receiver;
+    if (failures === 0) onLost(receiver, failure);
     const jitter = world.random.bytes(4).readUInt32BE() / 2 ** 32;
     await receivers.note(id, { note: "failed", failure, jitter }, []);
   };
@@ -115,6 +135,7 @@ export function startListening(parts: ListenParts): Listening {
     }
     // It has heard what was done with; what comes now is the next account.
     accounts.delete(receiver.id);
+    if (receiver.failures > 0) onBack(receiver);
     const stale = receiver.failures > 0 || clock.now() - (receiver.heardAt ?? 0) > HEARD_MS;
     if (stale) await receivers.note(receiver.id, { note: "heard" }, []);
     const { sets, more } = polled.value;
@@ -147,7 +168,7 @@ export function startListening(parts: ListenParts): Listening {
       resting.clear();
       rounds.wake();
     },
-    verify,
+    tally: () => tally,
     stop: rounds.stop,
   };
 }

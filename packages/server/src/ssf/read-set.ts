@@ -20,7 +20,14 @@ import { SET_TYPE } from "./event.ts";
 import { readSubject, type Subject } from "./subject.ts";
 
 /** Names of errors (RFC 8935 §2.4, SSF 1.0 §8.1.4.1). */
-export type SetError = "invalid_request" | "invalid_key" | "invalid_issuer" | "invalid_audience" | "invalid_state";
+export const SET_ERRORS = [
+  "invalid_request",
+  "invalid_key",
+  "invalid_issuer",
+  "invalid_audience",
+  "invalid_state",
+] as const;
+export type SetError = (typeof SET_ERRORS)[number];
 
 export interface ReceivedSet {
   readonly jti: string;
@@ -52,6 +59,8 @@ export const REMEMBERED_MS = (OLDEST_SECONDS + 24 * 3600) * 1000;
 /** How far ahead of ours the provider's clock may be. */
 const AHEAD_SECONDS = 300;
 const JTI_LONGEST = 255;
+/** Longest event, in UTF-16 units: as long as one that is pushed may be. */
+const LONGEST = 64 * 1024;
 
 /** What events may be signed with: every algorithm whose keys can be published. */
 export const SET_ALGORITHMS: readonly AlgorithmName[] = (Object.keys(ALGORITHMS) as AlgorithmName[]).filter(
@@ -67,6 +76,7 @@ export async function readSet(
   keys: Pick<PublishedKeys, "find" | "seek" | "reachable">,
   now: number,
 ): Promise<SetRead> {
+  if (text.length > LONGEST) return refused("invalid_request", "It is longer than 64 KiB.");
   const jws = parseJws(text);
   if (!jws.ok) return refused("invalid_request", "This is no signed token.");
   // RFC 8417 §2.3, SSF 1.0 §4.1.1.

@@ -11,6 +11,8 @@ import type { ReceiverId } from "../prelude/ids.ts";
 import type { Sealed } from "./stream.ts";
 
 export const MOST_RECEIVERS = 20;
+/** So often a sign of life is asked for. */
+export const VERIFY_EVERY_MS = 3_600_000;
 /** An answer to a verification is awaited for so long. */
 export const VERIFICATION_PATIENCE_MS = 5 * 60_000;
 
@@ -68,6 +70,8 @@ export interface Receiver extends ReceiverSettings, Failing {
   readonly lastFailure: string | null;
   /** Events that were no good: forged, for others, not as they should be. */
   readonly rejected: number;
+  /** Events that were taken and named nobody who is known here. */
+  readonly unmatched: number;
 }
 
 export type ReceiverDraft = Pick<
@@ -89,6 +93,7 @@ export function beginReceiver(draft: ReceiverDraft, now: number): Receiver {
     streamStatus: null,
     lastFailure: null,
     rejected: 0,
+    unmatched: 0,
   };
 }
 
@@ -129,7 +134,11 @@ export function noteOf(receiver: Receiver, note: ReceiverNote, now: number): Rec
   }
 }
 
-/** Whether a verification was asked for and has not come back in time: what is quiet may be deaf. */
-export function isSilent({ asked }: Pick<Receiver, "asked">, now: number): boolean {
-  return asked !== null && now - asked.at > VERIFICATION_PATIENCE_MS;
+/**
+ * Whether a verification was asked for and has not come back in time, or none did since the one before: what is quiet may
+ * be deaf.
+ */
+export function isSilent({ asked, verifiedAt, createdAt }: Receiver, now: number): boolean {
+  const since = verifiedAt ?? createdAt;
+  return asked !== null && Math.max(now - asked.at, now - since - VERIFY_EVERY_MS) > VERIFICATION_PATIENCE_MS;
 }

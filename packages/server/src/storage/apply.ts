@@ -66,7 +66,7 @@ function applyOne(rows: Rows, effect: Effect, now: number, signals: SignalDraft[
       return 0;
     }
     case "take_event":
-      rows.receivers.take(effect.receiver, effect.jti, now);
+      rows.receivers.take(effect, now);
       return 0;
     case "audit":
       rows.addEvent(effect.event, now);

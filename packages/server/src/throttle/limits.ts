@@ -66,8 +66,15 @@ export const LIMITS = {
   },
   ends_by_provider: {
     by: "provider",
-    counts: "events of one other provider (Shared Signals) that end sessions or disable accounts; what is above waits",
+    counts:
+      "events of one other provider (Shared Signals) that end sessions, refuse tokens or disable accounts; others wait",
     capacity: 1000,
+    refillMs: 1 * SECOND,
+  },
+  bad_events_of_provider: {
+    by: "provider",
+    counts: "events of one other provider that are refused; with none left, all that it sends waits",
+    capacity: 100,
     refillMs: 1 * SECOND,
   },
   throttled_log_ins_told: {

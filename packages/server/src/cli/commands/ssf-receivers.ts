@@ -35,6 +35,7 @@ export const listReceivers: Command = async ({ output, operate }) => {
       { title: "HEARD", of: (receiver) => when(receiver.heard_at) },
       { title: "VERIFIED", of: (receiver) => when(receiver.verified_at) },
       { title: "EVENTS", of: (receiver) => String(receiver.events) },
+      { title: "OF NOBODY", of: (receiver) => String(receiver.unmatched) },
       { title: "REJECTED", of: (receiver) => String(receiver.rejected) },
       { title: "TROUBLE", of: troubleOf },
       { title: "ISSUER", of: (receiver) => receiver.issuer, shrinks: true },

@@ -42,6 +42,7 @@ export function describeReceiverStore(open: Open): void {
       const plan = wish();
       const receiver = await stage.store.receivers.create(plan, [audit(draft("ssf.receiver_added", CAUSE))]);
       assert.deepEqual(receiver, beginReceiver(plan, stage.clock.now()));
+      stage.clock.advance(1);
       const bare = await made(stage, { credential: null, pushHash: null, domains: [], disables: false });
       assert.deepEqual(await stage.store.receivers.list(), [receiver, bare]);
       assert.deepEqual(await stage.store.receivers.find(plan.id), receiver);
@@ -81,16 +82,25 @@ export function describeReceiverStore(open: Open): void {
       const [one, other] = [await made(stage), await made(stage)];
       const { id } = await stage.user();
       const log = await stage.logIn(id);
-      const take = { effect: "take_event", receiver: one.id, jti: "jti-김" } as const;
+      const take = { effect: "take_event", receiver: one.id, jti: "jti-김", as: "event" } as const;
       const end = { effect: "end_sessions_of_user", user: id, except: null, reason: "reported" } as const;
       await Promise.all([1, 2].map(() => stage.store.revocation.apply([end, take])));
       assert.equal((await stage.store.sessions.find(log.standing.session.id))?.ended?.reason, "reported");
-      const [{ events, eventAt, heardAt } = one] = await stage.store.receivers.list();
-      assert.deepEqual([events, eventAt, heardAt], [1, stage.clock.now(), stage.clock.now()]);
+      const noted = await stage.store.receivers.find(one.id);
+      const now = stage.clock.now();
+      assert.deepEqual([noted?.events, noted?.unmatched, noted?.eventAt, noted?.heardAt], [1, 0, now, now]);
+      await stage.store.revocation.apply([{ ...take, jti: "of nobody", as: "unmatched" }]);
+      const counted = await stage.store.receivers.find(one.id);
+      assert.deepEqual([counted?.events, counted?.unmatched], [2, 1]);
+      await stage.store.receivers.note(one.id, { note: "verified" }, [
+        { ...take, jti: "of the stream", as: "control" },
+      ]);
+      assert.equal((await stage.store.receivers.find(one.id))?.events, 2);
+      assert.equal(await stage.store.receivers.hasTaken(one.id, "of the stream"), true);
       assert.equal(await stage.store.receivers.hasTaken(one.id, "jti-김"), true);
       assert.equal(await stage.store.receivers.hasTaken(one.id, "jti"), false);
       assert.equal(await stage.store.receivers.hasTaken(other.id, "jti-김"), false);
-      const nobody = { effect: "take_event", receiver: wish().id, jti: "x" } as const;
+      const nobody = { effect: "take_event", receiver: wish().id, jti: "x", as: "event" } as const;
       await stage.store.revocation.apply([nobody]);
       await stage.store.close();
     });
@@ -98,7 +108,8 @@ export function describeReceiverStore(open: Open): void {
     test("names are forgotten by age alone, and with their receiver", async () => {
       const stage = await Stage.open(open);
       const { id } = await made(stage);
-      const take = (jti: string) => stage.store.revocation.apply([{ effect: "take_event", receiver: id, jti }]);
+      const take = (jti: string) =>
+        stage.store.revocation.apply([{ effect: "take_event", receiver: id, jti, as: "event" }]);
       await take("old");
       stage.clock.advance(DAY);
       await take("new");

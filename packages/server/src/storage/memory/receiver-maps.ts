@@ -1,5 +1,6 @@
 /** Receivers and the names of what they took, as Maps. */
 import type { ReceiverId } from "../../prelude/ids.ts";
+import type { TakeEvent } from "../../revocation/effects.ts";
 import type { Receiver } from "../../ssf/receiver.ts";
 import type { ReceiverRows } from "../receiver-rows.ts";
 
@@ -36,11 +37,13 @@ export class ReceiverMaps implements ReceiverRows {
     this.#taken.delete(id);
   }
 
-  take(id: ReceiverId, jti: string, at: number): void {
+  take({ receiver: id, jti, as }: Omit<TakeEvent, "effect">, at: number): void {
     const receiver = this.#receivers.get(id);
     if (receiver === undefined || this.hasTaken(id, jti)) return;
     this.#taken.set(id, (this.#taken.get(id) ?? new Map<string, number>()).set(jti, at));
-    this.put({ ...receiver, heardAt: at, eventAt: at, events: receiver.events + 1 });
+    if (as === "control") return;
+    const unmatched = receiver.unmatched + Number(as === "unmatched");
+    this.put({ ...receiver, events: receiver.events + 1, unmatched, heardAt: at, eventAt: at });
   }
 
   removeTaken(before: number, limit: number): number {

@@ -339,7 +339,8 @@ export const MIGRATIONS: readonly Migration[] = [
     failing_since   BIGINT,
     next_attempt_at BIGINT NOT NULL,
     last_failure    TEXT,
-    rejected        BIGINT NOT NULL
+    rejected        BIGINT NOT NULL,
+    unmatched       BIGINT NOT NULL
   );
   CREATE TABLE received_events (
     receiver TEXT COLLATE "C" NOT NULL REFERENCES receivers (id) ON DELETE CASCADE,

@@ -1,5 +1,6 @@
 /** Receivers and the names of what they took in the database. */
 import { asId, type ReceiverId } from "../../prelude/ids.ts";
+import type { TakeEvent } from "../../revocation/effects.ts";
 import type { ReceivedStream, Receiver, TransmitterFacts } from "../../ssf/receiver.ts";
 import type { ReceiverReads, ReceiverRows } from "../receiver-rows.ts";
 import { bytes, bytesOrNull, integer, integerOrNull, list, type Row, text, textOrNull, type Value } from "./columns.ts";
@@ -7,7 +8,7 @@ import type { Questions, Statements } from "./statements.ts";
 
 const RECEIVER = `id, issuer, facts, stream, data_key, credential, push_hash, domains, disables, state, created_at, heard_at,
   event_at, events, asked_at, asked_hash, verified_at, stream_status, failures, failing_since, next_attempt_at,
-  last_failure, rejected`;
+  last_failure, rejected, unmatched`;
 
 function receiverOf(row: Row): Receiver {
   const dataKey = integerOrNull(row, 4);
@@ -34,6 +35,7 @@ function receiverOf(row: Row): Receiver {
     nextAttemptAt: integer(row, 20),
     lastFailure: textOrNull(row, 21),
     rejected: integer(row, 22),
+    unmatched: integer(row, 23),
   };
 }
 
@@ -62,6 +64,7 @@ function receiverRow(receiver: Receiver): Value[] {
     receiver.nextAttemptAt,
     receiver.lastFailure,
     receiver.rejected,
+    receiver.unmatched,
   ];
 }
 
@@ -102,16 +105,16 @@ export class SqlReceivers extends SqlReceiverReads<Statements> implements Receiv
     this.engine.run("DELETE FROM receivers WHERE id = ?", id);
   }
 
-  take(id: ReceiverId, jti: string, at: number): void {
+  take({ receiver: id, jti, as }: Omit<TakeEvent, "effect">, at: number): void {
     const taken = this.engine.changes(
       `INSERT INTO received_events (receiver, jti, at) SELECT id, ?, ? FROM receivers WHERE id = ?
        ON CONFLICT (receiver, jti) DO NOTHING`,
       ...[jti, at, id],
     );
-    if (taken === 0) return;
+    if (taken === 0 || as === "control") return;
     this.engine.run(
-      "UPDATE receivers SET heard_at = ?, event_at = ?, events = events + 1 WHERE id = ?",
-      ...[at, at, id],
+      "UPDATE receivers SET heard_at = ?, event_at = ?, events = events + 1, unmatched = unmatched + ? WHERE id = ?",
+      ...[at, at, Number(as === "unmatched"), id],
     );
   }
 

@@ -336,7 +336,8 @@ export const MIGRATIONS: readonly string[] = [
     failing_since   INTEGER,
     next_attempt_at INTEGER NOT NULL,
     last_failure    TEXT,
-    rejected        INTEGER NOT NULL
+    rejected        INTEGER NOT NULL,
+    unmatched       INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE received_events (
     receiver TEXT NOT NULL REFERENCES receivers (id) ON DELETE CASCADE,
