@@ -50,6 +50,7 @@ export const AUDIT_EVENTS = {
   "ssf.receiver_removed": "Events of another provider are no longer taken",
   "ssf.event_received": "An event of another provider was taken; the detail says what it led to",
   "store.backed_up": "A backup of the database was written",
+  "store.tail_lost": "The database had lost the end of the revocation log, as a verifier proved; a new epoch began",
   "store.restored": "The database was restored from a backup; a new epoch began",
 } as const;
 export type AuditEventName = keyof typeof AUDIT_EVENTS;
