@@ -1,6 +1,6 @@
 /** The measurements as Prometheus has them. Labels come from closed sets, so that no caller can make new ones. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { Feed } from "./feed/feed.ts";
+import type { MeasuredFeed } from "./feed/serving.ts";
 import type { HashAdmissionMetrics } from "./passwords/admission.ts";
 import type { Polls } from "./ssf/poll.ts";
 import type { Pushes } from "./ssf/push.ts";
@@ -25,7 +25,7 @@ export interface Exposition {
 export interface MetricSources {
   readonly hashing: () => HashAdmissionMetrics;
   readonly revocations: () => number;
-  readonly feed: Pick<Feed, "connections" | "standings" | "head" | "entries" | "tally">;
+  readonly feed: MeasuredFeed;
   readonly webhooks: Pick<WebhookRunner, "tally"> | null;
   readonly ssf: { readonly polls: Pick<Polls, "tally">; readonly pushes: Pick<Pushes, "tally"> | null };
 }
@@ -37,7 +37,7 @@ export interface Prometheus {
 
 type MakeGauge = (name: string, help: string, read: () => number) => void;
 
-function observeFeed(feed: MetricSources["feed"], gauge: MakeGauge, registers: Registry[]): void {
+export function observeFeed(feed: MeasuredFeed, gauge: MakeGauge, registers: Registry[]): void {
   const connected = () => feed.standings().filter((standing) => standing.connected);
   gauge("mapae_feed_connections", "Verifiers that follow the revocations over a stream", () => feed.connections);
   gauge("mapae_feed_instances", "Verifiers that are counted in confirmations", () => feed.standings().length);

@@ -4,6 +4,7 @@
  */
 
 import { GATE_OPTIONS } from "../gate/settings.ts";
+import { RELAY_OPTIONS } from "../relay/settings.ts";
 import { END_REASONS } from "../revocation/entry.ts";
 import { STRATEGY_NAMES } from "../sessions/strategy.ts";
 import { EVENT_TYPES } from "../ssf/event.ts";
@@ -501,6 +502,14 @@ export const COMMANDS: readonly CommandRow[] = [
     notes: "No data folder, no database: it needs the issuer's keys only. docs/gate.md has the proxies' side.",
     apart: true,
     load: async () => (await import("./commands/gate.ts")).gate,
+  },
+  {
+    name: "relay",
+    says: "follow the feed of revocations, and serve it to verifiers: fan-out that grows as a tree",
+    options: RELAY_OPTIONS,
+    notes: "No data folder, no database, and nothing to keep between two runs. docs/relay.md has the verifiers' side.",
+    apart: true,
+    load: async () => (await import("./commands/relay.ts")).relay,
   },
   {
     name: "strategies",
