@@ -162,7 +162,11 @@ export async function openRelay(parts: RelayParts): Promise<Relay> {
   });
   const serving = openServing({ source, leases, verifiers, world, alarm, maxConnections, notice });
   const upward = new Upward({
-    settled: async (position) => (await serving.wait(position, null).settled).confirmed,
+    settled: async (position) => {
+      const waiting = serving.wait(position, null);
+      serving.ask(position);
+      return (await waiting.settled).confirmed;
+    },
     standings: () => leases.all(),
     say: (position, behind) => upstream?.cleared(position, behind),
   });
