@@ -9,6 +9,7 @@ import type { GrantStore } from "../grants/store.ts";
 import type { Clock } from "../prelude/world.ts";
 import type { EndReason } from "../revocation/entry.ts";
 import { endOf } from "../sessions/session.ts";
+import { learnMacKey } from "../tokens/mac-key.ts";
 import { parseSessionToken } from "../tokens/session-token.ts";
 import type { Vault } from "../vault/vault.ts";
 
@@ -35,6 +36,7 @@ export function createReadSession(
   const touchAfter = Math.min(TOUCH_MS, settings.idleMs / TOUCH_SHARE);
 
   return async (token) => {
+    await learnMacKey(token, vault);
     const secretId = parseSessionToken(token, vault);
     const standing = secretId && (await grants.find(secretId));
     // What was forgotten after its end cannot be told from what never was.

@@ -54,11 +54,14 @@ export interface RunnerParts {
   readonly world: World;
   readonly alarm: SetAlarm;
   readonly fault: (error: unknown) => void;
+  /** Whether it is this process that delivers, of those that serve the same data. Left out: always. */
+  readonly mine?: () => boolean;
 }
 
 const isSame = (left: Position, right: Position): boolean => !isBefore(left, right) && !isBefore(right, left);
 
-export function startWebhooks({ store, vault, sender, world, alarm, fault }: RunnerParts): WebhookRunner {
+export function startWebhooks(parts: RunnerParts): WebhookRunner {
+  const { store, vault, sender, world, alarm, fault, mine = () => true } = parts;
   const { clock } = world;
   const stopping = new AbortController();
   const underWay = new Map<WebhookId, Promise<void>>();
@@ -92,7 +95,7 @@ export function startWebhooks({ store, vault, sender, world, alarm, fault }: Run
   };
 
   async function round(): Promise<void> {
-    if (stopping.signal.aborted) return;
+    if (stopping.signal.aborted || !mine()) return;
     const webhooks = await store.list();
     states = { active: 0, paused: 0 };
     for (const webhook of webhooks) states[webhook.state] += 1;
