@@ -38,6 +38,8 @@ export interface PostgresSettings {
   readonly timeoutMs: number;
   /** In the place of the database's clock: for tests that stop it. */
   readonly clock?: Clock;
+  /** `false`: hears no hints, as if all were lost. */
+  readonly listens?: boolean;
 }
 
 /** How often a node looks for what it was not told of. */
@@ -86,6 +88,7 @@ export async function openPostgres(
     const listener = new Listener({
       ...{ client, clock: world.clock, alarm },
       heard: (hint) => {
+        if (settings.listens === false) return;
         if (hint === WORK) call(callListeners);
         else lookUp();
       },
