@@ -4,13 +4,16 @@
  *
  *   N verifiers, R/s        p50 and p99 of the revocations watched, medians of the runs; answered: the call itself
  *   confirmed, …            until `wait: "all"` answers confirmed; with 10 % dead: of processes stopped with a lease in hand
- *   asking per request      what a request pays for the alternative, introspection, beside verify() with the feed
+ *   asking per request      what a request pays for the alternatives, introspection and a deny-list in Redis, beside
+ *                           verify() with the feed
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { createVerifier } from "@mapae/verifier";
+import { Redis } from "ioredis";
 import { askSocket } from "../packages/server/src/operator/socket.ts";
 import { placesIn } from "../packages/server/src/places.ts";
+import { redisProgram, startRedis } from "../test/components/redis.ts";
 import { type Asked, clock, type FollowingSettings, type Told } from "./following.ts";
 import { median, type Report } from "./harness.ts";
 import { Connection, closedLoop, percentile } from "./load.ts";
@@ -36,6 +39,9 @@ const LEASE_MS = 5_000;
 const CONFIRMATIONS = 50;
 const DEATHS = 5;
 const LANES = 16;
+/** Entries of the deny-list, and how often it is asked. */
+const DENIED = 10_000;
+const LOOKS = 20_000;
 const PROGRAM = fileURLToPath(new URL("./following.ts", import.meta.url));
 
 interface Stage {
@@ -291,6 +297,27 @@ async function measureDead(report: Report, stage: Stage): Promise<void> {
   report({ ...row, metric: "of N", value: Math.max(...times) / LEASE_MS, unit: "ratio" });
 }
 
+/** The other usual way: each request asks a Redis beside the API whether the token's id is on a list. `null`: no Redis here. */
+async function askDenyList(): Promise<number[] | null> {
+  if (redisProgram === null) return null;
+  const tasks: (() => unknown)[] = [];
+  const server = await startRedis({ after: (task) => void tasks.unshift(task) }, { settings: ["appendfsync no"] });
+  const client = new Redis(server.port, "127.0.0.1", { maxRetriesPerRequest: 0 });
+  try {
+    for (let index = 0; index < DENIED; index += 1) await client.set(`deny:${crypto.randomUUID()}`, "1", "EX", 3600);
+    const times: number[] = [];
+    for (let index = 0; index < LOOKS; index += 1) {
+      const before = performance.now();
+      if ((await client.get(`deny:${crypto.randomUUID()}`)) !== null) throw new Error("an id that was never denied");
+      times.push(performance.now() - before);
+    }
+    return times;
+  } finally {
+    client.disconnect();
+    for (const task of tasks) await task();
+  }
+}
+
 /** What each request pays: a question to the server, or a look at the copy. */
 async function measureAsking(report: Report, stage: Stage): Promise<void> {
   console.error("bench: asking per request");
@@ -315,7 +342,7 @@ async function measureAsking(report: Report, stage: Stage): Promise<void> {
   });
   await verifier.ready();
   const looks: number[] = [];
-  for (let index = 0; index < 20_000; index += 1) {
+  for (let index = 0; index < LOOKS; index += 1) {
     const before = performance.now();
     if (!verifier.verify(held.accessToken).ok) throw new Error("a good token is refused");
     looks.push(performance.now() - before);
@@ -323,8 +350,10 @@ async function measureAsking(report: Report, stage: Stage): Promise<void> {
   verifier.close();
   for (const [subject, times] of [
     ["introspection", latencies],
+    ["a deny-list in Redis", await askDenyList()],
     ["mapae", looks],
   ] as const) {
+    if (times === null) continue;
     const row = { case: "asking per request", subject, runs: times.length };
     report({ ...row, metric: "p50", value: percentile(times, 0.5) * 1000, unit: "us" });
     report({ ...row, metric: "p99", value: percentile(times, 0.99) * 1000, unit: "us" });

@@ -79,7 +79,9 @@ async function serveFeed(count: number): Promise<FeedServer> {
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? "/", issuer);
     if (url.pathname === FEED_PATHS.snapshot) {
-      const claims = checkpointClaims({ iss: issuer, position, count, sha256, iat: epoch });
+      const claims = checkpointClaims({
+        ...{ iss: issuer, aud: AUDIENCE, position, since: null, count, sha256, iat: epoch },
+      });
       const checkpoint = signJws({ typ: CHECKPOINT_TYP }, claims, signing);
       const headers = {
         "content-type": SNAPSHOT_TYPE,

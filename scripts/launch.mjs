@@ -18,7 +18,13 @@ import { fileURLToPath } from "node:url";
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const modules = join(root, "node_modules");
 const FLAGS = ["--conditions=mapae-source", "--disable-warning=ExperimentalWarning"];
-const TESTS = ["packages/*/src/**/*.test.ts", "bench/**/*.test.ts", "test/*.test.ts", "test/!(slow)/**/*.test.ts"];
+const TESTS = [
+  "packages/*/src/**/*.test.ts",
+  "apps/*/src/**/*.test.ts",
+  "bench/**/*.test.ts",
+  "test/*.test.ts",
+  "test/!(slow)/**/*.test.ts",
+];
 
 /** What each script runs, one program after the other, on the pinned runtime. The last one takes the arguments. */
 const TASKS = {
@@ -26,6 +32,7 @@ const TASKS = {
   mapae: [["packages/server/src/bin.ts"]],
   bench: [["bench/run.ts"]],
   simulate: [["test/simulation/run.ts"]],
+  lab: [["apps/lab/src/main.ts"]],
   example: [["examples/two-servers/api.ts"]],
   docs: [["scripts/reference.ts"]],
   build: [["scripts/build.ts"]],
@@ -124,7 +131,7 @@ install();
 const node = runtime();
 const env = environment();
 const fromRoot = (argument) =>
-  /^(node_modules|packages|bench|examples|scripts|test)\//.test(argument) && !argument.includes("*")
+  /^(node_modules|packages|apps|bench|examples|scripts|test)\//.test(argument) && !argument.includes("*")
     ? join(root, argument)
     : argument;
 // Tests, checks and builds speak of the repository; what serves speaks of the folder it was called in.

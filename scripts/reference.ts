@@ -15,6 +15,14 @@ import { EXIT_CODES } from "../packages/server/src/cli/exit.ts";
 import { SETTINGS } from "../packages/server/src/config.ts";
 import { PROBLEMS } from "../packages/server/src/http/problem.ts";
 import { formatDuration } from "../packages/server/src/prelude/duration.ts";
+import {
+  CARRIED,
+  PROMISES,
+  type Promises,
+  ROUTED,
+  STRATEGIES,
+  STRATEGY_NAMES,
+} from "../packages/server/src/sessions/strategy.ts";
 import type { Setting } from "../packages/server/src/setting.ts";
 import { LIMITS } from "../packages/server/src/throttle/limits.ts";
 
@@ -29,6 +37,7 @@ export const DOCUMENTS = [
   "docs/operations.md",
   "docs/rate-limits.md",
   "docs/settings.md",
+  "docs/strategies.md",
   "docs/verifying.md",
 ];
 
@@ -158,6 +167,22 @@ function decisions(): string {
     .join("\n");
 }
 
+function strategies(): string {
+  return table(
+    ["", ...STRATEGY_NAMES.map(code)],
+    [
+      ["log-ins live in", ...STRATEGY_NAMES.map((name) => STRATEGIES[name].sessionsIn)],
+      ["the app carries", ...STRATEGY_NAMES.map((name) => CARRIED[STRATEGIES[name].carries])],
+      ["a browser is sent to", ...STRATEGY_NAMES.map((name) => ROUTED[STRATEGIES[name].routing])],
+      ["needs", ...STRATEGY_NAMES.map((name) => STRATEGIES[name].needs)],
+      ...(Object.keys(PROMISES) as (keyof Promises)[]).map((promise) => [
+        PROMISES[promise],
+        ...STRATEGY_NAMES.map((name) => STRATEGIES[name].promises[promise]),
+      ]),
+    ],
+  );
+}
+
 const TABLES: Readonly<Record<string, () => string | Promise<string>>> = {
   commands,
   decisions,
@@ -168,6 +193,7 @@ const TABLES: Readonly<Record<string, () => string | Promise<string>>> = {
   refusals,
   routes,
   settings,
+  strategies,
 };
 
 /** The document with its tables as the code has them now. Throws for a table that is not known. */

@@ -10,7 +10,7 @@ import { asId } from "../packages/server/src/prelude/ids.ts";
 import { systemWorld, type World } from "../packages/server/src/prelude/world.ts";
 import { type MapaeServer, openServer } from "../packages/server/src/server.ts";
 import type { Storage } from "../packages/server/src/storage/storage.ts";
-import { basicAuthorization } from "../packages/verifier/src/revocation/feed.ts";
+import { basicAuthorization } from "../packages/verifier/src/revocation/upstream.ts";
 
 export const ISSUER = "https://login.example";
 export const PASSWORD = "one horse, two batteries";
@@ -187,14 +187,21 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
     },
     logIn: async (identifier, ask = {}) => {
       const body = { identifier, password: PASSWORD, ...object(ask.body) };
-      const answer = await expecting(201, call("POST", "/v1/sessions", { ...ask, body }));
+      const answer = await expecting(201, call("POST", "/v1/sessions?mode=json", { ...ask, body }));
       return tokensOf(answer);
     },
     refresh: (refreshToken, ask = {}, more = {}) =>
       call("POST", "/v1/sessions/refresh", { ...ask, body: { refresh_token: refreshToken, ...more } }),
     resourceServer: async (id, audience) => {
       const { clientAction } = server.operations;
-      const wish = { id, kind: "resource_server", name: id, scope: null, audience: audience ?? null } as const;
+      const wish = {
+        id,
+        kind: "resource_server",
+        name: id,
+        scope: null,
+        audience: audience ?? null,
+        jwks: null,
+      } as const;
       const made = await clientAction.create(wish, SYSTEM);
       if (!made.ok || made.secret === null) throw new Error("no resource server was made");
       return { id, secret: made.secret.reveal() };

@@ -234,6 +234,12 @@ test("the admin API: clients, whose secret is told once", async () => {
   const more = { client_id: "web-app", audience: "https://orders.example" };
   const renewed = await stage.refresh(tokens.refresh, {}, more);
   assert.equal(claimsOf(text(renewed.body.access_token)).aud, "https://orders.example");
+  const key = { kty: "OKP", crv: "X25519", x: "3p7bfXt9wbTTW2HC7OQ1Nz-DQ8hbeGdNrfx-FG-IK08" };
+  const keyed = await ask("PATCH", `/v1/admin/clients/${object(body.client).id}`, {
+    token: admin,
+    body: { jwks: { keys: [key] } },
+  });
+  assert.partialDeepStrictEqual(keyed.body, { client: { jwks: { keys: [{ ...key, use: "enc", alg: "ECDH-ES" }] } } });
   assert.equal((await ask("DELETE", "/v1/admin/clients/web-app", { token: admin })).status, 204);
 });
 

@@ -140,7 +140,14 @@ test("forged refresh tokens cost no store access", async () => {
 test("a refresh token is none in another client's hands, and its owner goes on", async () => {
   const { operations } = stage.server;
   const cause = { actor: { kind: "operator" }, address: null, requestId: null } as const;
-  const other = { id: "other-app", kind: "first_party", name: "Other", scope: null, audience: null } as const;
+  const other = {
+    id: "other-app",
+    kind: "first_party",
+    name: "Other",
+    scope: null,
+    audience: null,
+    jwks: null,
+  } as const;
   assert.ok((await operations.clientAction.create(other, cause)).ok);
   const { refresh } = await victim();
   assert.deepEqual(code(await stage.refresh(refresh, {}, { client_id: "other-app" })), [401, "invalid_refresh_token"]);

@@ -99,7 +99,14 @@ export async function startService(settings: ConfigInput = {}): Promise<Service>
       return text((await service.call("POST", "/v1/sessions/refresh", { body })).body.access_token);
     },
     resourceServer: async (id, audience) => {
-      const wish = { id, kind: "resource_server", name: id, scope: null, audience: audience ?? null } as const;
+      const wish = {
+        id,
+        kind: "resource_server",
+        name: id,
+        scope: null,
+        audience: audience ?? null,
+        jwks: null,
+      } as const;
       const made = await server.operations.clientAction.create(wish, SYSTEM);
       if (!made.ok || made.secret === null) throw new Error("no resource server was made");
       return { id, secret: made.secret.reveal() };

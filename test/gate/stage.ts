@@ -20,7 +20,7 @@ export function programOf(name: ProxyName): string | null {
   const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
   const found = folders.map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? null;
   if (found === null && process.env.CI === "true") throw new Error(`${name} is not installed, and CI must test it`);
-  if (found === null) console.error(`SKIPPED: ${name} is not installed, so mapae gate is not tested behind it.`);
+  if (found === null) console.error(`SKIPPED: ${name} is not installed, so nothing is tested behind it.`);
   return found;
 }
 
@@ -240,6 +240,17 @@ const FILES: Record<ProxyName, (folder: string, ports: Ports) => readonly string
 /** Debian's nobody: a proxy that does not bind a low port needs no rights. */
 const NOBODY = 65_534;
 
+/** Runs a program in a folder that it may write to, without rights where we have them. */
+export function runAsNobody(t: TestContext, program: string, args: readonly string[], folder: string): Program {
+  const root = process.getuid?.() === 0;
+  if (root) chownSync(folder, NOBODY, NOBODY);
+  return run(t, program, args, {
+    cwd: folder,
+    env: { PATH: process.env.PATH ?? "" },
+    ...(root ? { uid: NOBODY, gid: NOBODY } : {}),
+  });
+}
+
 /** Starts the proxy with its sample configuration. @returns its address */
 export async function startProxy(
   t: TestContext,
@@ -252,13 +263,8 @@ export async function startProxy(
   mkdirSync(folder);
   const proxy = await freePort();
   const args = FILES[name](folder, { ...ports, proxy });
-  const root = process.getuid?.() === 0;
-  if (root) for (const path of [parent, folder]) chownSync(path, NOBODY, NOBODY);
-  const running = run(t, program, args, {
-    cwd: folder,
-    env: { PATH: process.env.PATH ?? "" },
-    ...(root ? { uid: NOBODY, gid: NOBODY } : {}),
-  });
+  if (process.getuid?.() === 0) chownSync(parent, NOBODY, NOBODY);
+  const running = runAsNobody(t, program, args, folder);
   await until(name, () => connects(proxy), running);
   return { url: `http://127.0.0.1:${proxy}`, program: running };
 }

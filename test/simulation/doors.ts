@@ -6,8 +6,8 @@ import pino from "pino";
 import type { FeedConnection } from "../../packages/server/src/feed/link.ts";
 import { createAddressReader } from "../../packages/server/src/http/address.ts";
 import { discoveryRoutes } from "../../packages/server/src/http/api/discovery.ts";
+import { feedRoutes, ticketRoutes } from "../../packages/server/src/http/api/feed.ts";
 import { oauthRoutes } from "../../packages/server/src/http/api/oauth.ts";
-import { feedRoutes } from "../../packages/server/src/http/api/revocations.ts";
 import { createApp, handlerOf } from "../../packages/server/src/http/app.ts";
 import { createAuthenticator } from "../../packages/server/src/http/authenticate.ts";
 import { createOriginPolicy } from "../../packages/server/src/http/origin.ts";
@@ -56,6 +56,7 @@ export function answererOf(server: Server): Answerer {
     createApp({
       routes: [
         ...feedRoutes(feed),
+        ...ticketRoutes(feed),
         ...oauthRoutes({ introspect, revokeToken, verifiers, throttle }),
         ...discoveryRoutes(keyring, ISSUER, false),
       ],

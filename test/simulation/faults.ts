@@ -44,7 +44,8 @@ export const FAULTS: readonly Fault[] = [
     seed: 11,
     file: "packages/server/src/feed/connection.ts",
     line: "return frame.n > state.pinged ? readAgain({ ...next, pinged: frame.n }) : [next, []];",
-    instead: 'return [{ ...next, pinged: frame.n }, [{ do: "heartbeat", echo: frame.n, head: next.sent }]];',
+    instead:
+      'return [{ ...next, pinged: frame.n }, [{ do: "heartbeat", echo: frame.n, head: next.sent, leaseMs: 60_000 }]];',
   },
   {
     name: "un-revoking on epoch change",
@@ -97,7 +98,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "introspection not counted as a lease",
-    seed: 25,
+    seed: 147,
     file: LEASES,
     line: "this.#registry.granted(id, this.#parts.clock.monotonic(), ms);",
     instead: "",

@@ -6,7 +6,7 @@ import { createRevocationAction, type RevocationAction } from "../../packages/se
 import { type Confirming, createConfirming } from "../../packages/server/src/feed/confirming.ts";
 import { type Feed, openFeed } from "../../packages/server/src/feed/feed.ts";
 import { createVerifiers, type Verifiers } from "../../packages/server/src/feed/verifiers.ts";
-import { createCheckpointSigner } from "../../packages/server/src/feed-service.ts";
+import { createFeedSigner, createTicketJudge } from "../../packages/server/src/feed-service.ts";
 import { type Keyring, openKeyring } from "../../packages/server/src/keys/keyring.ts";
 import { Secret } from "../../packages/server/src/prelude/secret.ts";
 import type { World } from "../../packages/server/src/prelude/world.ts";
@@ -14,6 +14,7 @@ import { LiveSet } from "../../packages/server/src/revocation/live-set.ts";
 import { createIssuer, type Issuer } from "../../packages/server/src/signin/issue.ts";
 import type { Storage } from "../../packages/server/src/storage/storage.ts";
 import { createAccessTokens } from "../../packages/server/src/tokens/access-token.ts";
+import { createEncrypt } from "../../packages/server/src/tokens/encryption.ts";
 import { openVault, type Vault } from "../../packages/server/src/vault/vault.ts";
 import { acceptorOf, answererOf } from "./doors.ts";
 import type { Machine } from "./machine.ts";
@@ -118,13 +119,14 @@ export class NodeHost {
     const storage = database.connect(machine);
     const { revocation: log } = storage;
     const live = await LiveSet.load(log);
-    const verifiers = createVerifiers(storage.clients, AUDIENCES[0]);
+    const tickets = createTicketJudge({ keyring, live, clock }, ISSUER);
+    const verifiers = createVerifiers(storage.clients, AUDIENCES[0], tickets);
     const feed = await openFeed({
       log,
       store: storage.feed,
       verifiers,
       feedKey: vault.current("feed").key,
-      sign: createCheckpointSigner(keyring, ISSUER, clock),
+      sign: createFeedSigner(keyring, ISSUER),
       issuer: ISSUER,
       leaseMs: plan.leaseMs,
       alone: plan.nodes.length === 1,
@@ -134,7 +136,7 @@ export class NodeHost {
       notice: () => {},
     });
     const confirming = createConfirming({ feed, log, clock }, () => 0);
-    const issuing = { issuer: ISSUER, ttlMs: TOKEN_LIFE_MS, mark: null };
+    const issuing = { issuer: ISSUER, ttlMs: TOKEN_LIFE_MS, mark: null, encrypt: createEncrypt() };
     const tokens = createIssuer(createAccessTokens(keyring, issuing, world), vault);
     const revoke = createRevocationAction({ ...storage, keyring });
     return { machine, world, storage, vault, keyring, tokens, verifiers, live, feed, revoke, confirming };

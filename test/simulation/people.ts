@@ -163,7 +163,7 @@ export class People {
   }
 
   async #issue(server: Server, { standing, audience }: SignedIn, turn: number): Promise<Token> {
-    const { accessToken } = await server.tokens.tokens(standing, audience);
+    const { accessToken } = await server.tokens.tokens(standing, audience, null);
     return this.#known(accessToken, turn);
   }
 

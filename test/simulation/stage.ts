@@ -89,6 +89,7 @@ export class Stage {
       secretHash: null,
       scope: [],
       audience: null,
+      jwks: null,
       createdAt: world.clock.now(),
     };
     for (const id of CLIENTS) await clients.create({ ...bare, id, kind: "first_party" }, []);

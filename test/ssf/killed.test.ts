@@ -1,7 +1,7 @@
 /** The real program, killed the moment it has acknowledged a log-out: the event is there when it is back, and the operator sees it all. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { basicAuthorization } from "../../packages/verifier/src/revocation/feed.ts";
+import { basicAuthorization } from "../../packages/verifier/src/revocation/upstream.ts";
 import { documents, mapae } from "../cli/mapae.ts";
 import { type Running, startLoginServer, temporaryFolder } from "../processes.ts";
 import { type Json, object, PASSWORD, text } from "../stage.ts";
@@ -68,6 +68,17 @@ test("kill -9 after a log-out was acknowledged loses no event, and what was ackn
   assert.equal((await mapae(folder, ["ssf", "streams", "set", id, "--naming", "email"])).code, 3);
   const again = await mapae(folder, ["ssf", "streams", "create", "orders-api", "--event", "session-revoked", "--json"]);
   assert.equal(again.code, 0, again.stderr);
+  const url = "https://receiver.example/events";
+  const pushed = await mapae(
+    folder,
+    ["ssf", "streams", "create", "orders-api", "--url", url, "--authorization-stdin"],
+    {
+      stdin: "Bearer x\n",
+    },
+  );
+  assert.match(pushed.stdout, /^str_\S+ was made: its events are pushed to receiver\.example\n$/);
+  const lonely = await mapae(folder, ["ssf", "streams", "create", "orders-api", "--authorization-stdin"]);
+  assert.equal(lonely.code, 2);
   const stranger = await mapae(folder, ["ssf", "streams", "create", "nobody"]);
   assert.equal(stranger.code, 1);
   assert.match(stranger.stderr, /client_id: must be the id of a resource server/);

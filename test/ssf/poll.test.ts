@@ -38,7 +38,7 @@ test("the configuration says where everything is, and what a stream can do", asy
     spec_version: "1_0",
     issuer: ISSUER,
     jwks_uri: `${ISSUER}/.well-known/jwks.json`,
-    delivery_methods_supported: ["urn:ietf:rfc:8936"],
+    delivery_methods_supported: ["urn:ietf:rfc:8935", "urn:ietf:rfc:8936"],
     configuration_endpoint: `${ISSUER}/ssf/streams`,
     status_endpoint: `${ISSUER}/ssf/status`,
     add_subject_endpoint: `${ISSUER}/ssf/subjects/add`,

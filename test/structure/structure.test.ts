@@ -14,7 +14,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["prelude"],
   ["audit", "pages"],
   ["revocation"],
-  ["vault", "passwords", "throttle", "clients", "sessions", "status"],
+  ["vault", "passwords", "throttle", "clients", "sessions", "status", "delivery"],
   ["keys", "users"],
   ["tokens"],
   ["grants"],
@@ -24,7 +24,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["settings"],
   ["storage"],
   ["server"],
-  ["operator", "gate"],
+  ["operator", "gate", "relay"],
   ["cli", "index"],
 ];
 

@@ -163,7 +163,7 @@ export function createAccount(parts: AccountParts) {
         ...(scope !== undefined && { scope }),
       };
       const sentAt = instant(clock);
-      const path = wire.mode === "cookie" ? "v1/sessions?mode=cookie" : "v1/sessions";
+      const path = `v1/sessions?mode=${wire.mode === "cookie" ? "cookie" : "json"}`;
       const answer = await patiently({ method: "POST", path, body }, false, sentAt);
       if (answer.status === 201 && answer.body !== null) {
         const { session, user, device_token: device } = answer.body;

@@ -580,7 +580,7 @@ describe("the account", () => {
     const { client, signIn, network, connected } = await setUp();
     const bodies: unknown[] = [];
     network((input, init) => {
-      if (String(input).endsWith("/v1/sessions")) bodies.push(JSON.parse(String(init?.body)).device);
+      if (String(input).endsWith("/v1/sessions?mode=json")) bodies.push(JSON.parse(String(init?.body)).device);
       return connected(input, init);
     });
     await signIn();

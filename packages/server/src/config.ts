@@ -9,6 +9,7 @@ import { LEASE_LONGEST_MS } from "./feed/lease.ts";
 import { isNetwork } from "./http/address.ts";
 import { formatDuration } from "./prelude/duration.ts";
 import { LIMIT_ACTIONS, LIMIT_SCOPES } from "./sessions/limit.ts";
+import { STRATEGY_NAMES } from "./sessions/strategy.ts";
 import {
   choice,
   discreet,
@@ -72,6 +73,31 @@ export const SETTINGS = {
     "1s",
     "1m",
     "How long PostgreSQL may take for a statement, and a connection to stand; then the answer is 503.",
+  ),
+  strategy: choice(
+    "MAPAE_STRATEGY",
+    "token",
+    STRATEGY_NAMES,
+    "Where log-ins live, and what apps carry unless they say so: see docs/strategies.md.",
+  ),
+  valkeyUrl: discreet(
+    "MAPAE_VALKEY_URL",
+    "Where sessions and limits live, in the place of the database: `redis://host:6379` or `valkey://…`, with TLS `rediss://…`, by Sentinels `redis+sentinel://host:26379,host:26379/group`.",
+  ),
+  valkeyPassword: secret(
+    "MAPAE_VALKEY_PASSWORD",
+    "The password for Valkey or Redis, in the place of one in the address.",
+  ),
+  valkeyPrefix: text(
+    "MAPAE_VALKEY_PREFIX",
+    "mapae:",
+    "What every key in Valkey or Redis begins with: one of its own for each installation that shares a server.",
+  ),
+  valkeyWait: choice(
+    "MAPAE_VALKEY_WAIT",
+    "auto",
+    ["auto", "0", "1", "2", "3", "4", "5"],
+    "How many replicas must have a log-in before it is answered; `auto`: one where Sentinels are named, else none.",
   ),
   secret: secrets(
     "MAPAE_SECRET",
@@ -173,6 +199,12 @@ export const SETTINGS = {
     "ALL",
     DEFAULT_SUBJECTS,
     "Whether a new event stream is told of all users, or only of those that its receiver adds.",
+  ),
+  dangerouslyAllowSsfTo: list(
+    "MAPAE_DANGEROUSLY_ALLOW_SSF_TO",
+    "Private addresses that Shared Signals may be exchanged with: where receivers want their events pushed to, and other transmitters. Every resource server can then have events sent there, from inside your network.",
+    "addresses or networks separated by commas (10.1.0.0/16, 127.0.0.1)",
+    isNetwork,
   ),
   feedConnections: integer(
     "MAPAE_FEED_CONNECTIONS",
@@ -290,6 +322,8 @@ type Optional =
   | "audience"
   | "databaseUrl"
   | "databasePassword"
+  | "valkeyUrl"
+  | "valkeyPassword"
   | "secret"
   | "sharedSecret"
   | "passwordDenylist"

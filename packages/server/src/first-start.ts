@@ -18,6 +18,7 @@ export async function firstStart(clients: ClientStore, action: ClientAction): Pr
     name: "Mapae",
     scope: [ACCOUNT_SCOPE],
     audience: null,
+    jwks: null,
   } as const;
   const example = {
     id: EXAMPLE_API,
@@ -25,6 +26,7 @@ export async function firstStart(clients: ClientStore, action: ClientAction): Pr
     name: "Example API",
     scope: null,
     audience: null,
+    jwks: null,
   } as const;
   const made = await action.create(own, SYSTEM);
   if (!made.ok) return null; // another process was first

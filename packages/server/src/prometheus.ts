@@ -2,6 +2,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Feed } from "./feed/feed.ts";
 import type { HashAdmissionMetrics } from "./passwords/admission.ts";
+import type { Polls } from "./ssf/poll.ts";
+import type { Pushes } from "./ssf/push.ts";
 import type { WebhookRunner } from "./webhooks/runner.ts";
 
 const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"]);
@@ -25,6 +27,7 @@ export interface MetricSources {
   readonly revocations: () => number;
   readonly feed: Pick<Feed, "connections" | "standings" | "head" | "entries" | "tally">;
   readonly webhooks: Pick<WebhookRunner, "tally"> | null;
+  readonly ssf: { readonly polls: Pick<Polls, "tally">; readonly pushes: Pick<Pushes, "tally"> | null };
 }
 
 export interface Prometheus {
@@ -94,6 +97,23 @@ function observeWebhooks(webhooks: MetricSources["webhooks"], gauge: MakeGauge, 
   });
 }
 
+function observeSsf({ polls, pushes }: MetricSources["ssf"], gauge: MakeGauge, registers: Registry[]): void {
+  gauge("mapae_ssf_polls_total", "Polls of event streams answered", () => polls.tally().polls);
+  gauge("mapae_ssf_polls_waiting", "Polls that wait for an event", () => polls.tally().waiting);
+  gauge("mapae_ssf_polled_events_total", "Events given to polls, repeats included", () => polls.tally().events);
+  if (pushes === null) return;
+  gauge("mapae_ssf_pushes_failing", "Event streams whose last push failed", () => pushes.tally().failing);
+  new Gauge({
+    name: "mapae_ssf_pushes_total",
+    help: "Attempts to push an event, by how they ended",
+    labelNames: ["outcome"],
+    registers,
+    collect() {
+      for (const [outcome, count] of Object.entries(pushes.tally().attempts)) this.set({ outcome }, count);
+    },
+  });
+}
+
 export function openPrometheus(sources: MetricSources): Prometheus {
   const registry = new Registry();
   const registers = [registry];
@@ -127,6 +147,7 @@ export function openPrometheus(sources: MetricSources): Prometheus {
 
   observeFeed(sources.feed, gauge, registers);
   observeWebhooks(sources.webhooks, gauge, registers);
+  observeSsf(sources.ssf, gauge, registers);
 
   let collecting = false;
   return {

@@ -13,7 +13,7 @@ import type { Config } from "./config.ts";
 import { type Confirming, createConfirming } from "./feed/confirming.ts";
 import { openFeed } from "./feed/feed.ts";
 import { createVerifiers } from "./feed/verifiers.ts";
-import { createCheckpointSigner, logNotice, signedBy } from "./feed-service.ts";
+import { createFeedSigner, createTicketJudge, logNotice } from "./feed-service.ts";
 import { firstStart } from "./first-start.ts";
 import { createAddressReader } from "./http/address.ts";
 import { JWKS_MAX_AGE_SECONDS } from "./http/api/discovery.ts";
@@ -37,6 +37,7 @@ import type { Secret } from "./prelude/secret.ts";
 import { Secret as SecretValue } from "./prelude/secret.ts";
 import { type SetAlarm, type Sleep, systemAlarm, systemSleep, systemWorld, type World } from "./prelude/world.ts";
 import { LiveSet } from "./revocation/live-set.ts";
+import { STRATEGIES } from "./sessions/strategy.ts";
 import { createIssuer } from "./signin/issue.ts";
 import { createLogIn } from "./signin/log-in.ts";
 import { createPasswordAction, type PasswordAction } from "./signin/password.ts";
@@ -51,6 +52,7 @@ import { openStorage } from "./storage/open.ts";
 import type { Nature, Storage } from "./storage/storage.ts";
 import { createThrottle, type Throttle } from "./throttle/throttle.ts";
 import { createAccessTokens } from "./tokens/access-token.ts";
+import { createEncrypt, type Encrypt } from "./tokens/encryption.ts";
 import { readOrMakeSecret } from "./vault/secret-file.ts";
 import { openVault, type Vault } from "./vault/vault.ts";
 import { VERSION } from "./version.ts";
@@ -69,6 +71,7 @@ export interface Operations {
   readonly storage: Storage;
   readonly vault: Vault;
   readonly keyring: Keyring;
+  readonly encrypt: Encrypt;
   readonly passwords: Passwords;
   readonly passwordAction: PasswordAction;
   readonly signUp: SignUp;
@@ -180,13 +183,15 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
     );
     followKeys(storage, vault, keyring, logger);
     const { admission, passwords, check } = await openPasswords(config, issuer, vault, world);
-    const throttle = createThrottle(openMemoryThrottle(world.clock), config.rateLimit === "on");
+    const throttle = createThrottle(storage.throttle ?? openMemoryThrottle(world.clock), config.rateLimit === "on");
     const status = openStatusService(storage.status, keyring, { ...config, issuer }, world, alarm);
     const mark = isShared(config.signingAlg) ? vault : null;
-    const tokens = createIssuer(createAccessTokens(keyring, { issuer, ttlMs: config.accessTtl, mark }, world), vault);
+    const encrypt = createEncrypt();
+    const accessTokens = createAccessTokens(keyring, { issuer, ttlMs: config.accessTtl, mark, encrypt }, world);
+    const tokens = createIssuer(accessTokens, vault);
     const signUp = createSignUp(storage.users, passwords, check, world);
     const passwordAction = createPasswordAction({ users: storage.users, passwords, check, throttle });
-    const clientAction = createClientAction(storage.clients, adminAudience, world);
+    const clientAction = createClientAction(storage.clients, { audience, adminAudience }, world);
     const logIn = createLogIn(
       { ...storage, passwords, throttle, issuer: tokens, vault, world, sleep, listSeed: status.listSeed },
       {
@@ -209,14 +214,14 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       { keyring, vault, live, sessions: storage.sessions, clock: world.clock },
       isShared(config.signingAlg),
     );
-    const verifiers = createVerifiers(storage.clients, audience);
+    const tickets = createTicketJudge({ keyring, live, clock: world.clock }, issuer);
+    const verifiers = createVerifiers(storage.clients, audience, tickets);
     const feed = await openFeed({
       log: storage.revocation,
       store: storage.feed,
       verifiers,
       feedKey: vault.current("feed").key,
-      sign: createCheckpointSigner(keyring, issuer, world.clock),
-      isSigned: signedBy(keyring),
+      sign: createFeedSigner(keyring, issuer),
       issuer,
       leaseMs: config.revocationLease,
       alone: !storage.nature.shared,
@@ -240,13 +245,14 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
     const service = { storage, vault, config, logger };
     const webhooks = startWebhookService(service, parts.delivers !== false, world, alarm);
     const webhookAction = createWebhookAction({ ...webhooks, webhooks: storage.webhooks, vault, world });
-    const ssf = openSsf({ storage, keyring, config, issuer, world, alarm });
+    const ssf = openSsf({ ...service, keyring }, parts.delivers !== false, issuer, world, alarm);
     const exampleSecret = await firstStart(storage.clients, clientAction);
     const metrics = createMetrics({
       hashing: () => admission.metrics(),
       revocations: () => live.size,
       feed,
       webhooks: webhooks.runner,
+      ssf,
     });
     let draining = false;
     const routes = createRoutes(
@@ -276,6 +282,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
         issuer,
         base,
         now: () => world.clock.now(),
+        usual: STRATEGIES[config.strategy].carries === "tokens" ? "json" : "session",
         signup: config.signup,
         version: VERSION,
         listed: status.on,
@@ -300,7 +307,19 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       handler: handlerOf(app),
       upgrade: createStreamDoor(feed, base),
       operations: {
-        ...{ storage, vault, keyring, passwords, passwordAction, signUp, clientAction, issuer, audience, world },
+        ...{
+          storage,
+          vault,
+          keyring,
+          encrypt,
+          passwords,
+          passwordAction,
+          signUp,
+          clientAction,
+          issuer,
+          audience,
+          world,
+        },
         ...{ revoke, confirming, throttle, webhookAction, streamAction: ssf.streamAction, ssf: ssf.options },
       },
       nature: storage.nature,
@@ -312,7 +331,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       },
       close: async () => {
         feed.close();
-        ssf.polls.release();
+        await ssf.stop();
         await webhooks.runner?.stop();
         await maintenance.stop();
         await storage.close();

@@ -1,12 +1,12 @@
 /** Webhooks as this server runs them: who may be sent to, the runner, and what wakes it. */
 import type { Logger } from "pino";
 import type { Config } from "./config.ts";
+import { createCaller } from "./delivery/call.ts";
+import { createReach, type MayReach } from "./delivery/target.ts";
 import type { SetAlarm, World } from "./prelude/world.ts";
 import type { Storage } from "./storage/storage.ts";
 import type { Vault } from "./vault/vault.ts";
 import { startWebhooks, type WebhookRunner } from "./webhooks/runner.ts";
-import { createSender } from "./webhooks/send.ts";
-import { createReach, type MayReach } from "./webhooks/target.ts";
 
 export interface WebhookService {
   /** `null` in a process that delivers nothing. */
@@ -26,7 +26,7 @@ export function startWebhookService(
   const runner = delivers
     ? startWebhooks({
         ...{ store: storage.webhooks, vault, world, alarm, fault },
-        sender: createSender(mayReach, alarm),
+        caller: createCaller(mayReach, alarm),
         mine: () => storage.duty.held,
       })
     : null;

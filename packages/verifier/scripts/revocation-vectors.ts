@@ -12,6 +12,7 @@ import {
   CHECKPOINT_TYP,
   type ClientFrame,
   checkpointClaims,
+  ENTRY_BYTES,
   encodeClientFrame,
   encodeEntries,
   encodePollLine,
@@ -25,6 +26,9 @@ import {
   REVOCATION_REASONS,
   type RevocationKind,
   type ServerTextFrame,
+  TICKET_TYP,
+  ticketClaims,
+  windowOctets,
 } from "../src/revocation/index.ts";
 
 const FOLDER = new URL("../../../docs/vectors/revocation/", import.meta.url);
@@ -77,6 +81,10 @@ const serverFrames: readonly ServerTextFrame[] = [
     serverTime: EPOCH * 1000 + 7,
   },
   { type: "hb", echo: 41, head: at(29), serverTime: EPOCH * 1000 + 1007, leaseMs: 5000 },
+  {
+    ...{ type: "welcome", instance: "ins_2", leaseMs: 5000, position: at(10), feedKey: FEED_KEY },
+    ...{ serverTime: EPOCH * 1000 + 7, relays: ["rly_1", "rly_2"] },
+  },
   { type: "resync", reason: "too_old" },
   { type: "drain", afterMs: 2000 },
   { type: "refused", code: "unauthorized" },
@@ -86,6 +94,10 @@ const clientFrames: readonly ClientFrame[] = [
   { type: "hello", clientId: "orders-api", clientSecret: "x", after: at(29), instance: "ins_1", acceptMs: 60000 },
   { type: "ping", n: 41 },
   { type: "ack", position: at(29) },
+  { type: "hello", ticket: "eyJ0.eyJp.c2ln", after: at(10), instance: null, acceptMs: 0 },
+  { type: "ticket", ticket: "eyJ0.eyJp.c2ln" },
+  { type: "ack", position: at(29), behind: { verifiers: 57, silent: 1, unbound: ["tkt_1"] } },
+  { type: "ack", position: at(29), behind: { verifiers: 0, silent: 0, unbound: [] } },
 ];
 
 const rev = encodeRev(at(10), at(31), entries);
@@ -108,8 +120,43 @@ const snapshot = encodeSnapshot(
 );
 const sha256 = createHash("sha256").update(snapshot).digest("base64url");
 const secret = new TextEncoder().encode("a secret for these vectors only, of 32 octets and more");
-const claims = checkpointClaims({ iss: ISSUER, position: at(31), count: entries.length, sha256, iat: EPOCH });
-const checkpoint = signJws({ typ: CHECKPOINT_TYP }, claims, bindSigningKey(secret, { alg: "HS256", kid: "vectors" }));
+const signer = bindSigningKey(secret, { alg: "HS256", kid: "vectors" });
+const AUDIENCE = "https://orders.example.com";
+const statement = { iss: ISSUER, aud: AUDIENCE, position: at(31), since: null, count: entries.length };
+const claims = checkpointClaims({ ...statement, sha256, iat: EPOCH });
+const checkpoint = signJws({ typ: CHECKPOINT_TYP }, claims, signer);
+
+/** A checkpoint over the window of entries from one index to another; the first of them ends too soon to be in it. */
+const window = entries.map((entry, index) => (index === 1 ? { ...entry, expires: EPOCH + 60 } : entry)).slice(1, 6);
+const covered = windowOctets([encodeEntries(window)], EPOCH);
+const windowClaims = checkpointClaims({
+  ...{ iss: ISSUER, aud: AUDIENCE, position: at(26), since: at(11), count: covered.length / ENTRY_BYTES, iat: EPOCH },
+  sha256: createHash("sha256").update(covered).digest("base64url"),
+});
+const windowCheckpoint = signJws({ typ: CHECKPOINT_TYP }, windowClaims, signer);
+const judgedWindow = (what: string, came: readonly FeedEntry[], agrees: boolean) => ({
+  what,
+  checkpoint: windowCheckpoint,
+  entries: hex(encodeEntries(came)),
+  agrees,
+});
+const windows = [
+  judgedWindow("as they were sent", window, true),
+  judgedWindow("without the one that ends within a minute, which is forgotten here already", window.slice(1), true),
+  judgedWindow("one was left out", window.slice(0, -1), false),
+  judgedWindow(
+    "their ends were changed",
+    window.map((entry) => ({ ...entry, expires: EPOCH + 900 })),
+    false,
+  ),
+  judgedWindow("the order was changed", [...window].reverse(), false),
+];
+
+const ticketOf = ticketClaims({
+  ...{ iss: ISSUER, clientId: "orders-api", audience: AUDIENCE, id: "tkt_1", acceptMs: 0 },
+  ...{ position: at(31), iat: EPOCH, exp: EPOCH + 600 },
+});
+const ticket = signJws({ typ: TICKET_TYP }, ticketOf, signer);
 
 const token = {
   jti: VALUES.token,
@@ -173,6 +220,8 @@ const files: Record<string, object> = {
     },
   },
   "snapshot.json": { snapshot: hex(snapshot), checkpoint, secret: hex(secret), claims },
+  "checkpoints.json": { secret: hex(secret), claims: windowClaims, windows },
+  "ticket.json": { ticket, secret: hex(secret), claims: ticketOf },
   "poll.json": {
     answer: [serverFrames[0], null, serverFrames[1]].map((frame) => encodePollLine(frame ?? rev)).join("\n"),
   },

@@ -9,8 +9,8 @@
 import assert from "node:assert/strict";
 import { createHash, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { openJwe, parseJwe } from "../src/jose/jwe.ts";
 import type { Jwk } from "../src/jose/keys.ts";
+import { openJwe, parseJwe } from "../src/jwe/compact.ts";
 import {
   bindPrivateKeys,
   bindPublicKeys,

@@ -96,6 +96,7 @@ const WIRE = {
     says: "Send exactly one Authorization header: Bearer, a space, the token.",
   },
   malformed_token: INVALID,
+  not_decryptable: INVALID,
   token_too_large: INVALID,
   malformed_header: INVALID,
   unsupported_header: INVALID,

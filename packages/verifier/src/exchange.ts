@@ -29,7 +29,13 @@ export interface Inquiry {
 
 export type Exchanged =
   | { readonly ok: true; readonly octets: Uint8Array<ArrayBuffer>; readonly headers: Headers }
-  | { readonly ok: false; readonly reason: string; readonly status: number | null };
+  | {
+      readonly ok: false;
+      readonly reason: string;
+      readonly status: number | null;
+      /** Of an answer that was not what was asked for. */
+      readonly headers?: Headers;
+    };
 
 // Browsers keep their own cache in front of fetch. Node has none, and some runtimes refuse the member.
 const PAST_CACHES: RequestInit = "cache" in Request.prototype ? { cache: "no-cache" } : {};
@@ -63,7 +69,7 @@ export async function exchange(inquiry: Inquiry, net: Net, stop: AbortSignal): P
       await response.body?.cancel();
       const redirect = response.type === "opaqueredirect" || (response.status >= 300 && response.status < 400);
       const what = redirect ? "a redirect, which is not followed" : `status ${response.status}`;
-      return fault(`the answer was ${what}`, response.status);
+      return { ok: false, reason: `the answer was ${what}`, status: response.status, headers: response.headers };
     }
     const octets = await readBounded(response, most, heard);
     if (octets === null) return fault(`the answer was not a text of at most ${Math.floor(most / 1024)} KiB`);
@@ -79,8 +85,8 @@ export async function exchange(inquiry: Inquiry, net: Net, stop: AbortSignal): P
   }
 }
 
-function fault(reason: string, status: number | null = null): Exchanged {
-  return { ok: false, reason, status };
+function fault(reason: string): Exchanged {
+  return { ok: false, reason, status: null };
 }
 
 /** fetch says only "fetch failed"; the reason that helps an operator is one level down. */

@@ -18,6 +18,7 @@ export {
   type ClaimRules,
   checkClaims,
 } from "./claims.ts";
+export type { DecryptionKeys } from "./encrypted.ts";
 export {
   anyOf,
   type Guard,

@@ -5,6 +5,7 @@
 import type { KeyObject } from "node:crypto";
 import { addressFault } from "./address.ts";
 import { bindClaimRules, type ClaimRules } from "./claims.ts";
+import type { DecryptionKeys } from "./encrypted.ts";
 import { type AlgorithmName, isAlgorithmName } from "./jose/algorithms.ts";
 import type { Jwk } from "./jose/keys.ts";
 import type { KeyPlace, RemoteLimits } from "./jwks.ts";
@@ -39,6 +40,11 @@ export interface VerifierOptions {
   readonly keys?: KeysOption;
   /** Allow-list. Left out: whatever algorithm each key is bound to. */
   readonly algorithms?: readonly AlgorithmName[];
+  /**
+   * The private half of what this resource server registered with the issuer: opens encrypted tokens. Signed ones are judged
+   * as ever; an encrypted one is answered by `check` only.
+   */
+  readonly decryptionKeys?: DecryptionKeys;
   /** Seconds by which the issuer's clock may differ (0). */
   readonly clockTolerance?: number;
   /** Longest accepted life of a token in seconds. */
@@ -68,6 +74,7 @@ export interface ResolvedOptions {
   readonly rules: ClaimRules;
   readonly keys: ResolvedKeys;
   readonly algorithms: readonly AlgorithmName[];
+  readonly decryptionKeys: DecryptionKeys | null;
   readonly clock: () => number;
   /** 0 for none. */
   readonly cacheEntries: number;
@@ -80,6 +87,7 @@ export const OPTION_NAMES = [
   "audience",
   "keys",
   "algorithms",
+  "decryptionKeys",
   "clockTolerance",
   "maxTokenLifetime",
   "clock",
@@ -109,7 +117,7 @@ const LIFETIME_USUAL = 86_400;
 export function resolveOptions(options: VerifierOptions): ResolvedOptions {
   if (!record(options)) throw new TypeError("createVerifier needs an object of options.");
   refuseOthers(options, OPTION_NAMES, "createVerifier");
-  const { issuer, audience, clock = Date.now, cache, algorithms = [], warn = null } = options;
+  const { issuer, audience, clock = Date.now, cache, algorithms = [], decryptionKeys = null, warn = null } = options;
   if (typeof audience !== "string" && !Array.isArray(audience)) {
     throw new TypeError("audience must be a string or a list of strings.");
   }
@@ -134,12 +142,15 @@ export function resolveOptions(options: VerifierOptions): ResolvedOptions {
   if (options.algorithms !== undefined && algorithms.length === 0) {
     throw new TypeError("algorithms must name at least one algorithm, or be left out.");
   }
+  if (decryptionKeys !== null && typeof decryptionKeys !== "string" && !isJwks(decryptionKeys)) {
+    throw new TypeError("decryptionKeys must be a JWK set, or the text of one or of PEM.");
+  }
   const keys = resolveKeys(options.keys, issuer);
   const revocation = resolveRevocation(options.revocation, options.credentials, issuer);
   if (revocation !== null && keys.from === "key" && keys.bind.kid === undefined && !hasKid(keys.key)) {
     throw new TypeError("keys.kid is needed where revocations are followed: a key without a name cannot be revoked.");
   }
-  return { rules, keys, algorithms, clock, cacheEntries: cacheEntries(cache), revocation, warn };
+  return { rules, keys, algorithms, decryptionKeys, clock, cacheEntries: cacheEntries(cache), revocation, warn };
 }
 
 function resolveKeys(keys: KeysOption | undefined, issuer: string): ResolvedKeys {
@@ -179,6 +190,10 @@ function hasKid(key: KeyObject | Jwk | string | Uint8Array): boolean {
   return record(key) && "kid" in key && typeof key.kid === "string";
 }
 
+function isJwks(given: object): boolean {
+  return record(given) && "keys" in given && Array.isArray(given.keys) && given.keys.every(record);
+}
+
 /** A secret given as a public key would be compared with tokens that anyone can make from it (RFC 8725 §2.1). */
 function publicKeyOf(key: KeyObject | Jwk | string): KeyObject | Jwk | string {
   const isPublic =
@@ -189,7 +204,7 @@ function publicKeyOf(key: KeyObject | Jwk | string): KeyObject | Jwk | string {
   return key;
 }
 
-function limitsOf(keys: {
+export function limitsOf(keys: {
   readonly maxAge?: number;
   readonly cooldown?: number;
   readonly timeout?: number;

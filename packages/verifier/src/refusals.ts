@@ -9,6 +9,7 @@ import type { Revocation, RevocationReason } from "./revocation/entry.ts";
 export const REFUSALS = {
   malformed_token: "The token is not a JWS in compact serialisation with canonical base64url parts.",
   token_too_large: "The token or its header is larger than a token may be.",
+  not_decryptable: "The token is encrypted, and cannot be opened here.",
   malformed_header: "The token's header is not a JSON object with an alg and unique members.",
   unsupported_header: "The token's header has a parameter that is not allowed.",
   unsupported_algorithm: "The token's algorithm is not one that is supported.",

@@ -30,7 +30,10 @@ describe("a text that the issuer signed", () => {
   const read = (text: string) => readSigned(text, TYPE, nodeEngine, supply);
 
   test("is read when the signature holds under one of its keys", async () => {
-    assert.deepEqual(await read(signJws({ typ: TYPE }, { iss: "i", seq: 4 }, mine.signing)), { iss: "i", seq: 4 });
+    assert.deepEqual(await read(signJws({ typ: TYPE }, { iss: "i", seq: 4 }, mine.signing)), {
+      payload: { iss: "i", seq: 4 },
+      kid: "a",
+    });
   });
 
   test("is none when somebody else signed it, it was changed, or it is a token in a checkpoint's place", async () => {
@@ -63,7 +66,7 @@ describe("a text that the issuer signed", () => {
       },
     };
     const text = signJws({ typ: TYPE }, { seq: 9 }, next.signing);
-    assert.deepEqual(await readSigned(text, TYPE, nodeEngine, learning), { seq: 9 });
+    assert.deepEqual(await readSigned(text, TYPE, nodeEngine, learning), { payload: { seq: 9 }, kid: "b" });
     assert.equal(asked, 1);
   });
 

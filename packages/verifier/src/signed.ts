@@ -8,12 +8,18 @@ import { decodePayload, parseJws } from "./jose/jws.ts";
 import type { KeySupply } from "./jwks.ts";
 import type { KeyFacts } from "./keyset.ts";
 
+export interface SignedText {
+  readonly payload: JsonObject;
+  /** Of the key that verified it; null for one without a name. */
+  readonly kid: string | null;
+}
+
 export async function readSigned<Key extends KeyFacts>(
   text: string,
   mediaType: string,
   engine: Engine<Key>,
   supply: KeySupply<Key>,
-): Promise<JsonObject | "forged" | "keys_unavailable"> {
+): Promise<SignedText | "forged" | "keys_unavailable"> {
   const jws = parseJws(text);
   // A token's type is not a checkpoint's: neither stands in for the other (RFC 8725 §3.11).
   if (!jws.ok || jws.header.mediaType !== mediaType) return "forged";
@@ -24,6 +30,7 @@ export async function readSigned<Key extends KeyFacts>(
   }
   if (key === undefined) return supply.reachable() ? "forged" : "keys_unavailable";
   if ((await engine.check(jws, key)) !== null) return "forged";
-  const payload = decodePayload(jws);
-  return (payload === null ? null : parseJsonObject(payload)) ?? "forged";
+  const octets = decodePayload(jws);
+  const payload = octets === null ? null : parseJsonObject(octets);
+  return payload === null ? "forged" : { payload, kid: key.kid ?? null };
 }

@@ -8,27 +8,21 @@ import type { Duplex } from "node:stream";
 import type { AccessTokenClaims } from "./claims.ts";
 import { encodeBase64url } from "./jose/base64url.ts";
 import { nodeCrypto } from "./jose/runtime.ts";
+import { checkpointClaims } from "./revocation/checkpoint.ts";
 import { createCopy } from "./revocation/copy.ts";
 import { encodeEntries, type FeedEntry, type RevocationKind, type RevocationReason } from "./revocation/entry.ts";
 import { entryKeys } from "./revocation/entry-key.ts";
-import { basicAuthorization } from "./revocation/feed.ts";
+import { FEED_PATHS, POLL_TYPE, REV_ENTRIES_MAX, type ServerTextFrame, SUBPROTOCOL } from "./revocation/frames.ts";
 import { comparePositions, type Position, parsePosition } from "./revocation/position.ts";
-import { CHECKPOINT_HEADER, checkpointClaims, encodeSnapshot, SNAPSHOT_TYPE } from "./revocation/snapshot.ts";
-import {
-  decodeClientFrame,
-  encodePollLine,
-  encodeRev,
-  encodeServerFrame,
-  FEED_PATHS,
-  POLL_TYPE,
-  REV_ENTRIES_MAX,
-  type ServerTextFrame,
-  SUBPROTOCOL,
-} from "./revocation/wire.ts";
+import { encodeRev } from "./revocation/rev.ts";
+import { CHECKPOINT_HEADER, encodeSnapshot, SNAPSHOT_TYPE } from "./revocation/snapshot.ts";
+import { basicAuthorization } from "./revocation/upstream.ts";
+import { decodeClientFrame, encodePollLine, encodeServerFrame } from "./revocation/wire.ts";
 import { acceptSocket, type TestSocket } from "./testing-socket.ts";
 
 export interface TestFeedOptions {
   readonly issuer: () => string;
+  readonly audience: string;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
   /** Signs a checkpoint. */
@@ -68,7 +62,7 @@ const ENTRY_LIFE = 86_400;
 const INTROSPECTION_PATH = "/oauth2/introspect";
 
 export function createTestFeed(options: TestFeedOptions): TestFeed {
-  const { issuer, clock, sign, read, clientId, clientSecret, leaseMs } = options;
+  const { issuer, audience, clock, sign, read, clientId, clientSecret, leaseMs } = options;
   const authorization = basicAuthorization(clientId, clientSecret);
   const feedKey = Uint8Array.from(nodeCrypto?.randomBytes(32) ?? []);
   const entries: FeedEntry[] = [];
@@ -120,7 +114,8 @@ export function createTestFeed(options: TestFeedOptions): TestFeed {
     const octets = encodeSnapshot({ position: head, serverTime: clock(), leaseMs, feedKey }, entries);
     const sha256 = encodeBase64url(nodeCrypto?.createHash("sha256").update(octets).digest() ?? new Uint8Array());
     const iat = Math.floor(clock() / 1000);
-    const claims = checkpointClaims({ iss: issuer(), position: head, count: entries.length, sha256, iat });
+    const facts = { iss: issuer(), aud: audience, position: head, since: null, count: entries.length };
+    const claims = checkpointClaims({ ...facts, sha256, iat });
     const headers = { "content-type": SNAPSHOT_TYPE, [CHECKPOINT_HEADER]: sign(claims) };
     return { status: 200, headers, body: octets };
   }
@@ -189,7 +184,8 @@ export function createTestFeed(options: TestFeedOptions): TestFeed {
           if (frame === null || it === null) return refuse("bad_frame");
           if (follower === null) {
             if (frame.type !== "hello") return refuse("bad_frame");
-            if (frame.clientId !== clientId || frame.clientSecret !== clientSecret) return refuse("unauthorized");
+            const isOurs = "clientId" in frame && frame.clientId === clientId && frame.clientSecret === clientSecret;
+            if (!isOurs) return refuse("unauthorized");
             const reason = resyncReason(frame.after);
             if (reason !== null) return it.send(encodeServerFrame({ type: "resync", reason }));
             follower = { socket: it, sent: frame.after, acked: frame.after };

@@ -20,8 +20,8 @@ import type { Jwk, SigningKey } from "./jose/keys.ts";
 import { nodeCrypto } from "./jose/runtime.ts";
 import type { VerifierOptions } from "./options.ts";
 import type { PlainRefusalCode } from "./refusals.ts";
+import { CHECKPOINT_TYP } from "./revocation/checkpoint.ts";
 import type { RevocationKind, RevocationReason } from "./revocation/entry.ts";
-import { CHECKPOINT_TYP } from "./revocation/snapshot.ts";
 import { createTestFeed } from "./testing-feed.ts";
 
 export interface TestIssuerOptions {
@@ -68,6 +68,8 @@ export interface TestIssuer {
   readonly requests: number;
   /** An access token that lives for 5 minutes. */
   token(claims?: ClaimChanges): string;
+  /** An access token as a resource server gets it that has registered this public key: encrypted, for `check`. */
+  encryptedToken(key: Jwk, claims?: ClaimChanges): Promise<string>;
   /** A token with one fault: the verifier refuses it with exactly this code. */
   tokenWith(fault: TokenFault, claims?: ClaimChanges): string;
   /** Signs with a new key from now on. The earlier keys stay published, unless they are dropped. */
@@ -116,6 +118,7 @@ export function createTestIssuer(options: TestIssuerOptions = {}): TestIssuer {
   const feed = createTestFeed({
     ...credentials,
     issuer,
+    audience,
     clock,
     leaseMs: lease * 1000,
     sign: (claims) => sign({ ...claims }, CHECKPOINT_TYP),
@@ -194,6 +197,10 @@ export function createTestIssuer(options: TestIssuerOptions = {}): TestIssuer {
       return { credentials, revocation: { onStale: "reject" } as const };
     },
     token: (claims) => issue(withChanges(usual(), claims)),
+    async encryptedToken(key, claims) {
+      const { bindEncryptionKey, nestJwt } = await import("./jwe/index.ts");
+      return nestJwt(issue(withChanges(usual(), claims)), await bindEncryptionKey(key));
+    },
     tokenWith: (fault, claims) => faulty[fault]({ ...usual(), ...claims }),
     rotate({ drop } = { drop: false }) {
       keys = drop ? [newKey(alg)] : [newKey(alg), ...keys];

@@ -13,7 +13,7 @@ import type { RevocationReason } from "./revocation/entry.ts";
 
 export const UNDECIDED = {
   keys_unavailable: "The issuer's keys cannot be had at the moment.",
-  check_required: "This runtime can only verify asynchronously: call check() instead of verify().",
+  check_required: "This can only be verified asynchronously: call check() instead of verify().",
   verifier_closed: "The verifier was closed.",
   revocation_unknown: "Whether the token was revoked cannot be known at the moment.",
   verification_fault: "The verification failed for a reason that is not the token's.",

@@ -11,10 +11,11 @@
  *
  * `mark` is the number of the present state of what verdicts rest on besides the token and the time: the key set, and what
  * is known to be revoked. When it has moved, `stands` judges a remembered verdict again. Without a feed, the last two steps
- * are not there.
+ * are not there. An encrypted token is opened before all this, and remembered as it came.
  */
 import { createTokenCache, type Remembered } from "./cache.ts";
 import { type AccessTokenClaims, type ClaimRules, checkClaims, freezeClaims } from "./claims.ts";
+import { createTokenOpener, isEncrypted } from "./encrypted.ts";
 import { type Engine, nodeEngine, webEngine } from "./engine.ts";
 import { type ParsedJws, parseJws } from "./jose/jws.ts";
 import { nodeCrypto } from "./jose/runtime.ts";
@@ -22,9 +23,9 @@ import { fixedSupply, type KeySupply, remoteSupply } from "./jwks.ts";
 import { type KeyFacts, planKeys } from "./keyset.ts";
 import { type ResolvedOptions, resolveOptions, type VerifierOptions } from "./options.ts";
 import { type Refusal, type Revoked, refuse } from "./refusals.ts";
+import { CHECKPOINT_TYP } from "./revocation/checkpoint.ts";
 import type { TokenPrints } from "./revocation/copy.ts";
 import { followRevocations, type RevocationStatus, type Revocations } from "./revocation/revocations.ts";
-import { CHECKPOINT_TYP } from "./revocation/snapshot.ts";
 import { STALE_POLICIES, type StalePolicy } from "./revocation/stale-policy.ts";
 import { type FeedWorld, platformWorld } from "./revocation/world.ts";
 import { readSigned } from "./signed.ts";
@@ -131,6 +132,9 @@ export function verifierOn<Key extends KeyFacts>(
   const cache = options.cacheEntries === 0 ? null : createTokenCache<Accepted, Basis<Key>>(options.cacheEntries);
   /** By claims, for those who want to hear of it later. */
   const printsOf = new WeakMap<AccessTokenClaims, TokenPrints>();
+  const opener = options.decryptionKeys === null ? null : createTokenOpener(options.decryptionKeys);
+  /** What was inside, by claims: the issuer knows only that. */
+  const insideOf = new WeakMap<AccessTokenClaims, string>();
   let keysMark = 0;
   let closed = false;
   const supply = supplyOf(engine, options, world, () => {
@@ -140,8 +144,11 @@ export function verifierOn<Key extends KeyFacts>(
     options.revocation &&
     followRevocations(
       options.revocation,
-      rules.issuer,
-      (text) => readSigned(text, CHECKPOINT_TYP, engine, supply),
+      rules,
+      (text) =>
+        readSigned(text, CHECKPOINT_TYP, engine, supply).then((read) =>
+          typeof read === "string" ? read : read.payload,
+        ),
       world,
     );
 
@@ -160,6 +167,7 @@ export function verifierOn<Key extends KeyFacts>(
     // A clock that says nothing must not make every comparison false.
     if (!Number.isFinite(now)) return { verdict: VERIFICATION_FAULT };
     supply.tend(now);
+    if (isEncrypted(token)) return { verdict: opener === null ? refuse("not_decryptable") : CHECK_REQUIRED };
     const jws = parseJws(token);
     if (!jws.ok) return { verdict: jws };
     const keys = supply.current();
@@ -186,10 +194,11 @@ export function verifierOn<Key extends KeyFacts>(
     cache.put(token, mark(), { verdict, basis, ...lifeOf(verdict.claims, rules) });
   }
 
-  function judge(token: unknown, now: number): Verdict {
+  /** @param jwt what is signed: the token itself, or what was inside */
+  function judge(token: unknown, now: number, jwt = token): Verdict {
     const known = remembered(token, now);
     if (known !== undefined) return known;
-    const step = begin(token, now);
+    const step = begin(jwt, now);
     if ("verdict" in step) return step.verdict;
     if (engine.checkNow === null) return CHECK_REQUIRED;
     const { jws, key } = step;
@@ -205,10 +214,10 @@ export function verifierOn<Key extends KeyFacts>(
     return verdict;
   }
 
-  async function judgeLater(token: unknown): Promise<Verdict> {
+  async function judgeLater(token: unknown, jwt = token): Promise<Verdict> {
     const known = remembered(token, clock());
     if (known !== undefined) return known;
-    const step = begin(token, clock());
+    const step = begin(jwt, clock());
     if ("verdict" in step) return step.verdict;
     const { jws, key } = step;
     const refusal = await engine.check(jws, key);
@@ -245,19 +254,24 @@ export function verifierOn<Key extends KeyFacts>(
 
   async function check(token: unknown, { onStale }: VerifyOptions = {}): Promise<Verdict> {
     try {
-      const once = engine.checkNow === null ? judgeLater : (text: unknown) => judge(text, clock());
-      let verdict = await once(token);
+      const known = isEncrypted(token) ? remembered(token, clock()) : undefined;
+      const mustOpen = known === undefined && opener !== null && !closed && isEncrypted(token);
+      const jwt = mustOpen ? await opener.open(token) : token;
+      if (jwt === null) return refuse("not_decryptable");
+      const once = () => (engine.checkNow === null ? judgeLater(token, jwt) : judge(token, clock(), jwt));
+      let verdict = known ?? (await once());
       if (mayBeLearnt(verdict)) {
         const learning = supply.seek();
         if (learning === null) return verdict;
         await learning;
-        verdict = await once(token);
+        verdict = await once();
       }
+      if (verdict.ok && jwt !== token && typeof jwt === "string") insideOf.set(verdict.claims, jwt);
       if (!verdict.ok || revocations === null || typeof token !== "string") return verdict;
       const prints = printsOf.get(verdict.claims);
       return prints === undefined
         ? VERIFICATION_FAULT
-        : await revocations.settleLater(token, verdict, prints, onStale, clock());
+        : await revocations.settleLater(insideOf.get(verdict.claims) ?? token, verdict, prints, onStale, clock());
     } catch {
       return VERIFICATION_FAULT;
     }
@@ -270,6 +284,7 @@ export function verifierOn<Key extends KeyFacts>(
       return options.revocation !== null && (policy !== "accept" || options.revocation.acceptMs > 0);
     }),
     async ready() {
+      await opener?.ready();
       await supply.ready();
       await revocations?.ready();
     },

@@ -1,15 +1,24 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Oracle, type Truth } from "./oracle.ts";
+import type { Verdict } from "./settings.ts";
 
 const never = Number.POSITIVE_INFINITY;
 const BOUND = 1_000;
 
-function faultOf(truth: Partial<Truth>, verdict: readonly [number, number, string], live: boolean): string | null {
+function faultOf(
+  truth: Partial<Truth>,
+  [began, ended, code]: readonly [number, number, string],
+  leased: boolean,
+  acceptedBefore = false,
+): string | null {
   const oracle = new Oracle(BOUND);
   const good = { token: "", sid: "", revokeBegan: never, revokeDone: never, confirmedAt: never, keyGone: false };
   oracle.truths.set("it", { ...good, ...truth });
-  oracle.judge("api", { live, via: "stream", verdicts: { it: verdict } });
+  const see = (verdict: Verdict): void =>
+    oracle.judge("api", { live: leased, via: "stream", verdicts: { it: verdict } });
+  if (acceptedBefore) see([0, 0, "accepted", true]);
+  see([began, ended, code, leased]);
   return oracle.faults[0] ?? null;
 }
 
@@ -26,12 +35,19 @@ test("the oracle sees an acceptance beyond the bound, where nothing was confirme
   assert.match(faultOf(truth, [111 + BOUND, 2_000, "accepted"], true) ?? "", /beyond the bound/);
 });
 
-test("the oracle sees a wrong refusal, and lets a stale copy decide nothing", () => {
+test("the oracle sees a wrong refusal, and lets a copy whose lease did not hold all the time decide nothing", () => {
   assert.match(faultOf({}, [1, 2, "token_revoked"], true) ?? "", /which it is not/);
   assert.match(faultOf({ revokeBegan: 3 }, [1, 2, "token_revoked"], true) ?? "", /which it is not/);
   assert.equal(faultOf({ revokeBegan: 3 }, [1, 4, "token_revoked"], true), null);
   assert.match(faultOf({}, [1, 2, "revocation_unknown"], true) ?? "", /not decided on/);
   assert.equal(faultOf({}, [1, 2, "revocation_unknown"], false), null);
-  assert.match(faultOf({}, [1, 2, "unknown_key"], false) ?? "", /key/);
   assert.match(faultOf({}, [1, 2, "invalid_signature"], false) ?? "", /invalid_signature/);
+});
+
+test("the oracle lets a verifier learn a key, and not forget it", () => {
+  for (const code of ["unknown_key", "keys_unavailable"]) {
+    assert.equal(faultOf({}, [1, 2, code], true), null);
+    assert.match(faultOf({}, [1, 2, code], true, true) ?? "", /key/);
+    assert.equal(faultOf({ keyGone: true }, [1, 2, code], true, true), null);
+  }
 });

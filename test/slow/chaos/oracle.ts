@@ -3,13 +3,15 @@
  *
  *   zombie         accepted by a verification that began after `confirmed: true` had arrived
  *   beyond bound   accepted by one that began more than N(1+2ρ) after the revocation was answered
- *   wrong refusal  a token that nobody has begun to revoke is refused; or one that may be good is not decided on by a
- *                  verifier that says its copy is to be trusted
+ *   wrong refusal  a token that nobody has begun to revoke is refused; or one that may be good is not decided on although
+ *                  the lease held from the beginning of the verification to its end
  *
- * Each verification is stamped within its process with the clock that all share, before and after. So the oracle needs no
- * margin for its own polling: a verdict counts against the verifier only where it began too late.
+ * Each verification is stamped within its process with the clock that all share, before and after; confirmations and
+ * answers are stamped when they have arrived, and revocations before they are sent. So the oracle needs no margin for its
+ * own polling or for a busy machine: a verdict counts against the verifier only where no delay of anybody can explain it.
  */
-import type { ChildVerifier } from "./stage.ts";
+import type { ChildVerifier } from "./child.ts";
+import type { Seen, Verdict } from "./settings.ts";
 
 export interface Truth {
   readonly token: string;
@@ -23,18 +25,12 @@ export interface Truth {
   keyGone: boolean;
 }
 
-export interface Seen {
-  readonly live: boolean;
-  readonly via: string;
-  readonly verdicts: Readonly<Record<string, readonly [number, number, string]>>;
-}
-
 /** In milliseconds, of the clock that `verifier.ts` stamps with. */
 export function clock(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
 
-const EVERY_MS = 120;
+const EVERY_MS = 150;
 
 export class Oracle {
   readonly truths = new Map<string, Truth>();
@@ -42,6 +38,8 @@ export class Oracle {
   /** How often each was seen, so that a test cannot pass because nothing was looked at. */
   readonly counts = { accepted: 0, revoked: 0, unknown: 0, polls: 0 };
   readonly #boundMs: number;
+  /** Which tokens a verifier has accepted: their keys are known there from then on. */
+  readonly #accepted = new Map<string, Set<string>>();
   #stopped = false;
 
   /** @param boundMs N(1+2ρ) */
@@ -60,47 +58,56 @@ export class Oracle {
 
   judge(who: string, { live, via, verdicts }: Seen): void {
     this.counts.polls += 1;
-    for (const [name, [before, after, code]] of Object.entries(verdicts)) {
+    const accepted = this.#accepted.get(who) ?? new Set<string>();
+    this.#accepted.set(who, accepted);
+    for (const [name, verdict] of Object.entries(verdicts)) {
       const truth = this.truths.get(name);
       if (truth === undefined) continue;
-      const fault = this.#faultOf(truth, before, after, code, live);
+      const fault = this.#faultOf(truth, verdict, accepted.has(name));
+      if (verdict[2] === "accepted") accepted.add(name);
       if (fault !== null) this.faults.push(`${who} (${via}, ${live ? "live" : "stale"}): ${name} ${fault}`);
     }
   }
 
-  #faultOf(truth: Truth, before: number, after: number, code: string, live: boolean): string | null {
+  #faultOf(truth: Truth, [began, ended, code, leased]: Verdict, accepted: boolean): string | null {
     switch (code) {
       case "accepted": {
         this.counts.accepted += 1;
-        if (before > truth.confirmedAt)
-          return `zombie, ${Math.round(before - truth.confirmedAt)} ms after confirmation`;
-        const late = before - truth.revokeDone - this.#boundMs;
+        if (began > truth.confirmedAt) return `zombie, ${Math.round(began - truth.confirmedAt)} ms after confirmation`;
+        const late = began - truth.revokeDone - this.#boundMs;
         return late > 0 ? `accepted ${Math.round(late)} ms beyond the bound` : null;
       }
       case "token_revoked":
         this.counts.revoked += 1;
-        return after < truth.revokeBegan ? "refused as revoked, which it is not" : null;
+        return ended < truth.revokeBegan ? "refused as revoked, which it is not" : null;
       case "revocation_unknown":
-      case "keys_unavailable":
         this.counts.unknown += 1;
-        return live ? `not decided on (${code}) by a copy that is to be trusted` : null;
+        return leased ? "not decided on under a lease" : null;
       case "unknown_key":
-        return truth.keyGone ? null : "its key is not known";
+      case "keys_unavailable":
+        // A key that came into being a moment ago is asked for once in a cooldown.
+        return truth.keyGone || !accepted ? null : `its key is not known any more (${code})`;
       default:
         return `refused with ${code}`;
     }
   }
 
-  /** Whether a verifier is trusted and right about every token; else what is wrong. */
-  settled({ live, verdicts }: Seen): string | null {
+  /** Whether a verifier is trusted and right about the tokens that it was asked about; else what is wrong. @param every all */
+  settled({ live, verdicts }: Seen, every: boolean): string | null {
     if (!live) return "its copy is not trusted";
     for (const [name, { revokeBegan, revokeDone, keyGone }] of this.truths) {
       const code = verdicts[name]?.[2];
+      if (code === undefined && !every) continue;
       const gone = code === "token_revoked" || (keyGone && code === "unknown_key");
       if (revokeDone !== Number.POSITIVE_INFINITY && !gone) return `${name} was revoked and is ${code}`;
       if (revokeBegan === Number.POSITIVE_INFINITY && code !== "accepted") return `${name} is good and ${code}`;
     }
     return null;
+  }
+
+  /** A verifier was killed: a process that comes after it knows nothing yet. */
+  forget(who: string): void {
+    this.#accepted.delete(who);
   }
 
   stop(): void {

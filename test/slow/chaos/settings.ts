@@ -1,4 +1,4 @@
-/** What a verifier process is told at its start. */
+/** What a verifier process is told at its start, and what it answers to the oracle. */
 export interface VerifierSettings {
   readonly issuer: string;
   /** Where its feed is: the proxy. */
@@ -10,4 +10,14 @@ export interface VerifierSettings {
   readonly stream: boolean;
   /** A file for its last snapshot. */
   readonly keep: string | null;
+}
+
+/** When the verification began and ended, what came of it, and whether the lease held from its beginning to its end. */
+export type Verdict = readonly [began: number, ended: number, code: string, leased: boolean];
+
+export interface Seen {
+  readonly live: boolean;
+  readonly via: "stream" | "poll" | "none";
+  /** By the name of the token. */
+  readonly verdicts: Readonly<Record<string, Verdict>>;
 }

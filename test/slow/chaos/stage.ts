@@ -1,175 +1,55 @@
 /**
- * One `mapae serve` on SQLite, a dozen verifier processes each behind a proxy of its own, and the oracle at all of them.
+ * One `mapae serve` on SQLite, twenty verifier processes each behind a proxy of its own, and the oracle at all of them.
  *
  *   test ──► mapae serve ◄── proxy ◄── verifier.ts ◄── oracle
  *                        ◄── proxy ◄── verifier.ts ◄──┘
  */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { askSocket } from "../../../packages/server/src/operator/socket.ts";
 import { placesIn } from "../../../packages/server/src/places.ts";
-import { environment, FLAGS, LOGIN_SERVER } from "../../processes.ts";
-import { type Json, object, text } from "../../stage.ts";
-import { clock, Oracle, type Seen, type Truth } from "./oracle.ts";
-import { type ChaosProxy, startProxy } from "./proxy.ts";
+import { LOGIN_SERVER } from "../../processes.ts";
+import { claimsOf, type Json, object, text } from "../../stage.ts";
+import { ChildVerifier, type Kind, later } from "./child.ts";
+import { clock, Oracle, type Truth } from "./oracle.ts";
+import { Program } from "./program.ts";
+import { startProxy } from "./proxy.ts";
 import type { VerifierSettings } from "./settings.ts";
 
 /** N. Short, so that what must be waited for fits a test. */
 export const N = 1_500;
 /** N(1+2ρ) with ρ = 1 %. */
 export const BOUND = N * 1.02;
-/** Within this time after a trouble is over, every verifier trusts its copy again: the longest backoff, twice, and change. */
-export const RECOVERY_MS = 40_000;
-const START_MS = 60_000;
-const LOOK_MS = 30_000;
-const PASSWORD = "one horse, two batteries";
+export const PASSWORD = "one horse, two batteries";
 
-export const later = (ms: number): Promise<void> => new Promise((wake) => setTimeout(wake, ms));
+/** Of every six verifiers. */
+const KINDS: readonly Kind[] = ["streams", "streams", "streams", "keeps", "polls", "introspects"];
+const PAUSABLE = pathToFileURL(join(import.meta.dirname, "pausable.ts")).href;
 
-/** A port that was free a moment ago: the server must come back to the same one. */
+/**
+ * A port that was free a moment ago: the server must come back to the same one. Below those that the kernel gives to
+ * connections, one of which could have it while the server is away.
+ */
 async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  if (typeof address !== "object" || address === null) throw new Error("no port");
-  return address.port;
-}
-
-/** A program that says where it answers, and can be stopped in every way. */
-class Program {
-  readonly url: string;
-  readonly #child: ChildProcess;
-
-  private constructor(child: ChildProcess, url: string) {
-    this.#child = child;
-    this.url = url;
-  }
-
-  static start(args: readonly string[], env: Readonly<Record<string, string>>, cwd: string): Promise<Program> {
-    const child = spawn(process.execPath, [...FLAGS, ...args], {
-      cwd,
-      env: environment(env),
-      stdio: ["ignore", "ignore", "pipe"],
+  for (;;) {
+    const port = randomInt(20_000, 30_000);
+    const probe = createServer();
+    const free = await new Promise<boolean>((resolve) => {
+      probe.once("error", () => resolve(false));
+      probe.listen(port, "127.0.0.1", () => resolve(true));
     });
-    let told = "";
-    return new Promise((resolve, reject) => {
-      const late = setTimeout(() => {
-        child.kill("SIGKILL");
-        reject(new Error(`${args[0]} did not start in time\n${told}`));
-      }, START_MS);
-      child.once("exit", (code, signal) => {
-        clearTimeout(late);
-        reject(new Error(`${args[0]} ended with ${code ?? signal}\n${told}`));
-      });
-      child.stderr?.setEncoding("utf8").on("data", (more: string) => {
-        told += more;
-        const url = /ready at (http:\/\/localhost:\d+)/.exec(told)?.[1];
-        if (url === undefined) return;
-        clearTimeout(late);
-        resolve(new Program(child, url));
-      });
-    });
-  }
-
-  signal(signal: "SIGSTOP" | "SIGCONT"): void {
-    this.#child.kill(signal);
-  }
-
-  end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
-    const child = this.#child;
-    return new Promise((resolve) => {
-      if (child.exitCode !== null || child.signalCode !== null) return resolve();
-      child.once("exit", () => resolve());
-      child.kill("SIGCONT");
-      child.kill(signal);
-    });
+    await new Promise((resolve) => probe.close(resolve));
+    if (free) return port;
   }
 }
 
-/** A verifier process, and the proxy between it and the server. */
-export class ChildVerifier {
-  readonly name: string;
-  readonly proxy: ChaosProxy;
-  readonly #settings: VerifierSettings;
-  readonly #folder: string;
-  readonly #oracle: Oracle;
-  #program: Program | null = null;
-
-  constructor(name: string, proxy: ChaosProxy, settings: VerifierSettings, folder: string, oracle: Oracle) {
-    this.name = name;
-    this.proxy = proxy;
-    this.#settings = settings;
-    this.#folder = folder;
-    this.#oracle = oracle;
-  }
-
-  get clientId(): string {
-    return this.#settings.clientId;
-  }
-
-  async start(): Promise<void> {
-    const program = join(import.meta.dirname, "verifier.ts");
-    const started = await Program.start([program, JSON.stringify(this.#settings)], {}, this.#folder);
-    this.#program = started;
-    await this.teach([...this.#oracle.truths]);
-  }
-
-  async teach(truths: readonly (readonly [string, Truth])[]): Promise<void> {
-    if (this.#program === null || truths.length === 0) return;
-    const body = JSON.stringify(Object.fromEntries(truths.map(([name, { token }]) => [name, token])));
-    await fetch(`${this.#program.url}/tokens`, { method: "POST", body, signal: AbortSignal.timeout(LOOK_MS) });
-  }
-
-  async look(): Promise<Seen> {
-    if (this.#program === null) throw new Error(`${this.name} does not run`);
-    const answer = await fetch(`${this.#program.url}/verdicts`, { signal: AbortSignal.timeout(LOOK_MS) });
-    return (await answer.json()) as Seen;
-  }
-
-  /** Holds up its event loop. */
-  async block(ms: number): Promise<void> {
-    await fetch(`${this.#program?.url}/block`, {
-      method: "POST",
-      body: String(ms),
-      signal: AbortSignal.timeout(LOOK_MS),
-    });
-  }
-
-  signal(signal: "SIGSTOP" | "SIGCONT"): void {
-    this.#program?.signal(signal);
-  }
-
-  async kill(): Promise<void> {
-    const program = this.#program;
-    this.#program = null;
-    await program?.end("SIGKILL");
-  }
-
-  /** Until it is trusted and right about everything. */
-  async settle(within = RECOVERY_MS): Promise<void> {
-    const until = clock() + within;
-    let why: string | null = "it was not asked";
-    while (clock() < until) {
-      const seen = await this.look().catch(() => null);
-      why = seen === null ? "it does not answer" : this.#oracle.settled(seen);
-      if (why === null) return;
-      await later(100);
-    }
-    assert.fail(`${this.name} has not recovered within ${within} ms: ${why}`);
-  }
-
-  /** Until its copy is not trusted. */
-  async untilStale(): Promise<void> {
-    const until = clock() + LOOK_MS;
-    while (clock() < until) {
-      if (!(await this.look()).live) return;
-      await later(50);
-    }
-    assert.fail(`${this.name} has trusted its copy all the time`);
-  }
+function turning(verifiers: readonly ChildVerifier[], turn: number): ChildVerifier {
+  const verifier = verifiers[turn % verifiers.length];
+  if (verifier === undefined) throw new Error("there is no verifier of that kind");
+  return verifier;
 }
 
 export interface Confirmed {
@@ -186,20 +66,23 @@ export class Stage {
   readonly #everyone: ChildVerifier[] = [];
   readonly folder: string;
   readonly issuer: string;
-  readonly #port: number;
+  readonly port: number;
+  readonly #more: Readonly<Record<string, string>>;
   readonly #watches: Promise<void>[] = [];
   #server: Program | null = null;
   #named = 0;
+  #turn = 0;
 
-  private constructor(folder: string, port: number) {
+  private constructor(folder: string, port: number, more: Readonly<Record<string, string>>) {
     this.folder = folder;
-    this.#port = port;
+    this.port = port;
+    this.#more = more;
     this.issuer = `http://localhost:${port}`;
   }
 
-  /** @param count verifiers: of every six one polls, and one introspects when stale */
-  static async open(folder: string, count: number): Promise<Stage> {
-    const stage = new Stage(folder, await freePort());
+  /** @param count verifiers, as KINDS says @param more settings of the server */
+  static async open(folder: string, count: number, more: Readonly<Record<string, string>> = {}): Promise<Stage> {
+    const stage = new Stage(folder, await freePort(), more);
     await stage.startServer();
     await stage.request("POST", "/v1/users", { identifier: "kim", password: PASSWORD });
     await stage.mint("first");
@@ -214,23 +97,35 @@ export class Stage {
   }
 
   async #makeVerifier(index: number): Promise<void> {
+    const kind = KINDS[index % KINDS.length] ?? "streams";
     const clientId = `api-${index}`;
     const body = { kind: "resource_server", id: clientId, name: clientId };
     const made = await this.operator("POST", "/v1/admin/clients", body);
-    const proxy = await startProxy(this.#port);
+    const proxy = await startProxy(this.port);
     const settings: VerifierSettings = {
       issuer: this.issuer,
       feed: `http://localhost:${proxy.port}`,
       clientId,
       clientSecret: text(made.client_secret),
-      onStale: index % 6 === 5 ? "introspect" : "reject",
-      stream: index % 6 !== 4,
-      keep: index % 6 === 3 ? join(this.folder, `${clientId}.json`) : null,
+      onStale: kind === "introspects" ? "introspect" : "reject",
+      stream: kind !== "polls",
+      keep: kind === "keeps" ? join(this.folder, `${clientId}.json`) : null,
     };
-    const kind = settings.stream ? settings.onStale : "polls";
-    const verifier = new ChildVerifier(`${clientId} ${kind}`, proxy, settings, this.folder, this.oracle);
+    const verifier = new ChildVerifier(kind, proxy, settings, this.folder, this.oracle);
     this.#everyone.push(verifier);
     this.verifiers.push(verifier);
+  }
+
+  /** One of each kind, and one more that streams; at each call the next ones. The others are left in peace. */
+  some(): readonly ChildVerifier[] {
+    this.#turn += 1;
+    const [turn, streams] = [this.#turn, this.of("streams")];
+    const picked = (["keeps", "polls", "introspects"] as const).map((kind) => turning(this.of(kind), turn));
+    return [turning(streams, 2 * turn), turning(streams, 2 * turn + 1), ...picked];
+  }
+
+  of(kind: Kind): readonly ChildVerifier[] {
+    return this.verifiers.filter((verifier) => verifier.kind === kind);
   }
 
   /** Expects nothing more of a verifier. */
@@ -241,18 +136,21 @@ export class Stage {
 
   get settings(): Readonly<Record<string, string>> {
     return {
-      MAPAE_PORT: String(this.#port),
+      MAPAE_PORT: String(this.port),
       MAPAE_ISSUER: this.issuer,
       MAPAE_LOG_LEVEL: "error",
       MAPAE_RATE_LIMIT: "off",
       MAPAE_LOGIN_FLOOR: "0s",
-      MAPAE_ACCESS_TTL: "1h",
+      // Longer than any clock here is set ahead.
+      MAPAE_ACCESS_TTL: "4h",
       MAPAE_REVOCATION_LEASE: `${N}ms`,
+      ...this.#more,
     };
   }
 
   async startServer(): Promise<void> {
-    this.#server = await Program.start([LOGIN_SERVER, "serve"], this.settings, this.folder);
+    const settings = { ...this.settings, NODE_OPTIONS: `--import=${PAUSABLE}` };
+    this.#server = await Program.start([LOGIN_SERVER, "serve"], settings, this.folder);
   }
 
   async endServer(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
@@ -262,6 +160,11 @@ export class Stage {
 
   signalServer(signal: "SIGSTOP" | "SIGCONT"): void {
     this.#server?.signal(signal);
+  }
+
+  /** Its event loop stands still for a second; what is under way in its threads goes on. */
+  pauseServerLoop(): void {
+    this.#server?.signal("SIGUSR2");
   }
 
   async request(method: string, path: string, body: unknown): Promise<Json> {
@@ -285,23 +188,22 @@ export class Stage {
     return this.adopt(about, text(answer.access_token));
   }
 
-  /** Adds a token that is good. */
-  async adopt(about: string, token: string): Promise<string> {
-    const { sid } = object(JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString()));
+  /** Adds a token. @param fate of another that it shares; without one it is good */
+  async adopt(about: string, token: string, fate: Partial<Truth> = {}): Promise<string> {
     this.#named += 1;
     const name = `${about}-${this.#named}`;
     const never = Number.POSITIVE_INFINITY;
-    const truth: Truth = {
-      token,
-      sid: text(sid),
-      revokeBegan: never,
-      revokeDone: never,
-      confirmedAt: never,
-      keyGone: false,
-    };
+    const good = { revokeBegan: never, revokeDone: never, confirmedAt: never, keyGone: false };
+    const truth: Truth = { ...good, ...fate, token, sid: text(claimsOf(token).sid) };
     this.oracle.truths.set(name, truth);
     await Promise.all(this.verifiers.map((verifier) => verifier.teach([[name, truth]]).catch(() => undefined)));
     return name;
+  }
+
+  /** The tokens that nobody has asked to revoke. */
+  living(): readonly string[] {
+    const living = [...this.oracle.truths].filter(([, { revokeBegan }]) => revokeBegan === Number.POSITIVE_INFINITY);
+    return living.map(([name]) => name);
   }
 
   truth(name: string): Truth {
@@ -334,14 +236,23 @@ export class Stage {
     };
   }
 
+  /** Revokes with and without waiting while a trouble lasts, and lasts longer than the bound. */
+  async revokeDuring(about: string): Promise<void> {
+    const names = await Promise.all(["a", "b"].map((each) => this.mint(`${about}-${each}`)));
+    await Promise.all(names.map((name, index) => this.revoke(name, index === 0 ? "all" : "none")));
+    await later(BOUND);
+    this.check();
+  }
+
   /** Until everyone is trusted and right about everything; and nothing was seen meanwhile that must not be. */
   async settle(): Promise<void> {
     await Promise.all(this.verifiers.map((verifier) => verifier.settle()));
     this.check();
   }
 
+  /** Fails for what was seen since the last time. */
   check(): void {
-    const { faults } = this.oracle;
+    const faults = this.oracle.faults.splice(0);
     assert.deepEqual(faults.slice(0, 20), [], `${faults.length} faults`);
   }
 

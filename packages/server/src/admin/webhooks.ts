@@ -1,5 +1,6 @@
 /** Making, changing and deleting webhooks: what the admin API and the command line share. */
 import { type Cause, draft } from "../audit/event.ts";
+import { faultOfTarget, type MayReach } from "../delivery/target.ts";
 import { newId, type WebhookId } from "../prelude/ids.ts";
 import type { Secret } from "../prelude/secret.ts";
 import type { World } from "../prelude/world.ts";
@@ -8,7 +9,6 @@ import type { Position, RevocationKind } from "../revocation/entry.ts";
 import type { Vault } from "../vault/vault.ts";
 import { newWebhookSecret } from "../webhooks/secret.ts";
 import type { WebhookStore } from "../webhooks/store.ts";
-import { faultOfTarget, type MayReach } from "../webhooks/target.ts";
 import type { ChangeOutcome, Webhook } from "../webhooks/webhook.ts";
 
 /** A webhook and its new secret, which is told this once. */

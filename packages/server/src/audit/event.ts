@@ -24,6 +24,7 @@ export const AUDIT_EVENTS = {
   "refresh.recovered": "A lost refresh was answered again to the client that proved itself",
   "refresh.fast_forwarded": "A refresh token newer than the store was accepted: the store had lost its tail",
   "client.created": "A client was made",
+  "client.keys_changed": "A client's published keys changed: tokens for it are encrypted for them, or not any more",
   "client.deleted": "A client was deleted; its grants ended",
   "pepper.rotated": "Password hashes were encrypted under a new pepper key",
   "key.activated": "A signing key began to sign",

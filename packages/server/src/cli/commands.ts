@@ -5,6 +5,7 @@
 
 import { GATE_OPTIONS } from "../gate/settings.ts";
 import { END_REASONS } from "../revocation/entry.ts";
+import { STRATEGY_NAMES } from "../sessions/strategy.ts";
 import { EVENT_TYPES } from "../ssf/event.ts";
 import { NAMINGS, STATUSES } from "../ssf/stream.ts";
 import type { Command } from "./context.ts";
@@ -58,6 +59,10 @@ const NAMING: OptionRow = {
   flags: "--naming <naming>",
   says: "how users are called: by their id here (default), or by their email address, which is personal data",
   choices: NAMINGS,
+};
+const AUTHORIZATION_STDIN: OptionRow = {
+  flags: "--authorization-stdin",
+  says: "read what is to be sent as Authorization from stdin (Bearer …)",
 };
 const EVENT_NAMES = Object.keys(EVENT_TYPES);
 const NOW: OptionRow = { flags: "--now", says: "also where verifiers may not know the key yet that signs then" };
@@ -240,6 +245,7 @@ export const COMMANDS: readonly CommandRow[] = [
       { flags: "--name <name>", says: "what people call it (default: its id)" },
       { flags: "--scope <scopes>", says: "the scopes that its tokens may carry, separated by spaces" },
       { flags: "--audience <audience>", says: "the `aud` of tokens for this resource server (default: the server's)" },
+      { flags: "--jwks <file>", says: "its public keys: tokens for it are encrypted (needs an audience of its own)" },
     ],
     makes: true,
     load: async () => (await import("./commands/clients.ts")).createClient,
@@ -248,6 +254,18 @@ export const COMMANDS: readonly CommandRow[] = [
     name: "clients list",
     says: "list clients",
     load: async () => (await import("./commands/clients.ts")).listClients,
+  },
+  {
+    name: "clients keys",
+    args: ["<id>"],
+    says: "say which public keys a resource server has: tokens for it are encrypted for the first",
+    options: [
+      { flags: "--jwks <file>", says: "a JWK set, or one JWK; replaces what was there" },
+      { flags: "--none", says: "tokens for it are signed only again" },
+    ],
+    notes:
+      "Give the resource server the new private key first, beside the old one: both kinds of tokens are under way for a while.",
+    load: async () => (await import("./commands/clients.ts")).publishKeys,
   },
   {
     name: "clients delete",
@@ -321,6 +339,8 @@ export const COMMANDS: readonly CommandRow[] = [
         many: true,
         choices: EVENT_NAMES,
       },
+      { flags: "--url <url>", says: "push events to this address (RFC 8935); left out: they are polled (RFC 8936)" },
+      AUTHORIZATION_STDIN,
       NAMING,
       { flags: "--description <text>", says: "what its receiver calls it" },
     ],
@@ -348,7 +368,11 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     name: "token inspect",
     args: ["[token]"],
-    says: "explain a token's header and claims, without verifying it",
+    says: "explain a token part by part in plain words, and what is wrong with it, without verifying it",
+    options: [
+      { flags: "--key <keys>", says: "your private keys: look inside an encrypted token" },
+      ...PASSPHRASE_OPTIONS,
+    ],
     notes: "The token is read from stdin, or pasted at a prompt: it is a secret, and an argument is not.",
     apart: true,
     load: async () => (await import("./commands/token-inspect.ts")).inspectToken,
@@ -477,6 +501,33 @@ export const COMMANDS: readonly CommandRow[] = [
     notes: "No data folder, no database: it needs the issuer's keys only. docs/gate.md has the proxies' side.",
     apart: true,
     load: async () => (await import("./commands/gate.ts")).gate,
+  },
+  {
+    name: "strategies",
+    says: "what there is to choose for MAPAE_STRATEGY: where log-ins live, and what each way promises",
+    apart: true,
+    load: async () => (await import("./commands/strategies.ts")).strategies,
+  },
+  {
+    name: "lb",
+    args: ["<program>"],
+    says: "write a load balancer's configuration, for haproxy or nginx",
+    options: [
+      { flags: "--server <place>", says: "host:port or name=host:port; once for each server", many: true },
+      { flags: "--listen <place>", says: "host:port, or :port for every address (default: :8080)" },
+      { flags: "--certificate <file>", says: "PEM file with certificate chain and key; without it TLS ends elsewhere" },
+      {
+        flags: "--strategy <name>",
+        says: "as MAPAE_STRATEGY of the servers (default: token)",
+        choices: STRATEGY_NAMES,
+      },
+      { flags: "--out <file>", says: "write it there, and not to stdout" },
+      { flags: "--force", says: "replace the file" },
+    ],
+    notes:
+      "<program> is haproxy or nginx. With the strategies memory and sticky, browsers keep to their server only under sticky.",
+    apart: true,
+    load: async () => (await import("./commands/lb.ts")).lb,
   },
   {
     name: "doctor",

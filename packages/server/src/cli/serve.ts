@@ -12,6 +12,7 @@ import { placesIn } from "../places.ts";
 import { StartRefused } from "../prelude/fault.ts";
 import { systemSleep, systemWorld } from "../prelude/world.ts";
 import type { MapaeServer } from "../server.ts";
+import { STRATEGIES } from "../sessions/strategy.ts";
 import { ssfOff } from "../ssf-service.ts";
 import { openStorage } from "../storage/open.ts";
 import { exitCode } from "./exit.ts";
@@ -35,6 +36,17 @@ function warnings(config: Config): readonly string[] {
       "WARNING: MAPAE_DANGEROUSLY_ALLOW_WEBHOOKS_TO is set: administrators can send requests into your network.",
     );
   }
+  if (config.dangerouslyAllowSsfTo.length > 0) {
+    told.push(
+      "WARNING: MAPAE_DANGEROUSLY_ALLOW_SSF_TO is set: resource servers can have requests sent into your network.",
+    );
+  }
+  const { promises } = STRATEGIES[config.strategy];
+  if (promises.serverLost !== "nothing is lost") {
+    told.push(
+      `Note: with MAPAE_STRATEGY=${config.strategy}, ${promises.serverLost.replace("its", "a server's")} with it.`,
+    );
+  }
   if (isShared(config.signingAlg)) {
     told.push(`Note: with ${config.signingAlg}, whoever holds MAPAE_SHARED_SECRET can impersonate any user.`);
     told.push(`Note: ${ssfOff(config)}`);
@@ -45,6 +57,7 @@ function warnings(config: Config): readonly string[] {
 function greet(config: Config, issuer: string, server: MapaeServer): void {
   say(`Mapae is ready at ${issuer}`);
   say(`  data        ${server.nature.says}`);
+  say(`  strategy    ${config.strategy}: log-ins live in ${STRATEGIES[config.strategy].sessionsIn}`);
   if (config.secret === null && config.databaseUrl !== "memory:") say(`  secret      ${placesIn(config.data).secret}`);
   if (server.exampleSecret !== null) {
     say("");
@@ -90,7 +103,7 @@ export async function serve(env: Readonly<Record<string, string | undefined>>): 
     listening = await listen(config.host, config.port);
     const issuer = config.issuer ?? `http://localhost:${listening.port}`;
     // The store opens, in a thread of its own, while the rest of the program loads.
-    const storage = openStorage(config, systemWorld);
+    const storage = openStorage(config, systemWorld, (line) => logger.warn(line));
     storage.catch(() => {}); // told where it is awaited
     const { openServer } = await import("../server.ts");
     const server = await openServer({ config, issuer, logger, storage });

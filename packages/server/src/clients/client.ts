@@ -9,6 +9,7 @@ import { createHash } from "node:crypto";
 import type { ClientId } from "../prelude/ids.ts";
 import { Secret, sameBytes } from "../prelude/secret.ts";
 import type { Random } from "../prelude/world.ts";
+import type { PublishedKeys } from "./published-keys.ts";
 
 export const CLIENT_KINDS = {
   first_party: { public: true, rotates: true, replayEnds: "session", signsIn: true },
@@ -31,6 +32,8 @@ export interface Client {
   readonly scope: readonly string[];
   /** For a resource server: the audience that tokens for it carry; `null`: the server's own audience. */
   readonly audience: string | null;
+  /** For a resource server with an audience of its own: tokens for it are encrypted for the first of these; `null`: signed only. */
+  readonly jwks: PublishedKeys | null;
   /** Unix milliseconds. */
   readonly createdAt: number;
 }

@@ -6,6 +6,7 @@ import {
   ENTRY_AT,
   ENTRY_BYTES,
   type FeedEntry,
+  REVOCATION_KINDS,
   readNumber,
   readPosition,
   writeEntry,
@@ -38,15 +39,35 @@ export function emptyChunk(): Chunk {
 
 export function append(chunk: Chunk, entry: FeedEntry, audience: number): void {
   writeEntry(chunk.octets, chunk.count * ENTRY_BYTES, entry);
+  count(chunk, audience);
+}
+
+/** Takes in an entry in its form on the wire. */
+export function appendOctets(chunk: Chunk, from: Uint8Array, offset: number, audience: number): void {
+  chunk.octets.set(from.subarray(offset, offset + ENTRY_BYTES), chunk.count * ENTRY_BYTES);
+  count(chunk, audience);
+}
+
+const KEY_OCTET = REVOCATION_KINDS.key.octet;
+
+/** Counts the entry that was written behind the last one. */
+function count(chunk: Chunk, audience: number): void {
+  const at = chunk.count * ENTRY_BYTES;
   chunk.audiences[chunk.count] = audience;
   chunk.count += 1;
   if (audience !== EVERYONE) chunk.scoped += 1;
   // Those of kind `key` stay, however long: they must not make the chunk look as if there were something to forget.
-  if (entry.kind !== "key") chunk.expires = Math.min(chunk.expires, entry.expires);
+  if (chunk.octets[at + ENTRY_AT.kind] === KEY_OCTET) return;
+  chunk.expires = Math.min(chunk.expires, readNumber(chunk.octets, at + ENTRY_AT.expires, 5));
 }
 
 export function positionOf(chunk: Chunk, index: number): Position {
   return readPosition(chunk.octets, index * ENTRY_BYTES + ENTRY_AT.epoch);
+}
+
+/** When an entry was committed, in Unix seconds. */
+export function atOf(chunk: Chunk, index: number): number {
+  return readNumber(chunk.octets, index * ENTRY_BYTES + ENTRY_AT.at, 5);
 }
 
 /** The index of the first entry behind a position. */
@@ -80,20 +101,15 @@ export function octetsFor(chunk: Chunk, from: number, until: number, audience: n
 }
 
 /** The chunk without the entries that may go: expired before a time (Unix seconds), or before an entry for everyone. */
-export function without(chunk: Chunk, keyOctet: number, expiredBefore: number, coveredBy: Position | null): Chunk {
+export function without(chunk: Chunk, expiredBefore: number, coveredBy: Position | null): Chunk {
   const left = emptyChunk();
   for (let index = 0; index < chunk.count; index += 1) {
     const at = index * ENTRY_BYTES;
-    const isKey = chunk.octets[at + ENTRY_AT.kind] === keyOctet;
+    const isKey = chunk.octets[at + ENTRY_AT.kind] === KEY_OCTET;
     const expires = readNumber(chunk.octets, at + ENTRY_AT.expires, 5);
     const covered = coveredBy !== null && isBefore(positionOf(chunk, index), coveredBy);
     if (!isKey && (expires < expiredBefore || covered)) continue;
-    left.octets.set(chunk.octets.subarray(at, at + ENTRY_BYTES), left.count * ENTRY_BYTES);
-    const audience = chunk.audiences[index] ?? EVERYONE;
-    left.audiences[left.count] = audience;
-    left.count += 1;
-    if (audience !== EVERYONE) left.scoped += 1;
-    if (!isKey) left.expires = Math.min(left.expires, expires);
+    appendOctets(left, chunk.octets, at, chunk.audiences[index] ?? EVERYONE);
   }
   return left;
 }

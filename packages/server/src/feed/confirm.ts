@@ -36,10 +36,12 @@ export interface Question {
 export interface Named {
   readonly instance: InstanceId;
   readonly client: ClientId;
+  /** Of a relay: how many stand behind it that have not. */
+  readonly verifiers?: number;
 }
 
 export interface Tally {
-  /** How many of the instances have acknowledged. */
+  /** How many verifiers have acknowledged: instances, and those for whom a relay has. */
   readonly acknowledged: number;
   /** Who has not. Once it is confirmed, none of these can accept it all the same: they hold no lease. */
   readonly outstanding: readonly Named[];
@@ -64,12 +66,21 @@ export function decide(question: Question, find: (id: InstanceId) => Standing | 
   for (const id of question.instances) {
     const standing = find(id);
     if (standing === undefined) continue;
-    if (!isBefore(standing.acked, position)) {
-      acknowledged += 1;
+    const { client, behind } = standing;
+    const hasAcked = !isBefore(standing.acked, position);
+    const named = { instance: id, client };
+    if (standing.announced) {
+      // Its leases come from a relay, whose acknowledgement waits for them.
+      if (!hasAcked) unbound.push(named);
       continue;
     }
-    const named = { instance: id, client: standing.client };
-    outstanding.push(named);
+    if (hasAcked) {
+      acknowledged += behind?.verifiers ?? 1;
+      // Those behind a relay that hold no lease any more, and have not said more than that.
+      if (behind !== null && behind.silent > 0) outstanding.push({ ...named, verifiers: behind.silent });
+      continue;
+    }
+    outstanding.push(behind === null ? named : { ...named, verifiers: behind.verifiers + behind.silent });
     if (standing.acceptMs > 0) unbound.push(named);
     if (standing.leaseEnds > now) nextEnd = Math.min(nextEnd, standing.leaseEnds);
   }

@@ -56,7 +56,7 @@ class Machine {
 
 const ping = (n: number, now = 0): ConnectionEvent => ({ type: "frame", frame: { type: "ping", n }, now });
 const ack = (position: Position): ConnectionEvent => ({ type: "frame", frame: { type: "ack", position }, now: 0 });
-const head = (seq: number): ConnectionEvent => ({ type: "head", head: at(seq) });
+const head = (seq: number): ConnectionEvent => ({ type: "head", head: at(seq), leaseMs: 5_000 });
 const news = (seq: number): ConnectionEvent => ({ type: "news", head: at(seq) });
 const closedFor = (actions: readonly ConnectionAction[]) =>
   actions.flatMap((action) => (action.do === "close" ? [action.reason] : []));
@@ -116,7 +116,7 @@ describe("heartbeats", () => {
     assert.deepEqual(machine.give(news(4)), [{ do: "send_entries", from: at(0), to: at(4) }]);
     assert.deepEqual(machine.give(news(6)), [
       { do: "send_entries", from: at(4), to: at(6) },
-      { do: "heartbeat", echo: 1, head: at(6) },
+      { do: "heartbeat", echo: 1, head: at(6), leaseMs: 5_000 },
     ]);
   });
 
@@ -124,8 +124,11 @@ describe("heartbeats", () => {
     const machine = Machine.live();
     machine.give(ping(1));
     assert.deepEqual(machine.give(ping(2), ping(3)), []);
-    assert.deepEqual(machine.give(head(0)), [{ do: "heartbeat", echo: 1, head: at(0) }, { do: "read_head" }]);
-    assert.deepEqual(machine.give(head(0)), [{ do: "heartbeat", echo: 3, head: at(0) }]);
+    assert.deepEqual(machine.give(head(0)), [
+      { do: "heartbeat", echo: 1, head: at(0), leaseMs: 5_000 },
+      { do: "read_head" },
+    ]);
+    assert.deepEqual(machine.give(head(0)), [{ do: "heartbeat", echo: 3, head: at(0), leaseMs: 5_000 }]);
     assert.deepEqual(machine.give(head(9), { type: "no_head" }), [], "nothing was asked");
   });
 
@@ -138,7 +141,10 @@ describe("heartbeats", () => {
   test("without a certain head there is no heartbeat, until a later ping finds one", () => {
     const machine = Machine.live();
     assert.deepEqual(machine.give(ping(1), { type: "no_head" }), [{ do: "read_head" }]);
-    assert.deepEqual(machine.give(ping(2), head(0)), [{ do: "read_head" }, { do: "heartbeat", echo: 2, head: at(0) }]);
+    assert.deepEqual(machine.give(ping(2), head(0)), [
+      { do: "read_head" },
+      { do: "heartbeat", echo: 2, head: at(0), leaseMs: 5_000 },
+    ]);
   });
 
   test("in any order of events: no echo before its ping, no head below one read after it, no gap, nothing after the end", () => {
@@ -205,7 +211,7 @@ describe("a live connection", () => {
   test("takes acknowledgements of what was sent, and is cut for one of what was not: forged or early", () => {
     const machine = Machine.live(at(2));
     machine.give(news(4));
-    assert.deepEqual(machine.give(ack(at(3))), [{ do: "acked", position: at(3) }]);
+    assert.deepEqual(machine.give(ack(at(3))), [{ do: "acked", position: at(3), behind: null }]);
     assert.deepEqual(closedFor(machine.give(ack(at(5)))), ["bad_frame"]);
     const other = Machine.live(at(2));
     assert.deepEqual(closedFor(other.give(ack(at(1, 8)))), ["bad_frame"], "of another epoch");

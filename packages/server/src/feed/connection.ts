@@ -11,7 +11,7 @@
  * No clock, no socket, no log: times and positions come with the events, and the hub carries out the actions in order.
  * Only a heartbeat gives a lease, and no path leads to one but ping → read → entries → heartbeat.
  */
-import type { ClientFrame, Hello } from "@mapae/verifier/revocation";
+import type { Behind, ClientFrame, Hello } from "@mapae/verifier/revocation";
 import type { InstanceId } from "../prelude/ids.ts";
 import { isBefore, type Position } from "../revocation/entry.ts";
 
@@ -72,7 +72,7 @@ export interface LiveState extends Heard {
   readonly begun: number;
   readonly reading: boolean;
   /** A heartbeat that waits for the entries up to its head. */
-  readonly owed: { readonly echo: number; readonly head: Position } | null;
+  readonly owed: { readonly echo: number; readonly head: Position; readonly leaseMs: number } | null;
 }
 
 export type ConnectionState =
@@ -90,13 +90,15 @@ export type ConnectionEvent =
   | { readonly type: "behind"; readonly why: "epoch" | "ahead" | "too_old" }
   /** The node's log stands at `head`: send what is missing. */
   | { readonly type: "news"; readonly head: Position }
-  /** The read that the last `read_head` asked for found this head. */
-  | { readonly type: "head"; readonly head: Position }
+  /** The read that the last `read_head` asked for found this head, on which a lease of `leaseMs` may be given. */
+  | { readonly type: "head"; readonly head: Position; readonly leaseMs: number }
   | { readonly type: "no_head" }
   /** How much waits for the network, after something was handed to it. */
   | { readonly type: "backlog"; readonly octets: number }
   | { readonly type: "tick"; readonly now: number }
   | { readonly type: "drain"; readonly afterMs: number }
+  /** The log that was told here goes on as another one: of a relay that had to load a snapshot itself. */
+  | { readonly type: "turned"; readonly why: string }
   | { readonly type: "cut"; readonly reason: Closing }
   /** The other side closed, or the link broke. */
   | { readonly type: "gone"; readonly released: boolean };
@@ -106,8 +108,9 @@ export type ConnectionAction =
   | { readonly do: "welcome"; readonly position: Position }
   | { readonly do: "send_entries"; readonly from: Position; readonly to: Position }
   | { readonly do: "read_head" }
-  | { readonly do: "heartbeat"; readonly echo: number; readonly head: Position }
-  | { readonly do: "acked"; readonly position: Position }
+  | { readonly do: "heartbeat"; readonly echo: number; readonly head: Position; readonly leaseMs: number }
+  | { readonly do: "acked"; readonly position: Position; readonly behind: Behind | null }
+  | { readonly do: "renew"; readonly ticket: string }
   | { readonly do: "resync"; readonly why: string }
   | { readonly do: "drain"; readonly afterMs: number }
   | { readonly do: "close"; readonly reason: Closing }
@@ -175,7 +178,8 @@ function live(state: LiveState, event: ConnectionEvent): Step {
       return flush(state, event.head);
     case "head": {
       if (!state.reading) return [state, []];
-      const read: LiveState = { ...state, reading: false, owed: { echo: state.begun, head: event.head } };
+      const { head, leaseMs } = event;
+      const read: LiveState = { ...state, reading: false, owed: { echo: state.begun, head, leaseMs } };
       return then(beat(read), readAgain);
     }
     case "no_head":
@@ -187,6 +191,10 @@ function live(state: LiveState, event: ConnectionEvent): Step {
       return event.now - state.at > SILENCE_MS ? leave(state, "silent") : [state, []];
     case "drain":
       return [state, [{ do: "drain", afterMs: event.afterMs }]];
+    case "turned": {
+      const [over, actions] = leave(state, "resync");
+      return [over, [{ do: "resync", why: event.why }, ...actions]];
+    }
     case "cut":
       return leave(state, event.reason);
     case "gone":
@@ -207,7 +215,9 @@ function heard(state: LiveState, frame: ClientFrame | null, now: number): Step {
     case "ack":
       // What was not sent cannot have been applied: a forged or early acknowledgement.
       if (isBefore(state.sent, frame.position)) return leave(state, "bad_frame");
-      return [next, [{ do: "acked", position: frame.position }]];
+      return [next, [{ do: "acked", position: frame.position, behind: frame.behind ?? null }]];
+    case "ticket":
+      return [next, [{ do: "renew", ticket: frame.ticket }]];
     case "ping":
       // An old or repeated number gives nothing anew.
       return frame.n > state.pinged ? readAgain({ ...next, pinged: frame.n }) : [next, []];
@@ -222,6 +232,8 @@ function readAgain(state: LiveState): Step {
 
 function flush(state: LiveState, head: Position): Step {
   if (!isBefore(state.sent, head)) return [state, []];
+  // No frame leads from one epoch into another.
+  if (state.sent.epoch !== head.epoch) return live(state, { type: "turned", why: "epoch" });
   return then([{ ...state, sent: head }, [{ do: "send_entries", from: state.sent, to: head }]], beat);
 }
 
@@ -233,7 +245,7 @@ function flush(state: LiveState, head: Position): Step {
 function beat(state: LiveState): Step {
   const { owed, sent } = state;
   if (owed === null || isBefore(sent, owed.head)) return [state, []];
-  return [{ ...state, owed: null }, [{ do: "heartbeat", echo: owed.echo, head: sent }]];
+  return [{ ...state, owed: null }, [{ do: "heartbeat", echo: owed.echo, head: sent, leaseMs: owed.leaseMs }]];
 }
 
 function then([state, actions]: Step, next: (state: LiveState) => Step): Step {

@@ -15,13 +15,14 @@ import { asId } from "../prelude/ids.ts";
 import { type SetAlarm, systemWorld, type World } from "../prelude/world.ts";
 import { isBefore, type Position } from "../revocation/entry.ts";
 import type { RevocationStore } from "../revocation/store.ts";
+import { signingKey } from "../storage/contract/keys.ts";
 import { openMemory } from "../storage/memory/memory.ts";
 import type { Storage } from "../storage/storage.ts";
 import { BACKLOG_MAX, GREETING_MS, RELEASED_CODE, SILENCE_MS } from "./connection.ts";
 import { type Feed, type FeedNotice, type FeedParts, openFeed } from "./feed.ts";
 import { outlast } from "./lease.ts";
 import type { FeedConnection, Link } from "./link.ts";
-import { createVerifiers } from "./verifiers.ts";
+import { createVerifiers, type Verifier } from "./verifiers.ts";
 import type { Confirmation } from "./waiting.ts";
 
 const N = 5_000;
@@ -121,6 +122,7 @@ class Stage {
         secretHash: hashClientSecret(`${id} secret`),
         scope: [],
         audience: `https://${id}.example.com`,
+        jwks: null,
         createdAt: START,
       };
       await stage.storage.clients.create(client, []);
@@ -135,7 +137,11 @@ class Stage {
       store: this.storage.feed,
       verifiers: createVerifiers(this.storage.clients, ISSUER),
       feedKey: new Uint8Array(32).fill(7),
-      sign: async (position, count, sha256) => `signed ${formatPosition(position)} ${count} ${sha256}`,
+      sign: {
+        checkpoint: async ({ aud, position, count, since }) =>
+          `signed for ${aud}: ${since === null ? "all" : formatPosition(since)} to ${formatPosition(position)}, ${count}`,
+        ticket: async (claims) => JSON.stringify(claims),
+      },
       issuer: ISSUER,
       leaseMs: N,
       alone: true,
@@ -260,6 +266,85 @@ describe("a verifier that connects", () => {
       stage.notices.map(({ kind }) => kind),
       ["position_ahead", "position_ahead"],
     );
+  });
+});
+
+/** One entry whose last token has ended, and one of a token that lives. */
+async function oldAndNew(): Promise<{ stage: Stage; start: Position; head: Position }> {
+  const stage = await Stage.open();
+  const start = stage.head;
+  await stage.revoke();
+  await stage.storage.keys.replace(0, [signingKey({ kid: "key" })], []);
+  await stage.storage.keys.raiseMark("key", START / 1000 + 300);
+  const head = await stage.revoke();
+  await stage.time.pass(2_000);
+  return { stage, start, head };
+}
+
+describe("resuming", () => {
+  /** From where a verifier was to the head, without a gap. @returns how many entries came */
+  function followed(link: TestLink, after: Position, head: Position): number {
+    let [at, count] = [after, 0];
+    for (const frame of link.got) {
+      if (frame.type !== "rev") continue;
+      assert.deepEqual(frame.from, at);
+      at = frame.to;
+      count += frame.count;
+    }
+    assert.deepEqual(at, head);
+    return count;
+  }
+
+  test("resume older than the retention: what concerns a living token comes, and the rest is passed over", async () => {
+    const { stage, start, head } = await oldAndNew();
+    assert.equal(await stage.storage.revocation.compact(), 1);
+    stage.feed.compact();
+    const known = stage.link();
+    known.hello("orders", start);
+    await settle();
+    assert.equal(followed(known, start, head), 1);
+    // Nor is it a gap at a node that never saw the entry, or where nothing is left.
+    await stage.start();
+    const fresh = stage.link();
+    fresh.hello("orders", start);
+    await settle();
+    assert.equal(followed(fresh, start, head), 1);
+    fresh.connection?.closed(1006);
+    await stage.time.pass(1_000_000);
+    assert.equal(await stage.storage.revocation.compact(), 1);
+    await stage.start();
+    const late = stage.link();
+    late.hello("orders", start);
+    await settle();
+    assert.equal(followed(late, start, head), 0);
+    late.ping(1);
+    await settle();
+    assert.deepEqual(late.last("hb").head, head);
+  });
+
+  test("compaction during resume: at whatever moment, no frame is missing and none is out of place", async () => {
+    for (let moment = 0; moment < 3; moment += 1) {
+      const { stage, start } = await oldAndNew();
+      const link = stage.link();
+      const compactAt = async (now: number): Promise<void> => {
+        if (now !== moment) return;
+        const compacted = stage.storage.revocation.compact();
+        stage.feed.compact();
+        await compacted;
+      };
+      link.hello("orders", start);
+      await compactAt(0);
+      await settle();
+      await compactAt(1);
+      link.ping(1);
+      await compactAt(2);
+      const head = await stage.revoke();
+      await stage.time.pass(50);
+      assert.deepEqual(link.types().slice(0, 2), ["welcome", "rev"]);
+      assert.equal(followed(link, start, head), moment === 0 ? 2 : 3);
+      assert(!isBefore(head, link.last("hb").head));
+      assert.equal(link.code, null);
+    }
   });
 });
 
@@ -672,10 +757,10 @@ describe("confirmation", () => {
   });
 });
 
-const verifier = (id: string) => ({
+const verifier = (id: string): Verifier => ({
   client: asId("client", id),
   audience: `https://${id}.example.com`,
-  secretHash: hashClientSecret(`${id} secret`),
+  shown: { by: "secret", hash: hashClientSecret(`${id} secret`) },
 });
 const request = (after: Position) => ({ verifier: verifier("orders"), after, ping: 1, instance: null, acceptMs: 0 });
 
@@ -726,8 +811,11 @@ describe("snapshots", () => {
   test("are signed anew when the key that signed them was revoked, without waiting for another entry", async () => {
     let key = "first";
     const stage = await Stage.open({
-      sign: async () => `by ${key}`,
-      isSigned: (checkpoint) => checkpoint === `by ${key}`,
+      sign: {
+        checkpoint: async () => `by ${key}`,
+        ticket: async () => "",
+        holds: (checkpoint) => checkpoint === `by ${key}`,
+      },
     });
     assert.equal((await stage.feed.snapshot(verifier("orders"))).checkpoint, "by first");
     key = "second";
@@ -737,12 +825,21 @@ describe("snapshots", () => {
   test("are one immutable piece for many, signed, and new when enough has come since", async () => {
     const stage = await Stage.open();
     await stage.revoke();
-    const [one, other] = await Promise.all([
+    const [one, same, other] = await Promise.all([
+      stage.feed.snapshot(verifier("orders")),
       stage.feed.snapshot(verifier("orders")),
       stage.feed.snapshot(verifier("files")),
     ]);
-    assert.equal(one, other);
-    assert(one.checkpoint.startsWith(`signed ${formatPosition(one.position)} 1 `));
+    assert.equal(one, same);
+    assert.equal(one.octets, other.octets);
+    // Whose single tokens are in it is signed with it: that of another audience would lack some.
+    for (const [snapshot, aud] of [
+      [one, "orders"],
+      [other, "files"],
+    ] as const) {
+      const expected = `signed for https://${aud}.example.com: all to ${formatPosition(one.position)}, 1`;
+      assert.equal(snapshot.checkpoint, expected);
+    }
     const position = await stage.revoke();
     assert.equal(await stage.feed.snapshot(verifier("orders")), one);
     await stage.time.pass(5_000);

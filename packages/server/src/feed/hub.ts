@@ -8,9 +8,10 @@
  * window, which grows with the number of connections because each frame costs as much as there are of them.
  */
 import { decodeClientFrame, encodeServerFrame, type Hello, type ServerTextFrame } from "@mapae/verifier/revocation";
-import { type ClientId, newId } from "../prelude/ids.ts";
-import type { SetAlarm, World } from "../prelude/world.ts";
-import type { Position, RevocationEntry } from "../revocation/entry.ts";
+import type { InstanceId } from "../prelude/ids.ts";
+import type { SetAlarm } from "../prelude/world.ts";
+import type { Position } from "../revocation/entry.ts";
+import { type AdmissionParts, admit, dismissed, readmit } from "./admission.ts";
 import {
   begin,
   CLOSINGS,
@@ -19,34 +20,19 @@ import {
   type ConnectionEvent,
   type ConnectionState,
   RELEASED_CODE,
-  resyncReason,
   step,
 } from "./connection.ts";
 import type { Frames } from "./frames.ts";
-import type { HeadReads } from "./heads.ts";
-import type { Leases } from "./leases.ts";
 import type { FeedConnection, Link } from "./link.ts";
-import type { LogMirror } from "./mirror.ts";
+import type { Head } from "./source.ts";
 import type { FeedTally } from "./tally.ts";
-import type { Verifier, Verifiers } from "./verifiers.ts";
+import { unboundTicket, type Verifier } from "./verifiers.ts";
 
-export interface HubParts {
-  readonly mirror: LogMirror;
+export interface HubParts extends AdmissionParts {
   readonly frames: Frames;
-  readonly heads: HeadReads;
-  readonly leases: Leases;
-  readonly verifiers: Verifiers;
-  readonly feedKey: Uint8Array;
-  /** A recent signed position, where there is one that is not ahead of what was sent. */
-  readonly checkpoint: (sent: Position) => string | null;
   readonly tally: FeedTally;
-  readonly world: World;
   readonly alarm: SetAlarm;
   readonly maxConnections: number;
-  /** Resolves once the mirror holds the log. */
-  readonly loaded: () => Promise<void>;
-  /** Somebody knows a position that lies ahead of the log. */
-  readonly ahead: (client: ClientId, position: Position) => void;
 }
 
 /** How often connections are looked after: silence, credentials. */
@@ -59,6 +45,8 @@ interface Open {
   readonly link: Link;
   state: ConnectionState;
   verifier: Verifier | null;
+  /** What its owner lets it accept without a lease, in milliseconds. */
+  acceptMs: number;
   /** The last signed position it was given. */
   checkpoint: string | null;
 }
@@ -78,7 +66,8 @@ export class Hub {
   /** Takes a socket that was accepted. Nothing is sent to it before its hello was believed, but a refusal. */
   connect(link: Link): FeedConnection {
     const { world, maxConnections } = this.#parts;
-    const connection: Open = { link, state: begin(world.clock.monotonic()), verifier: null, checkpoint: null };
+    const state = begin(world.clock.monotonic());
+    const connection: Open = { link, state, verifier: null, acceptMs: 0, checkpoint: null };
     if (this.#leaving || this.#connections.size >= maxConnections) {
       const reason = this.#leaving ? "leaving" : "too_many_connections";
       this.#close(connection, reason);
@@ -99,14 +88,14 @@ export class Hub {
     return this.#connections.size;
   }
 
-  /** The mirror has moved: sends what is new, at once or with what comes within the window. */
-  news(entries: readonly RevocationEntry[]): void {
-    for (const { kind, value, reason } of entries) {
-      // A resource server that is deleted hears nothing more, not even of that.
-      if (kind !== "client" || reason !== "client_deleted") continue;
-      for (const connection of this.#connections) {
-        if (connection.verifier?.client === value) this.#give(connection, { type: "cut", reason: "unauthorized" });
-      }
+  /**
+   * The mirror has moved: sends what is new, at once or with what comes within the window.
+   * @param isGone who hears nothing more, not even of that
+   */
+  news(isGone: (verifier: Verifier) => boolean = () => false): void {
+    for (const connection of this.#connections) {
+      const { verifier } = connection;
+      if (verifier !== null && isGone(verifier)) this.#give(connection, { type: "cut", reason: "unauthorized" });
     }
     if (this.#callOffFlush !== null) return;
     const { world, alarm } = this.#parts;
@@ -119,10 +108,16 @@ export class Hub {
   #flush(): void {
     this.#callOffFlush?.();
     this.#callOffFlush = null;
-    const { mirror, world } = this.#parts;
-    const event = { type: "news", head: mirror.head } as const;
+    const { source, world } = this.#parts;
+    const event = { type: "news", head: source.mirror.head } as const;
     for (const connection of this.#connections) this.#give(connection, event);
     this.#flushedAt = world.clock.monotonic();
+  }
+
+  /** Another log is told from here on: everyone loads a snapshot. */
+  turned(why: string): void {
+    this.#parts.frames.clear();
+    for (const connection of [...this.#connections]) this.#give(connection, { type: "turned", why });
   }
 
   /** Asks everyone to connect elsewhere within a time, and takes nobody new. */
@@ -149,19 +144,16 @@ export class Hub {
   }
 
   #perform(connection: Open, action: ConnectionAction): void {
-    const { leases, mirror, frames, heads, tally } = this.#parts;
+    const { leases, source, frames, tally } = this.#parts;
     const { state, verifier } = connection;
     switch (action.do) {
       case "admit":
         this.#admit(connection, action.hello);
         return;
       case "welcome": {
-        const { feedKey, world } = this.#parts;
         if (state.phase !== "live") return;
-        const { instance } = state;
-        const [leaseMs, serverTime] = [leases.leaseMs, world.clock.now()];
-        this.#send(connection, { type: "welcome", instance, leaseMs, position: action.position, feedKey, serverTime });
-        this.#give(connection, { type: "news", head: mirror.head });
+        this.#send(connection, this.#welcome(state.instance, action.position));
+        this.#give(connection, { type: "news", head: source.mirror.head });
         return;
       }
       case "send_entries": {
@@ -171,7 +163,7 @@ export class Hub {
         return;
       }
       case "read_head":
-        heads.ask().then(
+        source.head().then(
           (head) => this.#headRead(connection, head),
           () => {
             tally.headsUnknown += 1;
@@ -180,10 +172,13 @@ export class Hub {
         );
         return;
       case "heartbeat":
-        this.#beat(connection, action.echo, action.head);
+        this.#beat(connection, action.echo, { position: action.head, leaseMs: action.leaseMs });
         return;
       case "acked":
-        if (state.phase === "live") leases.acked(state.instance, action.position);
+        if (state.phase === "live") leases.acked(state.instance, action.position, action.behind);
+        return;
+      case "renew":
+        void this.#renew(connection, action.ticket);
         return;
       case "resync":
         tally.resyncs += 1;
@@ -201,56 +196,65 @@ export class Hub {
     }
   }
 
-  #admit(connection: Open, { clientId, clientSecret, after, acceptMs }: Hello): void {
-    const { verifiers, mirror, leases, world, heads } = this.#parts;
-    const admitted = async (): Promise<ConnectionEvent> => {
-      const verifier = await verifiers.authenticate(clientId, clientSecret);
-      if (verifier === null) return { type: "declined", reason: "unauthorized" };
-      await this.#parts.loaded();
-      // What it is compared with must be the log's head and not an earlier one, or it would seem to be ahead of it.
-      mirror.advance(await heads.ask());
-      const why = resyncReason(after, mirror.head, mirror.countAfter(after));
-      if (why === "ahead") this.#parts.ahead(verifier.client, after);
-      if (why !== null) return { type: "behind", why };
-      if (connection.state.phase !== "admitting") return { type: "declined", reason: "unavailable" };
-      const instance = newId("instance", world.random);
-      connection.verifier = verifier;
-      // Counted before the first head is read for it. What it may accept without a lease is remembered beyond this process.
-      await leases.register({ id: instance, client: verifier.client, acceptMs }, after);
-      return { type: "admitted", instance, after, now: world.clock.monotonic() };
-    };
-    admitted().then(
-      (event) => {
+  #welcome(instance: InstanceId, position: Position): ServerTextFrame {
+    const { source, world } = this.#parts;
+    const { feedKey, leaseMs, relays } = source;
+    const told = { instance, leaseMs, position, feedKey, serverTime: world.clock.now() };
+    return { type: "welcome", ...told, ...(relays.length === 0 ? {} : { relays }) };
+  }
+
+  #admit(connection: Open, hello: Hello): void {
+    admit(this.#parts, hello, () => connection.state.phase === "admitting").then(
+      ([event, verifier]) => {
+        connection.verifier = verifier;
+        connection.acceptMs = hello.acceptMs;
         this.#give(connection, event);
-        if (event.type === "admitted" && connection.state.phase !== "live") leases.left(event.instance, "lost");
+        if (event.type === "admitted" && connection.state.phase !== "live") {
+          this.#parts.leases.left(event.instance, "lost");
+        }
       },
       () => this.#give(connection, { type: "declined", reason: "unavailable" }),
     );
   }
 
-  #headRead(connection: Open, head: Position): void {
-    // By now everyone has heard of every entry up to it: where the mirror is behind, the last ones were forgotten.
-    this.#parts.mirror.advance(head);
-    // Then everything that this node knows, whatever waits for the window: the read may have begun before a commit and end
-    // after somebody was told that nobody accepts what it took back. No lease is given without that.
-    this.#give(connection, { type: "news", head: this.#parts.mirror.head });
-    this.#give(connection, { type: "head", head });
-  }
-
-  #beat(connection: Open, echo: number, head: Position): void {
-    const { leases, world, checkpoint, tally } = this.#parts;
+  async #renew(connection: Open, ticket: string): Promise<void> {
+    const { acceptMs, verifier: earlier } = connection;
+    if (earlier === null) return;
+    const verifier = await readmit(this.#parts, earlier, ticket, acceptMs);
     const { state } = connection;
     if (state.phase !== "live") return;
+    if (verifier === null) {
+      this.#give(connection, { type: "cut", reason: "unauthorized" });
+      return;
+    }
+    connection.verifier = verifier;
+    this.#parts.leases.renamed(state.instance, unboundTicket(verifier, acceptMs).ticket);
+  }
+
+  #headRead(connection: Open, { position: head, leaseMs }: Head): void {
+    const { mirror } = this.#parts.source;
+    // By now everyone has heard of every entry up to it: where the mirror is behind, the last ones were forgotten.
+    mirror.advance(head);
+    // Then everything that this node knows, whatever waits for the window: the read may have begun before a commit and end
+    // after somebody was told that nobody accepts what it took back. No lease is given without that.
+    this.#give(connection, { type: "news", head: mirror.head });
+    this.#give(connection, { type: "head", head, leaseMs });
+  }
+
+  #beat(connection: Open, echo: number, { position: head, leaseMs: most }: Head): void {
+    const { leases, world, source, tally } = this.#parts;
+    const { state, verifier } = connection;
+    if (state.phase !== "live" || verifier === null) return;
     // Whoever is not counted gets no lease.
-    if (!leases.grant(state.instance)) {
+    const leaseMs = leases.grant(state.instance, most);
+    if (leaseMs === null) {
       this.#give(connection, { type: "cut", reason: "unavailable" });
       return;
     }
-    const signed = checkpoint(state.sent);
+    const signed = source.checkpoint(state.sent, verifier.audience);
     const told = signed === null || signed === connection.checkpoint ? {} : { checkpoint: signed };
     connection.checkpoint = signed;
-    const [leaseMs, serverTime] = [leases.leaseMs, world.clock.now()];
-    this.#send(connection, { type: "hb", echo, head, serverTime, leaseMs, ...told });
+    this.#send(connection, { type: "hb", echo, head, serverTime: world.clock.now(), leaseMs, ...told });
     tally.heartbeats += 1;
   }
 
@@ -271,23 +275,15 @@ export class Hub {
       this.#callOffTick = null;
       const now = this.#parts.world.clock.monotonic();
       for (const connection of [...this.#connections]) this.#give(connection, { type: "tick", now });
-      void this.#checkCredentials();
+      void this.checkCredentials();
       if (this.#connections.size > 0) this.#keepTicking();
     });
   }
 
-  /** Cuts whose credentials would not be taken again. Each resource server is asked for once, however many processes it has. */
-  async #checkCredentials(): Promise<void> {
-    const byVerifier = Map.groupBy(this.#connections, ({ verifier }) =>
-      verifier === null ? "" : `${verifier.client} ${verifier.secretHash.toString("hex")}`,
-    );
-    for (const [, connections] of byVerifier) {
-      const verifier = connections[0]?.verifier ?? null;
-      if (verifier === null) continue;
-      // Where the store does not answer, the head is not known either, and leases end by themselves.
-      const stands = await this.#parts.verifiers.stands(verifier).catch(() => true);
-      if (stands) continue;
-      for (const connection of connections) this.#give(connection, { type: "cut", reason: "unauthorized" });
+  /** Cuts whose credentials would not be taken again. */
+  async checkCredentials(): Promise<void> {
+    for (const connection of await dismissed(this.#parts.verifiers, this.#connections)) {
+      this.#give(connection, { type: "cut", reason: "unauthorized" });
     }
   }
 }

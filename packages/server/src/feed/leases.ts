@@ -7,13 +7,17 @@
  *   N lowered             the longer one counts until the last lease of that length has ended
  *   accept when stale     remembered by name, because its owner's window can be longer than a restart
  */
-import type { ClientId, InstanceId } from "../prelude/ids.ts";
+import type { Behind } from "@mapae/verifier/revocation";
+import { type ClientId, type InstanceId, isTicketId } from "../prelude/ids.ts";
 import type { Clock, SetAlarm } from "../prelude/world.ts";
 import type { Position } from "../revocation/entry.ts";
 import { outlast } from "./lease.ts";
 import { type Instance, Registry, type Standing } from "./registry.ts";
 import type { FeedStore } from "./store.ts";
 import { type Waiting, WaitingRoom } from "./waiting.ts";
+
+/** How long a ticket for relays lives, in milliseconds (tickets.ts); its owner gets another when half of that is over. */
+export const TICKET_LIFE_MS = 600_000;
 
 export interface LeaseParts {
   readonly store: FeedStore;
@@ -53,11 +57,14 @@ export class Leases {
   }
 
   static async open(parts: LeaseParts): Promise<Leases> {
-    const { store, leaseMs } = parts;
+    const { store, clock, leaseMs } = parts;
     const stored = await store.leaseMs();
     const leases = new Leases(parts, stored);
     if (stored === null || stored < leaseMs) await store.setLeaseMs(leaseMs);
-    for (const instance of await store.unbound()) leases.#registry.recall(instance, leases.#earlier.endsAt);
+    for (const instance of await store.unbound()) {
+      if (isTicketId(instance.id)) leases.#registry.announce(instance, clock.monotonic() + outlast(TICKET_LIFE_MS));
+      else leases.#registry.recall(instance, leases.#earlier.endsAt);
+    }
     return leases;
   }
 
@@ -69,11 +76,16 @@ export class Leases {
     this.#registry.acked(instance.id, applied);
   }
 
-  /** Notes a lease that is about to be given. `false`: it is not counted, and must get none. */
-  grant(id: InstanceId): boolean {
-    if (!this.#registry.stands(id)) return false;
-    this.#registry.granted(id, this.#parts.clock.monotonic(), this.leaseMs);
-    return true;
+  /**
+   * Notes a lease that is about to be given.
+   * @param most the longest that the head allows on which it is given, in milliseconds
+   * @returns how long it is; `null` for who is not counted, and must get none
+   */
+  grant(id: InstanceId, most: number): number | null {
+    if (!this.#registry.stands(id)) return null;
+    const given = Math.min(most, this.leaseMs);
+    this.#registry.granted(id, this.#parts.clock.monotonic(), given);
+    return given;
   }
 
   /**
@@ -97,9 +109,35 @@ export class Leases {
     return true;
   }
 
-  acked(id: InstanceId, position: Position): void {
-    this.#registry.acked(id, position);
+  /** @param behind of a relay: for whom it speaks */
+  acked(id: InstanceId, position: Position, behind: Behind | null = null): void {
+    this.#registry.acked(id, position, behind);
     this.#room.acked(id, position);
+    const ticket = this.#registry.find(id)?.ticket;
+    for (const one of [...(behind?.unbound ?? []), ...(ticket === undefined ? [] : [ticket])]) {
+      if (this.#registry.find(one)?.announced === true) this.#registry.acked(one, position);
+    }
+  }
+
+  /**
+   * Remembers one that may accept without a lease and is given a ticket, before it has it.
+   * @param earlier the id that an earlier ticket of it had
+   * @param lifeMs of the ticket
+   * @returns the id for the ticket
+   */
+  async announce(earlier: string | null, instance: Instance, lifeMs: number): Promise<InstanceId> {
+    this.#sweep();
+    const known = earlier === null ? undefined : this.#registry.find(earlier);
+    const isSame = known?.announced === true && known.client === instance.client;
+    const id = isSame ? known.id : instance.id;
+    await this.#parts.store.addUnbound({ id, client: instance.client, acceptMs: instance.acceptMs });
+    this.#registry.announce({ ...instance, id }, this.#parts.clock.monotonic() + outlast(lifeMs + this.leaseMs));
+    return id;
+  }
+
+  /** It showed another ticket. */
+  renamed(id: InstanceId, ticket: string | undefined): void {
+    if (ticket !== undefined) this.#registry.renamed(id, ticket);
   }
 
   /** `released`: the verifier holds no lease any more, by its own word. */

@@ -10,6 +10,7 @@ import {
   type RevocationKind,
 } from "../revocation/entry.ts";
 import { CHUNK_ENTRIES } from "./chunk.ts";
+import { travelling } from "./log-source.ts";
 import { LogMirror } from "./mirror.ts";
 
 const START: Position = { epoch: 0, seq: 0 };
@@ -23,9 +24,14 @@ function entry(seq: number, more: Partial<RevocationEntry> = {}): RevocationEntr
 }
 
 function mirrorOf(entries: readonly RevocationEntry[]): LogMirror {
-  const mirror = new LogMirror(({ value }) => new Uint8Array(16).fill(Number(value) % 251));
-  mirror.add(entries);
+  const mirror = new LogMirror();
+  addTo(mirror, entries);
   return mirror;
+}
+
+function addTo(mirror: LogMirror, entries: readonly RevocationEntry[]): void {
+  const keyOf = ({ value }: RevocationEntry) => new Uint8Array(16).fill(Number(value) % 251);
+  for (const each of entries) mirror.add(travelling(each, keyOf), each.audience);
 }
 
 /** The numbers that an audience hears of between two positions. */
@@ -62,7 +68,7 @@ describe("the mirror of the log", () => {
   test("holds every entry in order, once, whoever tells it how often", () => {
     const entries = Array.from({ length: CHUNK_ENTRIES * 2 + 10 }, (_, at) => entry(at + 1));
     const mirror = mirrorOf(entries);
-    mirror.add(entries.slice(100, 5000));
+    addTo(mirror, entries.slice(100, 5000));
     assert.equal(mirror.size, entries.length);
     assert.deepEqual(mirror.head, { epoch: 7, seq: entries.length });
     assert.deepEqual(
@@ -122,12 +128,55 @@ describe("the mirror of the log", () => {
     assert.equal(readEntry(piece, ENTRY_BYTES)?.expires, 11);
   });
 
+  test("takes in what came from upstream as it is, once, and says the same of it", () => {
+    fc.assert(
+      fc.property(log, fc.nat(2500), (rows, now) => {
+        const entries = rows.map((each) => (each.kind === "all" ? { ...each, audience: null } : each));
+        const upstream = mirrorOf(entries);
+        const relayed = new LogMirror();
+        for (let time = 0; time < 2; time += 1) {
+          for (const piece of upstream.between(START, END, "a")) {
+            relayed.addOctets(piece, 0, piece.length / ENTRY_BYTES);
+          }
+        }
+        for (const mirror of [upstream, relayed]) mirror.compact(now);
+        assert.deepEqual(heard(relayed, START, END), heard(upstream, START, END));
+        assert.equal(relayed.differsAfter(START), false);
+      }),
+    );
+  });
+
+  test("has a window of the last entries: so many, and so young", () => {
+    fc.assert(
+      fc.property(log, fc.nat(80), fc.nat(200), (entries, most, from) => {
+        const since = mirrorOf(entries).windowBegin(most, from);
+        const within: RevocationEntry[] = [];
+        for (const each of entries.toReversed()) {
+          if (within.length === most || each.at / 1000 < from) break;
+          within.unshift(each);
+        }
+        const behind = entries.filter((each) => isBefore(since, each));
+        assert.deepEqual(
+          behind.map(({ seq }) => seq),
+          within.map(({ seq }) => seq),
+        );
+      }),
+    );
+  });
+
+  test("has no window that reaches into an earlier epoch", () => {
+    const mirror = mirrorOf([entry(1, { epoch: 6 }), entry(2, { epoch: 6 }), entry(1), entry(2)]);
+    assert.deepEqual(mirror.windowBegin(10, 0), { epoch: 7, seq: 0 });
+    mirror.advance({ epoch: 8, seq: 0 });
+    assert.deepEqual(mirror.windowBegin(10, 0), { epoch: 8, seq: 0 });
+  });
+
   test("stands where it is told to, when the last entries were forgotten before it was there", () => {
     const mirror = mirrorOf([entry(3)]);
     mirror.advance({ epoch: 7, seq: 9 });
     mirror.advance({ epoch: 7, seq: 5 });
     assert.deepEqual(mirror.head, { epoch: 7, seq: 9 });
-    mirror.add([entry(8), entry(10)]);
+    addTo(mirror, [entry(8), entry(10)]);
     assert.deepEqual(heard(mirror, START, END), [3, 10]);
   });
 });

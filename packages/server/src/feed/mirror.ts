@@ -1,19 +1,19 @@
 /**
- * The log as it leaves the server: every live entry in the form that it has on the wire, in this process's memory.
+ * The log as it leaves: every live entry in the form that it has on the wire, in this process's memory.
  *
- *   commit ──► keyed hash, 40 octets ──► chunks, in order ──► frames from a position, snapshots
+ *   login server   commit ──► keyed hash (log-source.ts) ──┐
+ *   relay          upstream's frames, as they are ─────────┴─► 40 octets each, chunks, in order ──► frames, snapshots
  *
- * The database keeps kind and value, because compaction, the audit and everything derived from the log need them; the
- * hash is made once, here, where an entry is about to leave. So the feed key can change without rewriting the log, and a
- * resumed stream or a snapshot of a million entries (40 MB) asks the database for nothing.
- *
- * An entry that concerns one audience's token only is left out for the others. Its number is missing there, which is
- * no gap: what is contiguous are the positions of frames.
+ * A resumed stream or a snapshot of a million entries (40 MB) asks nobody for anything. An entry that concerns one
+ * audience's token only is left out for the others. Its number is missing there, which is no gap: what is contiguous are
+ * the positions of frames.
  */
-import { type FeedEntry, REVOCATION_KINDS, SECONDS_MAX } from "@mapae/verifier/revocation";
-import { isBefore, type Position, type RevocationEntry } from "../revocation/entry.ts";
+import { ENTRY_AT, ENTRY_BYTES, type FeedEntry, REVOCATION_KINDS, readPosition } from "@mapae/verifier/revocation";
+import { isBefore, type Position } from "../revocation/entry.ts";
 import {
   append,
+  appendOctets,
+  atOf,
   CHUNK_ENTRIES,
   type Chunk,
   EVERYONE,
@@ -27,20 +27,15 @@ import {
 
 /** What an audience's number in a chunk can count to. */
 const AUDIENCES_MAX = 65_535;
+const EVERYONE_OCTET = REVOCATION_KINDS.all.octet;
 
 export class LogMirror {
-  readonly #keyOf: (entry: RevocationEntry) => Uint8Array;
   readonly #audiences = new Map<string, number>();
   #chunks: Chunk[] = [];
   #head: Position = { epoch: 0, seq: 0 };
   #size = 0;
   /** The last entry of kind `all`. */
   #everyone: Position | null = null;
-
-  /** @param keyOf the keyed hash of an entry */
-  constructor(keyOf: (entry: RevocationEntry) => Uint8Array) {
-    this.#keyOf = keyOf;
-  }
 
   /** Everything up to here is held, but for what was forgotten. */
   get head(): Position {
@@ -51,18 +46,25 @@ export class LogMirror {
     return this.#size;
   }
 
-  /** Appends entries in the order of the log; what is held already is passed over. */
-  add(entries: readonly RevocationEntry[]): void {
-    for (const entry of entries) {
-      if (!isBefore(this.#head, entry)) continue;
-      const { kind, reason, epoch, seq, at, expires } = entry;
-      const position = { epoch, seq };
-      // Who stole a key writes `exp` as he likes: no verifier may forget that it was revoked.
-      const until = kind === "key" ? SECONDS_MAX : Math.ceil(expires);
-      const made = { kind, reason, position, at: Math.floor(at / 1000), expires: until, key: this.#keyOf(entry) };
-      this.#append(made, this.#numberOf(entry.audience));
-      if (kind === "all") this.#everyone = position;
-      this.#head = position;
+  /** The last entry for everyone, which covers those before it; `null` for none. */
+  get everyone(): Position | null {
+    return this.#everyone;
+  }
+
+  /** Appends an entry; what is held already is passed over. @param audience `null`: it concerns everyone */
+  add(entry: FeedEntry, audience: string | null): void {
+    if (!isBefore(this.#head, entry.position)) return;
+    append(this.#roomy(), entry, this.#numberOf(audience));
+    this.#added(entry.position, entry.kind === "all");
+  }
+
+  /** Appends entries in their form on the wire, of which all concern whoever is told here. */
+  addOctets(octets: Uint8Array, offset: number, count: number): void {
+    for (let at = offset; at < offset + count * ENTRY_BYTES; at += ENTRY_BYTES) {
+      const position = readPosition(octets, at + ENTRY_AT.epoch);
+      if (!isBefore(this.#head, position)) continue;
+      appendOctets(this.#roomy(), octets, at, EVERYONE);
+      this.#added(position, octets[at + ENTRY_AT.kind] === EVERYONE_OCTET);
     }
   }
 
@@ -71,14 +73,18 @@ export class LogMirror {
     if (isBefore(this.#head, head)) this.#head = head;
   }
 
-  #append(entry: FeedEntry, audience: number): void {
-    let chunk = this.#chunks.at(-1);
-    if (chunk === undefined || chunk.count === CHUNK_ENTRIES) {
-      chunk = emptyChunk();
-      this.#chunks.push(chunk);
-    }
-    append(chunk, entry, audience);
+  #added(position: Position, isForEveryone: boolean): void {
     this.#size += 1;
+    this.#head = position;
+    if (isForEveryone) this.#everyone = position;
+  }
+
+  #roomy(): Chunk {
+    const last = this.#chunks.at(-1);
+    if (last !== undefined && last.count < CHUNK_ENTRIES) return last;
+    const chunk = emptyChunk();
+    this.#chunks.push(chunk);
+    return chunk;
   }
 
   #numberOf(audience: string | null): number {
@@ -127,17 +133,36 @@ export class LogMirror {
   }
 
   /**
+   * Where the last entries begin: behind this position lie at most so many, none of them committed before a time. In the
+   * head's epoch.
+   * @param from Unix seconds
+   */
+  windowBegin(most: number, from: number): Position {
+    const { epoch } = this.#head;
+    let left = most;
+    for (let at = this.#chunks.length - 1; at >= 0; at -= 1) {
+      const chunk = this.#chunks[at];
+      for (let index = (chunk?.count ?? 0) - 1; chunk !== undefined && index >= 0; index -= 1) {
+        const position = positionOf(chunk, index);
+        if (position.epoch !== epoch) return { epoch, seq: 0 };
+        if (left === 0 || atOf(chunk, index) < from) return position;
+        left -= 1;
+      }
+    }
+    return { epoch, seq: 0 };
+  }
+
+  /**
    * Forgets what concerns no living token, and what the last entry for everyone covers. Entries of kind `key` stay: who
    * stole a key writes `exp` as he likes. Looks only into chunks where there is something to forget.
    * @param now Unix seconds
    */
   compact(now: number): void {
     const everyone = this.#everyone;
-    const keyOctet = REVOCATION_KINDS.key.octet;
     const kept: Chunk[] = [];
     for (const chunk of this.#chunks) {
       const covered = everyone !== null && chunk.count > 0 && isBefore(positionOf(chunk, 0), everyone);
-      const left = chunk.expires < now || covered ? without(chunk, keyOctet, now, everyone) : chunk;
+      const left = chunk.expires < now || covered ? without(chunk, now, everyone) : chunk;
       if (left.count > 0) kept.push(left);
     }
     this.#chunks = kept;

@@ -11,6 +11,7 @@
  * An instance is one connection: its id is given here and never taken over, so that a process that was cloned, or two
  * that claim one id, are two. Pure bookkeeping: every time is an argument, of this node's monotonic clock.
  */
+import type { Behind } from "@mapae/verifier/revocation";
 import type { ClientId, InstanceId } from "../prelude/ids.ts";
 import { isBefore, type Position } from "../revocation/entry.ts";
 import { outlast } from "./lease.ts";
@@ -24,6 +25,8 @@ export interface Instance {
   readonly acceptMs: number;
   /** It has no connection but asks from time to time. Then it is counted by its leases alone. */
   readonly polls?: boolean;
+  /** Under which the issuer counts it, where it may accept without a lease and came with a ticket. */
+  readonly ticket?: string;
 }
 
 /** What can be said of an instance and a revocation. */
@@ -33,6 +36,10 @@ export interface Standing extends Instance {
   /** From this time on it holds no lease that this node gave; −∞ where it was given none. */
   readonly leaseEnds: number;
   readonly connected: boolean;
+  /** Of a relay: the verifiers behind it, as of `acked`. */
+  readonly behind: Behind | null;
+  /** It follows a relay, if anyone: no lease of its is given here, and it is known for what it may accept without one. */
+  readonly announced: boolean;
 }
 
 /** An answer that waited for somebody's lease to end should still be able to name him. */
@@ -41,10 +48,12 @@ const LINGER_MS = 10_000;
 const NOTHING: Position = { epoch: 0, seq: 0 };
 
 interface Known {
-  readonly instance: Instance;
+  instance: Instance;
   acked: Position;
   leaseEnds: number;
   connected: boolean;
+  behind: Behind | null;
+  announced: boolean;
 }
 
 export class Registry {
@@ -52,12 +61,19 @@ export class Registry {
 
   register(instance: Instance): void {
     if (this.#known.has(instance.id)) throw new Error("an instance id was given twice");
-    this.#known.set(instance.id, { instance, acked: NOTHING, leaseEnds: Number.NEGATIVE_INFINITY, connected: true });
+    this.#known.set(instance.id, { ...begun(instance), connected: true });
   }
 
   /** An instance of an earlier process of this node, that may accept until some time after a lease it had then. */
   recall(instance: Instance, leaseEnds: number): void {
-    this.#known.set(instance.id, { instance, acked: NOTHING, leaseEnds, connected: false });
+    this.#known.set(instance.id, { ...begun(instance), leaseEnds });
+  }
+
+  /** One that was given a ticket for relays, and may accept without a lease. @param until it can get leases by it */
+  announce(instance: Instance, until: number): void {
+    const known = this.#known.get(instance.id);
+    const acked = known?.acked ?? NOTHING;
+    this.#known.set(instance.id, { ...begun(instance), acked, leaseEnds: until, announced: true });
   }
 
   /** One that polls asks again: it is connected until it has its answer. */
@@ -79,9 +95,17 @@ export class Registry {
   }
 
   /** It says that it has applied everything up to a position. Never goes back. */
-  acked(id: string, position: Position): void {
+  acked(id: string, position: Position, behind: Behind | null = null): void {
     const known = this.#known.get(id);
-    if (known !== undefined && isBefore(known.acked, position)) known.acked = position;
+    if (known === undefined || isBefore(position, known.acked)) return;
+    known.acked = position;
+    known.behind = behind;
+  }
+
+  /** It showed another ticket. */
+  renamed(id: string, ticket: string): void {
+    const known = this.#known.get(id);
+    if (known !== undefined) known.instance = { ...known.instance, ticket };
   }
 
   /** The connection is over, and nobody knows what the verifier does: it stays counted while a lease can run. */
@@ -119,6 +143,11 @@ export class Registry {
   }
 }
 
-function standingOf({ instance, acked, leaseEnds, connected }: Known): Standing {
-  return { ...instance, acked, leaseEnds, connected };
+function begun(instance: Instance): Known {
+  const leaseEnds = Number.NEGATIVE_INFINITY;
+  return { instance, acked: NOTHING, leaseEnds, connected: false, behind: null, announced: false };
+}
+
+function standingOf({ instance, ...known }: Known): Standing {
+  return { ...instance, ...known };
 }

@@ -5,7 +5,7 @@
 import type { Clock, SetAlarm } from "../prelude/world.ts";
 import { isBefore, type Position } from "../revocation/entry.ts";
 import { type Decision, decide, type Question, type Tally } from "./confirm.ts";
-import type { Registry } from "./registry.ts";
+import type { Registry, Standing } from "./registry.ts";
 
 export interface Confirmation extends Tally {
   /** From now on no verifier under the guarantee accepts what was revoked. */
@@ -57,7 +57,8 @@ export class WaitingRoom {
     const instances = standings.map(({ id }) => id);
     const committedAt = this.#clock.monotonic();
     const question: Question = { position, committedAt, timeoutMs, instances, ...this.#settings() };
-    const missing = new Set(standings.filter(({ acked }) => isBefore(acked, position)).map(({ id }) => id));
+    const isMissing = ({ acked, announced }: Standing) => !announced && isBefore(acked, position);
+    const missing = new Set(standings.filter(isMissing).map(({ id }) => id));
     const settled = new Promise<Confirmation>((settle) => {
       const open: Open = { question, missing, settle, callOff: () => {} };
       this.#open.add(open);

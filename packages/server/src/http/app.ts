@@ -105,6 +105,10 @@ export function createApp(options: AppOptions): App {
       const authenticated = await authenticator.verifier(headers);
       return authenticated.ok ? { ok: true, caller: null, verifier: authenticated.verifier } : authenticated;
     },
+    follower: async ({ headers }) => {
+      const authenticated = await authenticator.follower(headers);
+      return authenticated.ok ? { ok: true, caller: null, verifier: authenticated.verifier } : authenticated;
+    },
     metrics: ({ headers }, visit) => {
       const given = /^Bearer (\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
       const known = given !== undefined && options.metricsTokens.some((token) => sameBytes(token.reveal(), given));

@@ -44,8 +44,10 @@ export interface Authenticator {
   account(headers: HeaderReader): Promise<Authenticated>;
   /** For /v1/admin: a token whose only audience is the admin API's. */
   admin(headers: HeaderReader): Promise<Authenticated>;
-  /** For those who follow the feed and introspect. */
+  /** For those who introspect: by the secret alone. */
   verifier(headers: HeaderReader): Promise<AuthenticatedVerifier>;
+  /** For those who follow the feed: by the secret, or by a ticket, which does for nothing else. */
+  follower(headers: HeaderReader): Promise<AuthenticatedVerifier>;
 }
 
 export interface AuthenticatorOptions {
@@ -59,6 +61,22 @@ function refuse(reason: EndReason | null): Authenticated {
   if (reason === null || reason === "roles_changed") return { ok: false, reply: problem("invalid_token") };
   const headers = { "www-authenticate": 'Bearer realm="mapae", error="invalid_token"' };
   return { ok: false, reply: problem("session_ended", { members: { reason }, headers }) };
+}
+
+function known(verifier: Verifier | null): AuthenticatedVerifier {
+  return verifier === null ? { ok: false, reply: problem("invalid_client") } : { ok: true, verifier };
+}
+
+async function bySecret(verifiers: Verifiers, headers: HeaderReader): Promise<AuthenticatedVerifier> {
+  const given = readBasic(headers.get("authorization"));
+  if (given === null) return known(null);
+  return known(await verifiers.authenticate({ clientId: given.id, clientSecret: given.secret }));
+}
+
+/** By Basic credentials or a ticket as a bearer token. */
+export async function followerOf(verifiers: Verifiers, headers: HeaderReader): Promise<AuthenticatedVerifier> {
+  const ticket = /^Bearer +(\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
+  return ticket === undefined ? bySecret(verifiers, headers) : known(await verifiers.authenticate({ ticket }));
 }
 
 export function createAuthenticator(
@@ -126,10 +144,7 @@ export function createAuthenticator(
       return token === null ? authenticate(headers, account, null) : bySession(token);
     },
     admin: (headers) => authenticate(headers, admin, options.adminAudience),
-    verifier: async (headers) => {
-      const given = readBasic(headers.get("authorization"));
-      const verifier = given === null ? null : await verifiers.authenticate(given.id, given.secret);
-      return verifier === null ? { ok: false, reply: problem("invalid_client") } : { ok: true, verifier };
-    },
+    verifier: (headers) => bySecret(verifiers, headers),
+    follower: (headers) => followerOf(verifiers, headers),
   };
 }

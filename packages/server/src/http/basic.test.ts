@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { basicAuthorization } from "../../../verifier/src/revocation/feed.ts";
+import { basicAuthorization } from "../../../verifier/src/revocation/upstream.ts";
 import { readBasic } from "./basic.ts";
 
 test("whatever id and secret a client encodes come out as they went in (RFC 6749 §2.3.1)", () => {

@@ -18,6 +18,7 @@ const BY_ACCESS: Record<Access, readonly ProblemCode[]> = {
   admin: ["missing_token", "invalid_token", "session_ended", "forbidden"],
   revoker: ["missing_token", "invalid_token", "session_ended", "forbidden"],
   verifier: ["invalid_client"],
+  follower: ["invalid_client"],
   metrics: ["forbidden"],
   operator: [],
 };
@@ -44,6 +45,7 @@ const SECURITY: Record<Access, readonly Record<string, readonly string[]>[]> = {
   admin: [{ bearer: [] }],
   revoker: [{ bearer: [] }],
   verifier: [{ resource_server: [] }],
+  follower: [{ resource_server: [] }, { ticket: [] }],
   metrics: [],
   operator: [],
 };
@@ -130,6 +132,7 @@ export function openApi(
       securitySchemes: {
         bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
         resource_server: { type: "http", scheme: "basic" },
+        ticket: { type: "http", scheme: "bearer" },
       },
       schemas: {
         Problem: {

@@ -15,9 +15,9 @@ export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 /**
  * Who may call. `account`: a user's token with the account scope. `admin`: a token of the admin audience. `metrics`:
  * loopback or a credential. `revoker`: either of the first two tokens, and the route tells them apart. `verifier`: a
- * resource server's id and secret. `operator`: whoever may open the local socket in the data folder; nobody over the network.
+ * resource server's id and secret. `follower`: those, or its ticket. `operator`: whoever may open the local socket in the data folder; nobody over the network.
  */
-export type Access = "anyone" | "account" | "admin" | "revoker" | "verifier" | "metrics" | "operator";
+export type Access = "anyone" | "account" | "admin" | "revoker" | "verifier" | "follower" | "metrics" | "operator";
 
 export interface Call<Body, Query> {
   readonly body: Body;
@@ -115,12 +115,13 @@ export function revoking<Body extends z.ZodType | null = null, Query extends z.Z
   );
 }
 
-/** A route for resource servers. */
+/** A route for resource servers. @param access `follower`: a ticket does, too */
 export function following<Body extends z.ZodType | null = null, Query extends z.ZodType | null = null>(
   definition: Definition<Body, Query>,
   handle: (call: Call<Parsed<Body>, Parsed<Query>>, verifier: Verifier) => Promise<Reply>,
+  access: "verifier" | "follower" = "verifier",
 ): Route {
-  return row(definition, "verifier", (call, _caller, verifier) => {
+  return row(definition, access, (call, _caller, verifier) => {
     if (verifier === null) throw new Error(`${definition.path} was reached without its resource server`);
     return handle(call as Call<Parsed<Body>, Parsed<Query>>, verifier);
   });

@@ -21,13 +21,14 @@ import { adminSsfRoutes } from "./api/admin-ssf.ts";
 import { adminUserRoutes } from "./api/admin-users.ts";
 import { adminWebhookRoutes } from "./api/admin-webhooks.ts";
 import { discoveryRoutes } from "./api/discovery.ts";
+import { feedRoutes, ticketRoutes } from "./api/feed.ts";
 import { logInRoute, type SessionRouteOptions } from "./api/log-in.ts";
 import { meRoutes } from "./api/me.ts";
 import { type OAuthServices, oauthRoutes } from "./api/oauth.ts";
 import { type OperationsServices, operationsRoutes } from "./api/operations.ts";
 import { pageRoutes } from "./api/pages.ts";
 import { refreshRoute } from "./api/refresh.ts";
-import { feedRoutes, type RevocationServices, revocationRoutes } from "./api/revocations.ts";
+import { type RevocationServices, revocationRoutes } from "./api/revocations.ts";
 import { sessionRoutes } from "./api/sessions.ts";
 import { type SsfOptions, type SsfServices, ssfRoutes } from "./api/ssf.ts";
 import { statusListRoutes } from "./api/status-lists.ts";
@@ -71,6 +72,7 @@ export function createRoutes(services: RouteServices, options: RouteOptions): re
     ...meRoutes(services),
     ...revocationRoutes(services),
     ...feedRoutes(services.feed),
+    ...ticketRoutes(services.feed),
     ...oauthRoutes(services),
     ...ssfRoutes(services, options.ssf),
     ...adminUserRoutes(services),

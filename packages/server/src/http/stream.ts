@@ -9,8 +9,11 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { FEED_PATHS, SUBPROTOCOL, TEXT_FRAME_MAX } from "@mapae/verifier/revocation";
 import type { RawData, WebSocket, WebSocketServer } from "ws";
-import type { Feed } from "../feed/feed.ts";
 import type { Link } from "../feed/link.ts";
+import type { FollowedFeed } from "../feed/serving.ts";
+
+/** What is behind the door. */
+type Followed = Pick<FollowedFeed, "connect">;
 
 /** Takes over a connection whose client asked for another protocol. */
 export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
@@ -19,7 +22,7 @@ export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) =
 const FAREWELL_MS = 2_000;
 
 /** @param base the path under which the API is mounted */
-export function createStreamDoor(feed: Feed, base: string): Upgrade {
+export function createStreamDoor(feed: Followed, base: string): Upgrade {
   const path = base + FEED_PATHS.stream;
   let server: Promise<WebSocketServer> | undefined;
   const serve = async (): Promise<WebSocketServer> => {
@@ -55,7 +58,7 @@ function refuse(socket: Duplex, status: string): void {
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }
 
-function carry(websocket: WebSocket, feed: Feed): void {
+function carry(websocket: WebSocket, feed: Followed): void {
   let farewell: NodeJS.Timeout | undefined;
   const link: Link = {
     send: (frame) => websocket.send(frame),

@@ -26,7 +26,8 @@ export type Revoker =
   | { readonly kind: "resource_server"; readonly verifier: Verifier }
   | { readonly kind: "public"; readonly client: ClientId };
 
-export type RevokeOutcome = "done" | "issued_to_another";
+/** `unreadable`: it is encrypted for a resource server, and only that can read it (RFC 7009 §2.2.1). */
+export type RevokeOutcome = "done" | "issued_to_another" | "unreadable";
 
 export interface RevokeToken {
   (token: string, by: Revoker, cause: Cause): Promise<RevokeOutcome>;
@@ -55,6 +56,8 @@ export function createRevokeToken(
       await grants.end({ secretId: parts.secretId, client }, "logout", cause);
       return "done";
     }
+    // Saying "done" of what nobody here can read would leave it alive.
+    if (token.split(".", 6).length === 5) return "unreadable";
     const audiences =
       by.kind === "public" ? [audience, adminAudience, ...(await clients.audiences())] : [by.verifier.audience];
     const judged = await judge(token, bindClaimRules({ issuer, audience: audiences }));

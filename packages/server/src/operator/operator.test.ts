@@ -43,7 +43,7 @@ test("a route of the operator that strays into the public table stays shut", asy
   const app = createApp({
     routes: [stray],
     base: "",
-    authenticator: { account: nobody, admin: nobody, verifier: nobody },
+    authenticator: { account: nobody, admin: nobody, verifier: nobody, follower: nobody },
     origins: createOriginPolicy("http://localhost:4000", []),
     addresses: createAddressReader([]),
     metricsTokens: [],

@@ -34,7 +34,7 @@ import { tokenRoute } from "./tokens.ts";
 import { operatorUserRoutes } from "./users.ts";
 
 /** Nobody comes here with a token. */
-const NO_TOKENS: Authenticator = { account: refuse, admin: refuse, verifier: refuse };
+const NO_TOKENS: Authenticator = { account: refuse, admin: refuse, verifier: refuse, follower: refuse };
 
 async function refuse(): Promise<Authenticated & { ok: false }> {
   return { ok: false, reply: problem("forbidden") };

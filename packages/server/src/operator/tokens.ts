@@ -17,6 +17,7 @@ import type { Keyring } from "../keys/keyring.ts";
 import type { World } from "../prelude/world.ts";
 import type { Storage } from "../storage/storage.ts";
 import { ACCESS_TOKEN_TYPE } from "../tokens/access-token.ts";
+import type { Encrypt } from "../tokens/encryption.ts";
 import { findUser } from "./users.ts";
 
 export const signedTokenSchema = tokenSchema.omit({ refresh_token: true }).extend({ jti: z.string(), sub: z.string() });
@@ -32,6 +33,7 @@ export function tokenRoute(
     readonly world: World;
     readonly issuer: string;
     readonly audience: string;
+    readonly encrypt: Encrypt;
   },
   /** The longest life, in milliseconds: what resource servers were told that no token exceeds. */
   longestMs: number,
@@ -85,7 +87,10 @@ export function tokenRoute(
         ...(user.roles.length > 0 ? { roles: [...user.roles] } : {}),
       };
       const key = await keyring.signer(exp);
-      const token = signJws({ typ: ACCESS_TOKEN_TYPE }, claims, key);
+      const signed = signJws({ typ: ACCESS_TOKEN_TYPE }, claims, key);
+      // As the resource server gets them, where it has registered keys.
+      const recipient = audience === services.audience ? null : await storage.clients.keysFor(audience);
+      const token = await services.encrypt(signed, recipient ?? null);
       // Told before it is handed out: no token leaves unseen.
       const detail = { jti, audience, seconds: exp - now, scope: body.scope ?? "" };
       await storage.audit.append([draft("token.signed", cause, { user: user.id }, detail)]);

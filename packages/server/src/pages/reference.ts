@@ -8,7 +8,7 @@ export interface Entry {
   readonly method: string;
   readonly path: string;
   readonly summary: string;
-  readonly access: "anyone" | "account" | "admin" | "revoker" | "verifier" | "metrics" | "operator";
+  readonly access: "anyone" | "account" | "admin" | "revoker" | "verifier" | "follower" | "metrics" | "operator";
   /** JSON Schema of the body. */
   readonly body: string | null;
   readonly status: number;
@@ -28,6 +28,7 @@ const TEXT = {
       admin: "access token of the admin audience",
       revoker: "access token, or one of the admin audience",
       verifier: "a resource server's id and secret (HTTP Basic)",
+      follower: "a resource server's id and secret (HTTP Basic), or its ticket (Bearer)",
       metrics: "loopback, or a credential",
       operator: "the local socket only",
     },
@@ -45,6 +46,7 @@ const TEXT = {
       admin: "관리자용 액세스 토큰",
       revoker: "액세스 토큰, 또는 관리자용 액세스 토큰",
       verifier: "리소스 서버의 id와 secret (HTTP Basic)",
+      follower: "리소스 서버의 id와 secret (HTTP Basic), 또는 티켓 (Bearer)",
       metrics: "루프백 또는 자격 증명",
       operator: "로컬 소켓으로만",
     },

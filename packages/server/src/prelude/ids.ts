@@ -13,8 +13,10 @@ export type SessionId = Id<"session">;
 export type GrantId = Id<"grant">;
 export type ClientId = Id<"client">;
 export type DeviceId = Id<"device">;
-/** One connection of one verifier process. */
+/** One connection of one verifier process, or one process that was given a ticket for relays. */
 export type InstanceId = Id<"instance">;
+/** One process of `mapae relay`. */
+export type RelayId = Id<"relay">;
 export type WebhookId = Id<"webhook">;
 /** One process that serves a shared database. */
 export type NodeId = Id<"node">;
@@ -28,6 +30,8 @@ const PREFIX = {
   client: "cli_",
   device: "dev_",
   instance: "ins_",
+  ticket: "tkt_",
+  relay: "rly_",
   webhook: "whk_",
   node: "nod_",
   stream: "str_",
@@ -39,6 +43,8 @@ type Named = {
   client: ClientId;
   device: DeviceId;
   instance: InstanceId;
+  ticket: InstanceId;
+  relay: RelayId;
   webhook: WebhookId;
   node: NodeId;
   stream: StreamId;
@@ -47,6 +53,11 @@ type Named = {
 /** A fresh id, e.g. `ses_0J3k…`: the prefix and 22 characters of base64url (128 random bits). */
 export function newId<Name extends keyof Named>(name: Name, random: Random): Named[Name] {
   return `${PREFIX[name]}${random.bytes(16).toString("base64url")}` as Named[Name];
+}
+
+/** Whether an instance is one that was given a ticket, and not a connection. */
+export function isTicketId(id: InstanceId): boolean {
+  return id.startsWith(PREFIX.ticket);
 }
 
 /** A string from outside as an id: any text is one, since an id that nobody made simply names nothing. */

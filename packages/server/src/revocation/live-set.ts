@@ -47,6 +47,11 @@ export class LiveSet {
     }
   }
 
+  /** Where the last entry of a kind and a value stands. */
+  last(kind: RevocationKind, value: string): Position | undefined {
+    return this.#entries.get(`${kind}:${value}`);
+  }
+
   get size(): number {
     return this.#entries.size;
   }

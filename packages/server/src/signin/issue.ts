@@ -1,4 +1,5 @@
 /** From a standing (grant, session, user, position) to the tokens that its client gets. */
+import type { PublishedKeys } from "../clients/published-keys.ts";
 import type { Standing } from "../grants/grant.ts";
 import type { AccessTokens } from "../tokens/access-token.ts";
 import { formatDeviceToken } from "../tokens/device-token.ts";
@@ -18,20 +19,22 @@ export interface IssuedTokens {
 export interface Issuer {
   /** Before the step that the tokens come from: see `AccessTokens.reserve`. */
   reserve(): Promise<void>;
-  tokens(standing: Standing, audience: string): Promise<IssuedTokens>;
+  /** @param recipient what the audience's resource server published; `null`: the access token is not encrypted */
+  tokens(standing: Standing, audience: string, recipient: PublishedKeys | null): Promise<IssuedTokens>;
   deviceToken(standing: Standing): string;
 }
 
 export function createIssuer(accessTokens: AccessTokens, vault: Vault): Issuer {
   return {
     reserve: accessTokens.reserve,
-    tokens: async ({ grant, session, user, position, slot }, audience) => {
+    tokens: async ({ grant, session, user, position, slot }, audience, recipient) => {
       const access = await accessTokens.issue({
         sub: user.id,
         client: grant.client,
         session: session.id,
         grant: grant.id,
         audience,
+        recipient,
         scope: grant.scope,
         roles: user.roles,
         authenticatedAt: session.createdAt,

@@ -194,7 +194,7 @@ export function createLogIn(services: LogInServices, settings: LogInSettings): L
         const { user, session } = standing;
         const held: Held =
           holds === "tokens"
-            ? { holds, tokens: await issuer.tokens(standing, settings.audience) }
+            ? { holds, tokens: await issuer.tokens(standing, settings.audience, null) }
             : { holds, sessionToken: formatSessionToken(standing.grant, vault) };
         return { ok: true, user, session, held, deviceToken: issuer.deviceToken(standing) };
       }

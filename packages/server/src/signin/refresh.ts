@@ -1,6 +1,7 @@
 /** Refresh: a refresh token for an access token and the next refresh token. The rule itself is grants/refresh-rule.ts. */
 import { createHash } from "node:crypto";
 import type { Cause } from "../audit/event.ts";
+import type { PublishedKeys } from "../clients/published-keys.ts";
 import type { ClientStore } from "../clients/store.ts";
 import type { Standing } from "../grants/grant.ts";
 import type { RefreshRefusal, RefreshSettings } from "../grants/refresh-rule.ts";
@@ -49,10 +50,9 @@ export function createRefresh(
   settings: RefreshActionSettings,
 ): RefreshAction {
   const { grants, clients, issuer, vault, listSeed } = services;
-  const known = async (audience: string): Promise<boolean> =>
-    audience === settings.audience ||
-    audience === settings.adminAudience ||
-    (await clients.audiences()).includes(audience);
+  /** The keys to encrypt for; `null`: none. `undefined` where nobody is meant by the audience. */
+  const keysFor = async (audience: string): Promise<PublishedKeys | null | undefined> =>
+    audience === settings.audience || audience === settings.adminAudience ? null : clients.keysFor(audience);
 
   return async (request, cause) => {
     const { presented } = request;
@@ -61,7 +61,8 @@ export function createRefresh(
     if (parts === undefined) return { ok: false, code: "invalid_refresh_token" };
     const audience = request.audience ?? settings.audience;
     // ASVS 9.2.4: an audience that nobody registered would name whoever claims it later. Refused before anything moves.
-    if (!(await known(audience))) return { ok: false, code: "invalid_audience" };
+    const recipient = await keysFor(audience);
+    if (recipient === undefined) return { ok: false, code: "invalid_audience" };
     await issuer.reserve();
     const used = await grants.use(
       {
@@ -78,7 +79,7 @@ export function createRefresh(
       cause,
     );
     if (!used.allow) return { ok: false, ...used.refusal };
-    return { ok: true, standing: used.standing, tokens: await issuer.tokens(used.standing, audience) };
+    return { ok: true, standing: used.standing, tokens: await issuer.tokens(used.standing, audience, recipient) };
   };
 }
 

@@ -5,7 +5,8 @@
  *                                               └ used longer than a while ago: written down
  */
 import type { Grant, Standing } from "../grants/grant.ts";
-import type { GrantStore } from "../grants/store.ts";
+import type { GrantStore, UseOutcome } from "../grants/store.ts";
+import { Unavailable } from "../prelude/fault.ts";
 import type { Clock } from "../prelude/world.ts";
 import type { EndReason } from "../revocation/entry.ts";
 import { endOf } from "../sessions/session.ts";
@@ -35,6 +36,16 @@ export function createReadSession(
   const { grants, vault, clock } = services;
   const touchAfter = Math.min(TOUCH_MS, settings.idleMs / TOUCH_SHARE);
 
+  /** `null`: not possible now. */
+  const use = async (grant: Grant): Promise<UseOutcome | null> => {
+    try {
+      return await grants.use(presented(grant), settings, NOBODY);
+    } catch (error) {
+      if (error instanceof Unavailable) return null;
+      throw error;
+    }
+  };
+
   return async (token) => {
     await learnMacKey(token, vault);
     const secretId = parseSessionToken(token, vault);
@@ -44,7 +55,9 @@ export function createReadSession(
     const reason = endOfStanding(standing, clock.now());
     if (reason !== null) return { ok: false, code: "session_ended", reason };
     if (clock.now() - standing.grant.usedAt < touchAfter) return { ok: true, standing };
-    const used = await grants.use(presented(standing.grant), settings, NOBODY);
+    const used = await use(standing.grant);
+    // That it was used is told with one of the next requests: the session is good, as was just read.
+    if (used === null) return { ok: true, standing };
     if (used.allow) return { ok: true, standing: used.standing };
     return used.refusal.code === "session_ended"
       ? { ok: false, code: "session_ended", reason: used.refusal.reason }

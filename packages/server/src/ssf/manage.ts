@@ -4,17 +4,40 @@
  */
 import { type Cause, draft } from "../audit/event.ts";
 import type { ClientStore } from "../clients/store.ts";
+import { faultOfTarget, type MayReach } from "../delivery/target.ts";
 import { asId, type ClientId, newId, type StreamId, type UserId } from "../prelude/ids.ts";
+import type { Secret } from "../prelude/secret.ts";
 import type { World } from "../prelude/world.ts";
 import { audit } from "../revocation/effects.ts";
 import { parseIdentifier } from "../users/identifier.ts";
 import type { UserStore } from "../users/store.ts";
+import type { Vault } from "../vault/vault.ts";
+import { sealCredential } from "./credential.ts";
 import type { StreamStore } from "./store.ts";
-import type { ChangedStream, DefaultSubjects, Naming, Stream, StreamSettings, StreamStatus } from "./stream.ts";
+import type {
+  ChangedStream,
+  DefaultSubjects,
+  Delivery,
+  Naming,
+  Stream,
+  StreamSettings,
+  StreamStatus,
+} from "./stream.ts";
 import type { SimpleSubject, Subject } from "./subject.ts";
+
+/** How events are to come, as somebody asks for it. */
+export type DeliveryWish =
+  | { readonly method: "poll" }
+  | {
+      readonly method: "push";
+      readonly url: string;
+      /** `undefined`: as it was, where the address is the same; what was given for one address is shown to no other. */
+      readonly authorization: Secret | null | undefined;
+    };
 
 /** What a receiver, or an operator for it, asks for. */
 export interface StreamWish {
+  readonly delivery: DeliveryWish;
   readonly requested: readonly string[] | null;
   readonly description: string | null;
   readonly naming: Naming;
@@ -23,7 +46,13 @@ export interface StreamWish {
 export type StreamMade =
   | { readonly ok: true; readonly stream: Stream }
   /** `conflict`: it, or all together, have as many as there may be. `no_receiver`: no resource server has this id. */
-  | { readonly ok: false; readonly code: "conflict" | "no_receiver" };
+  | { readonly ok: false; readonly code: "conflict" | "no_receiver" }
+  /** What is wrong with the address. */
+  | { readonly ok: false; readonly code: "bad_target"; readonly detail: string };
+
+export type StreamConfigured =
+  | ChangedStream
+  | { readonly ok: false; readonly refusal: "bad_target"; readonly detail: string };
 
 /** `unsupported`: no subject that could ever name a user here. */
 export type SubjectOutcome = "done" | "not_found" | "too_many" | "unsupported";
@@ -31,7 +60,7 @@ export type SubjectOutcome = "done" | "not_found" | "too_many" | "unsupported";
 export interface StreamAction {
   create(client: ClientId, wish: StreamWish, cause: Cause): Promise<StreamMade>;
   /** What is left out stays as it is. */
-  configure(stream: Stream, wish: Partial<StreamSettings>, cause: Cause): Promise<ChangedStream>;
+  configure(stream: Stream, wish: Partial<StreamWish>, cause: Cause): Promise<StreamConfigured>;
   /** @param asked whether its receiver wants it so; otherwise it is told */
   setStatus(
     id: StreamId,
@@ -59,13 +88,27 @@ export function createStreamAction(services: {
   readonly streams: StreamStore;
   readonly clients: ClientStore;
   readonly users: UserStore;
+  readonly vault: Vault;
+  readonly mayReach: MayReach;
   readonly issuer: string;
   readonly defaultSubjects: DefaultSubjects;
   /** There is something to tell. */
   readonly wake: () => void;
   readonly world: World;
 }): StreamAction {
-  const { streams, clients, users, issuer, defaultSubjects, wake, world } = services;
+  const { streams, clients, users, vault, mayReach, issuer, defaultSubjects, wake, world } = services;
+
+  /** What is wrong with where events are to go; `null`: nothing that can be seen. */
+  const faultOf = (wish: DeliveryWish | undefined): string | null =>
+    wish?.method === "push" ? faultOfTarget(wish.url, mayReach) : null;
+
+  const deliveryOf = (id: StreamId, wish: DeliveryWish, before: Delivery | null): Delivery => {
+    if (wish.method === "poll") return wish;
+    const { method, url, authorization } = wish;
+    const same = before?.method === "push" && before.url === url ? before.authorization : null;
+    const given = authorization && sealCredential(id, authorization, vault, world);
+    return { method, url, authorization: given === undefined ? same : given };
+  };
 
   const userOf = (subject: Subject): Promise<Named | null> => {
     if (subject.format !== "complex") return named(subject);
@@ -100,16 +143,26 @@ export function createStreamAction(services: {
   return {
     create: async (client, wish, cause) => {
       if ((await clients.find(client))?.kind !== "resource_server") return { ok: false, code: "no_receiver" };
+      const detail = faultOf(wish.delivery);
+      if (detail !== null) return { ok: false, code: "bad_target", detail };
       const id = newId("stream", world.random);
-      const plan = { id, client, defaultSubjects, delivery: { method: "poll" }, ...wish } as const;
-      const made = await streams.create(plan, [changed("ssf.stream_created")(plan, cause, { method: "poll" })]);
+      const delivery = deliveryOf(id, wish.delivery, null);
+      const plan = { ...wish, id, client, defaultSubjects, delivery };
+      const made = await streams.create(plan, [
+        changed("ssf.stream_created")(plan, cause, { method: delivery.method }),
+      ]);
       return made === "too_many" ? { ok: false, code: "conflict" } : { ok: true, stream: made };
     },
     configure: async (stream, wish, cause) => {
-      const { delivery, requested, description, naming } = { ...stream, ...wish };
+      const detail = faultOf(wish.delivery);
+      if (detail !== null) return { ok: false, refusal: "bad_target", detail };
+      const { requested, description, naming } = { ...stream, ...wish };
+      const delivery = wish.delivery ? deliveryOf(stream.id, wish.delivery, stream.delivery) : stream.delivery;
       const settings: StreamSettings = { delivery, requested, description, naming };
       const effect = changed("ssf.stream_changed")(stream, cause, { method: delivery.method, naming });
-      return streams.change(stream.id, { change: "configure", ...settings }, [effect]);
+      const outcome = await streams.change(stream.id, { change: "configure", ...settings }, [effect]);
+      wake();
+      return outcome;
     },
     setStatus: async (id, wish, cause) => {
       const stream = await streams.find(id);

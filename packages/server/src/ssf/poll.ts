@@ -35,11 +35,18 @@ export interface PollAnswer {
   readonly more: boolean;
 }
 
+export interface PollTally {
+  readonly polls: number;
+  readonly events: number;
+  readonly waiting: number;
+}
+
 export interface Polls {
   /** `undefined`: there is no such stream. */
   poll(id: StreamId, poll: Poll, cause: Cause): Promise<PollAnswer | undefined>;
   /** There may be something to tell. */
   wake(): void;
+  tally(): PollTally;
   /** Answers everyone who waits; from now on nobody does. */
   release(): void;
 }
@@ -56,6 +63,8 @@ export function createPolls(services: {
   let released = false;
   /** How often there has been something new: what came during a look is looked for again. */
   let wakes = 0;
+  let polled = 0;
+  let events = 0;
 
   /** Resolves to whether it is worth looking again. */
   const wait = (id: StreamId, ms: number): Promise<boolean> =>
@@ -83,8 +92,10 @@ export function createPolls(services: {
   };
 
   return {
+    tally: () => ({ polls: polled, events, waiting: waiting.size }),
     poll: async (id, { acknowledged, refused, limit, waits }, cause) => {
       const until = clock.monotonic() + LONG_POLL_MS;
+      polled += 1;
       waiting.get(id)?.leave();
       let receipt: Receipt | null = acknowledged.length + refused.length > 0 ? { acknowledged, refused } : null;
       for (;;) {
@@ -99,7 +110,9 @@ export function createPolls(services: {
         const nothing = signals.length === 0 && stream.controls.length === 0;
         if (!nothing || !waits || released || limit === 0 || left <= 0) {
           if (receipt !== null) await streams.receive(id, receipt, cause);
-          return signed(stream, due, limit);
+          const answer = await signed(stream, due, limit);
+          events += answer.sets.length;
+          return answer;
         }
         if (wakes === before && !(await wait(id, left))) return { sets: [], more: false };
       }

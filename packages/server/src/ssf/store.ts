@@ -2,6 +2,7 @@
 import type { Cause } from "../audit/event.ts";
 import type { StreamId, UserId } from "../prelude/ids.ts";
 import type { Effect } from "../revocation/effects.ts";
+import type { PushAttempt } from "./push-rule.ts";
 import type { Signal } from "./signal.ts";
 import type { ChangedStream, Stream, StreamChange, StreamDraft } from "./stream.ts";
 
@@ -44,6 +45,10 @@ export interface StreamStore {
   due(id: StreamId, limit: number): Promise<Due | undefined>;
   /** Its receiver was heard of, and is done with some events. */
   receive(id: StreamId, receipt: Receipt, cause: Cause): Promise<void>;
+  /** Moves its cursor over what concerns others. */
+  passOver(id: StreamId): Promise<void>;
+  /** What follows from an attempt to push. @param jitter 0 to 1, at random */
+  settle(id: StreamId, attempt: PushAttempt, jitter: number): Promise<void>;
   /** Pauses streams that are polled and whose receivers were last heard of before a time (Unix milliseconds). */
   pauseIdle(before: number): Promise<number>;
   /** Forgets what was queued before a time (Unix milliseconds), and counts whom it had not reached; returns how many. */

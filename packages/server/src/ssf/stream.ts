@@ -12,6 +12,7 @@
  * What a stream says of itself (that it changed, that it works) waits in the stream and not in the queue, and goes out
  * also while events are held back.
  */
+import { succeeding } from "../delivery/backoff.ts";
 import type { ClientId, StreamId } from "../prelude/ids.ts";
 import type { ControlName, EventName } from "./event.ts";
 import { EVENT_TYPES } from "./event.ts";
@@ -98,6 +99,8 @@ export interface Stream extends StreamSettings {
   readonly failures: number;
   readonly failingSince: number | null;
   readonly nextAttemptAt: number;
+  /** How the last attempt failed; `null`: it did not. */
+  readonly lastFailure: string | null;
   /** How many events were forgotten before they were acknowledged. */
   readonly missed: number;
   /** How many events its receiver refused. */
@@ -120,9 +123,8 @@ export function beginStream(draft: StreamDraft, head: number, now: number): Stre
     controlCount: 0,
     activeAt: now,
     verifiedAt: null,
-    failures: 0,
-    failingSince: null,
-    nextAttemptAt: now,
+    ...succeeding(now),
+    lastFailure: null,
     missed: 0,
     refused: 0,
   };
@@ -168,13 +170,13 @@ export function changeStream(stream: Stream, wish: StreamChange, head: number, n
     case "configure": {
       const { change: _, ...settings } = wish;
       // Another address, or the same one mended: no need to wait for the next attempt.
-      return done({ ...stream, ...settings, failures: 0, failingSince: null, nextAttemptAt: now });
+      return done({ ...stream, ...settings, ...succeeding(now), lastFailure: null });
     }
     case "status": {
       const { status, reason, asked } = wish;
       const fresh = stream.status === "disabled" && status !== "disabled" ? { cursor: head, acked: [] } : {};
       const moved = { ...stream, ...fresh, status, statusReason: reason };
-      const mended = status === "enabled" ? { failures: 0, failingSince: null, nextAttemptAt: now } : {};
+      const mended = status === "enabled" ? { ...succeeding(now), lastFailure: null } : {};
       const changed: Stream = { ...moved, ...mended };
       if (asked || status === stream.status) return done(changed);
       return done(say(changed, "stream-updated", reason === null ? { status } : { status, reason }, now));

@@ -120,6 +120,8 @@ export function portsOver(engine: Engine): Storage {
       tell: (id, user, told, effects) => write("tellStream", id, user, told, effects),
       due: (id, limit) => read((reads) => dueSignals(reads, id, limit)),
       receive: (id, receipt, cause) => write("receiveReceipt", id, receipt, cause),
+      passOver: (id) => write("passOverSignals", id),
+      settle: (id, attempt, jitter) => write("settlePush", id, attempt, jitter),
       pauseIdle: (before) => write("pauseIdleStreams", before),
       prune: (before) => inSlices(() => write("pruneSignals", before)),
     },
@@ -149,6 +151,12 @@ export function portsOver(engine: Engine): Storage {
       find: (id) => read((reads) => reads.client(id)),
       list: (page) => paged(engine, page, (reads, after, limit) => reads.clients(after, limit), byCreation),
       audiences: () => read((reads) => reads.audiences()),
+      keysFor: async (audience) => {
+        const meant = await read((reads) => reads.clientsOf(audience));
+        // Where one has keys, it is alone (`mayShare`).
+        return meant.length === 0 ? undefined : (meant.find(({ jwks }) => jwks !== null)?.jwks ?? null);
+      },
+      publish: (id, keys, effects) => write("publishKeys", id, keys, effects),
       delete: (id, effects) => write("deleteClient", id, effects),
       endGrants: (id, reason, effects) => write("endGrantsOfClient", id, reason, effects),
     },
@@ -186,6 +194,7 @@ export function portsOver(engine: Engine): Storage {
     },
     onKeys: engine.onKeys,
     duty: engine.duty,
+    throttle: null,
     backup: engine.backup,
     check: engine.check,
     close: engine.close,

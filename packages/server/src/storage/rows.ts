@@ -55,6 +55,8 @@ export interface Reads {
   clients(after: After | null, limit: number): readonly Client[];
   /** The distinct audiences of resource servers. */
   audiences(): readonly string[];
+  /** The resource servers that are meant by an audience. */
+  clientsOf(audience: string): readonly Client[];
   session(id: SessionId): Session | undefined;
   /** The grant of a refresh token. */
   held(secretId: Buffer): Held | undefined;
@@ -177,6 +179,7 @@ export interface Rows extends Reads {
   addUser(user: User): void;
   replaceUser(user: User): void;
   addClient(client: Client): void;
+  replaceClient(client: Client): void;
   removeClient(id: ClientId): void;
   addSession(session: Session): void;
   /** Marks one session that nothing has ended yet. */

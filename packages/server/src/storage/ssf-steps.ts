@@ -3,6 +3,7 @@ import { type Cause, draft, SYSTEM } from "../audit/event.ts";
 import type { ClientId, StreamId, UserId } from "../prelude/ids.ts";
 import { audit, type Effect } from "../revocation/effects.ts";
 import { acknowledge, advance, dueIn, type Stretch } from "../ssf/progress.ts";
+import { afterPush, type PushAttempt } from "../ssf/push-rule.ts";
 import type { Signal } from "../ssf/signal.ts";
 import type { Due, Receipt } from "../ssf/store.ts";
 import {
@@ -27,6 +28,11 @@ function stretchOf({ ssf }: Pick<Reads, "ssf">, stream: Stream, signals: readonl
   const users = [...new Set(signals.flatMap(({ user }) => user ?? []))];
   const asked = stream.exceptions === 0 || users.length === 0;
   return { signals, excepted: new Set(asked ? [] : ssf.exceptions(stream.id, users)) };
+}
+
+/** What it may acknowledge: the first signals behind its cursor. */
+function windowOf(reads: Pick<Reads, "ssf">, stream: Stream): Stretch {
+  return stretchOf(reads, stream, reads.ssf.signals(stream.cursor, WINDOW));
 }
 
 /** What waits for a stream: a question, for the port. */
@@ -116,7 +122,7 @@ export const SSF_STEPS = {
     const stream = rows.ssf.stream(id);
     if (stream === undefined) return;
     const names = [...receipt.acknowledged, ...receipt.refused.map(({ name }) => name)];
-    const stretch = stretchOf(rows, stream, rows.ssf.signals(stream.cursor, WINDOW));
+    const stretch = windowOf(rows, stream);
     const moved = names.length === 0 ? advance(stream, stretch) : acknowledge(stream, names, stretch);
     const refused = stream.refused + receipt.refused.length;
     rows.ssf.putStream({ ...moved, activeAt: now, refused });
@@ -124,6 +130,19 @@ export const SSF_STEPS = {
     if (first === undefined) return;
     const detail = { stream: id, events: receipt.refused.length, error: first.error };
     apply(rows, [audit(draft("ssf.events_refused", cause, { client: stream.client }, detail))], now);
+  },
+
+  passOverSignals(rows: Rows, _now: number, id: StreamId): void {
+    const stream = rows.ssf.stream(id);
+    if (stream !== undefined) rows.ssf.putStream(advance(stream, windowOf(rows, stream)));
+  },
+
+  settlePush(rows: Rows, now: number, id: StreamId, attempt: PushAttempt, jitter: number): void {
+    const stream = rows.ssf.stream(id);
+    if (stream === undefined) return;
+    const settled = afterPush(stream, attempt, windowOf(rows, stream), rows.ssf.signalHead(), now, jitter);
+    rows.ssf.putStream(settled.stream);
+    apply(rows, settled.effects, now);
   },
 
   pauseIdleStreams(rows: Rows, now: number, before: number): number {

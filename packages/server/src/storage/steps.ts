@@ -5,6 +5,8 @@
  */
 import type { AuditDraft, Cause } from "../audit/event.ts";
 import type { Client } from "../clients/client.ts";
+import { mayShare, type PublishedKeys } from "../clients/published-keys.ts";
+import type { PublishOutcome } from "../clients/store.ts";
 import type { Instance } from "../feed/registry.ts";
 import { decideGrantEnd } from "../grants/end-rule.ts";
 import type { Grant } from "../grants/grant.ts";
@@ -122,11 +124,36 @@ export const STEPS = {
     return { ok: true, user: outcome.user };
   },
 
-  createClient(rows: Rows, now: number, client: Client, effects: readonly Effect[]): "created" | "id_taken" {
+  createClient(
+    rows: Rows,
+    now: number,
+    client: Client,
+    effects: readonly Effect[],
+  ): "created" | "id_taken" | "audience_encrypted" {
     if (rows.client(client.id) !== undefined) return "id_taken";
+    const { audience } = client;
+    if (audience !== null && !mayShare(client, rows.clientsOf(audience))) return "audience_encrypted";
     rows.addClient(client);
     apply(rows, effects, now);
     return "created";
+  },
+
+  publishKeys(
+    rows: Rows,
+    now: number,
+    id: ClientId,
+    keys: PublishedKeys | null,
+    effects: readonly Effect[],
+  ): PublishOutcome {
+    const client = rows.client(id);
+    if (client === undefined) return "not_found";
+    const { audience } = client;
+    if (audience === null) return "no_audience";
+    const changed = { ...client, jwks: keys };
+    if (!mayShare(changed, rows.clientsOf(audience))) return "audience_shared";
+    rows.replaceClient(changed);
+    apply(rows, effects, now);
+    return "done";
   },
 
   deleteClient(rows: Rows, now: number, id: ClientId, effects: readonly Effect[]): boolean {

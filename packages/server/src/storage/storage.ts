@@ -12,6 +12,7 @@ import type { RevocationStore } from "../revocation/store.ts";
 import type { SessionStore } from "../sessions/store.ts";
 import type { StreamStore } from "../ssf/store.ts";
 import type { StatusStore } from "../status/store.ts";
+import type { ThrottleStore } from "../throttle/store.ts";
 import type { UserStore } from "../users/store.ts";
 import type { VaultStore } from "../vault/store.ts";
 import type { WebhookStore } from "../webhooks/store.ts";
@@ -67,6 +68,8 @@ export interface Storage {
   /** Called when a key of any kind was changed, by this process or another: what is held of them in memory is old. */
   onKeys(listener: () => void): void;
   readonly duty: Duty;
+  /** Counters of limits that all nodes share; `null`: each node counts for itself. */
+  readonly throttle: ThrottleStore | null;
   /** Makes a copy while serving; `null` where there is nothing to copy or the engine has tools of its own. */
   readonly backup: Backup | null;
   /** Whether the engine answers now: a read and, where it can be had cheaply, a write. Throws `Unavailable`. */

@@ -4,11 +4,13 @@
 
 import type { AccessTokenClaims } from "@mapae/verifier";
 import { signJws } from "@mapae/verifier/jose";
+import type { PublishedKeys } from "../clients/published-keys.ts";
 import type { Keyring } from "../keys/keyring.ts";
 import type { World } from "../prelude/world.ts";
 import type { Position } from "../revocation/entry.ts";
 import { jtiWith, listUri, type Slot } from "../status/slot.ts";
 import type { Vault } from "../vault/vault.ts";
+import type { Encrypt } from "./encryption.ts";
 import { markedId } from "./issue-mark.ts";
 
 export interface AccessTokenSubject {
@@ -18,6 +20,8 @@ export interface AccessTokenSubject {
   /** The grant's public id. */
   readonly grant: string;
   readonly audience: string;
+  /** The resource server's published keys, for which the token is encrypted; `null`: it is signed only. */
+  readonly recipient: PublishedKeys | null;
   readonly scope: readonly string[];
   readonly roles: readonly string[];
   /** Unix milliseconds of the log-in. */
@@ -57,6 +61,7 @@ export function createAccessTokens(
     readonly ttlMs: number;
     /** Marks tokens as ours beyond their signature (issue-mark.ts); `null` where only we can sign. */
     readonly mark: Vault | null;
+    readonly encrypt: Encrypt;
   },
   world: World,
 ): AccessTokens {
@@ -94,7 +99,8 @@ export function createAccessTokens(
       const claims: AccessTokenClaims = { ...unnamed, jti, ...status };
       const signer = keyring.signer(exp);
       const key = signer instanceof Promise ? await signer : signer;
-      return { token: signJws({ typ: ACCESS_TOKEN_TYPE }, claims, key), jti, expiresIn: exp - now };
+      const signed = signJws({ typ: ACCESS_TOKEN_TYPE }, claims, key);
+      return { token: await settings.encrypt(signed, subject.recipient), jti, expiresIn: exp - now };
     },
   };
 }

@@ -1,19 +1,13 @@
 /**
  * What an attempt to deliver changes: the cursor moves, or the next attempt is put off.
- *
- *   5 s  10 s  20 s  40 s … 1 h  1 h  1 h …   each shortened by up to half at random; after 24 h of it, paused
- *
- * The randomness keeps the webhooks of one receiver that came back from all knocking at once.
+ (delivery/backoff.ts), until it is given up:
+ * paused.
  */
 import { draft, SYSTEM } from "../audit/event.ts";
+import { failing, succeeding } from "../delivery/backoff.ts";
 import { audit, type Effect } from "../revocation/effects.ts";
 import { isBefore, type Position } from "../revocation/entry.ts";
 import type { Webhook } from "./webhook.ts";
-
-const FIRST_MS = 5_000;
-const LONGEST_MS = 3_600_000;
-/** After so long without a success, nobody is expected to come back unasked. */
-export const PAUSED_AFTER_MS = 24 * 3_600_000;
 
 /** How an attempt can end, and what the operator is told of it. */
 export const OUTCOMES = {
@@ -48,15 +42,6 @@ export interface PastAttempt extends Omit<Attempt, "from" | "missed"> {
   readonly at: number;
 }
 
-/**
- * How long to wait after so many failures in a row, in milliseconds.
- * @param jitter 0 to 1, at random
- */
-export function backoffMs(failures: number, jitter: number): number {
-  const whole = Math.min(LONGEST_MS, FIRST_MS * 2 ** Math.min(failures - 1, 30));
-  return Math.round(whole * (1 - jitter / 2));
-}
-
 /** @param now Unix milliseconds @param jitter 0 to 1, at random */
 export function afterAttempt(
   webhook: Webhook,
@@ -68,14 +53,11 @@ export function afterAttempt(
   if (isBefore(webhook.cursor, attempt.from) || isBefore(attempt.from, webhook.cursor)) return { webhook, effects: [] };
   if (attempt.outcome === "delivered") {
     const missed = Math.max(0, webhook.missed - attempt.missed);
-    const delivered = { cursor: attempt.upTo, failures: 0, failingSince: null, nextAttemptAt: now, missed };
-    return { webhook: { ...webhook, ...delivered }, effects: [] };
+    return { webhook: { ...webhook, ...succeeding(now), cursor: attempt.upTo, missed }, effects: [] };
   }
-  const failures = webhook.failures + 1;
-  const failingSince = webhook.failingSince ?? now;
-  const failed: Webhook = { ...webhook, failures, failingSince, nextAttemptAt: now + backoffMs(failures, jitter) };
-  const over = attempt.outcome === "gone" || now - failingSince >= PAUSED_AFTER_MS;
-  if (webhook.state === "paused" || !over) return { webhook: failed, effects: [] };
-  const detail = { webhook: webhook.id, outcome: attempt.outcome, failures };
+  const { over, ...next } = failing(webhook, now, jitter);
+  const failed: Webhook = { ...webhook, ...next };
+  if (webhook.state === "paused" || !(over || attempt.outcome === "gone")) return { webhook: failed, effects: [] };
+  const detail = { webhook: webhook.id, outcome: attempt.outcome, failures: next.failures };
   return { webhook: { ...failed, state: "paused" }, effects: [audit(draft("webhook.paused", SYSTEM, {}, detail))] };
 }

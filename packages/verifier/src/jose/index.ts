@@ -4,6 +4,7 @@
 export { ALGORITHMS, type Algorithm, type AlgorithmName, isAlgorithmName, type KeyType } from "./algorithms.ts";
 export { decodeBase64url, encodeBase64url } from "./base64url.ts";
 export type { JwsHeader } from "./header.ts";
+export { type JsonObject, parseJsonObject } from "./json.ts";
 export { bindKey, bindSigningKey, type KeySource, thumbprint } from "./jwk.ts";
 export {
   checkSignature,

@@ -1,6 +1,6 @@
 /**
  * What every key of a type has to be, whatever it is used for: complete, canonically written, large enough, and of no family
- * that is known to be weak. key-policy.ts asks this for signatures, encryption-policy.ts for encryption.
+ * that is known to be weak. key-policy.ts asks this for signatures, jwe/keys.ts for encryption.
  *
  * Whether a point lies on its curve is left to the engine's import (OpenSSL and WebCrypto both check); the weak points
  * that lie on it are refused here.

@@ -57,7 +57,8 @@ interface Generation {
   readonly macOf: MacOf | null;
 }
 
-const GENERATIONS_MAX = 4;
+/** Feed keys with entries that have not ended: eight restores in ten minutes, each without the feed key of before. */
+const GENERATIONS_MAX = 8;
 /** Rows that are looked at for their end in one go: well below a millisecond. */
 const FORGET_ROWS = 16_384;
 const NONE = new Uint32Array(0);

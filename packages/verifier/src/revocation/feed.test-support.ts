@@ -2,22 +2,19 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import type { JsonObject } from "../jose/json.ts";
+import { checkpointClaims } from "./checkpoint.ts";
 import type { FeedEntry, RevocationKind } from "./entry.ts";
 import { entryKeys } from "./entry-key.ts";
 import { type FeedOptions, openFeed } from "./feed.ts";
+import type { ClientFrame, Heartbeat, ServerTextFrame } from "./frames.ts";
 import type { KeptSnapshot } from "./load.ts";
 import type { Position } from "./position.ts";
-import { checkpointClaims, encodeSnapshot } from "./snapshot.ts";
-import {
-  type ClientFrame,
-  decodeClientFrame,
-  encodeServerFrame,
-  type Heartbeat,
-  type ServerTextFrame,
-} from "./wire.ts";
+import { encodeSnapshot } from "./snapshot.ts";
+import { decodeClientFrame, encodeServerFrame } from "./wire.ts";
 import type { FeedSocket, FeedWorld } from "./world.ts";
 
 export const ISSUER = "https://login.example.com";
+export const AUDIENCE = "https://orders.example.com";
 export const EPOCH = 1_800_000_000;
 export const N = 5_000;
 export const KEY = new Uint8Array(32).fill(3);
@@ -98,7 +95,8 @@ export function setupWith<Tested>(
   const facts = { position, serverTime: clock.wall, leaseMs: N, feedKey: KEY };
   const snapshot = encodeSnapshot(facts, entries);
   const sha256 = createHash("sha256").update(snapshot).digest("base64url");
-  const honest = checkpointClaims({ iss: ISSUER, position, count: entries.length, sha256, iat: EPOCH });
+  const statement = { iss: ISSUER, aud: AUDIENCE, position, since: null, count: entries.length };
+  const honest = checkpointClaims({ ...statement, sha256, iat: EPOCH });
   const readSigned = async (text: string) =>
     options.later?.[text] ?? options.signed ?? { ...honest, ...options.claims };
   const world: FeedWorld = {
@@ -133,7 +131,9 @@ export function setupWith<Tested>(
   };
   const given: FeedOptions = {
     issuer: ISSUER,
+    issuerBase: ISSUER,
     base: ISSUER,
+    audiences: [AUDIENCE],
     clientId: "orders api",
     clientSecret: "s:e&crét",
     maxStaleness: Number.POSITIVE_INFINITY,

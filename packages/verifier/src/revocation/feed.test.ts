@@ -2,11 +2,15 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
-import { at, EPOCH, entry, ISSUER, KEY, N, type Setup, settled, setup } from "./feed.test-support.ts";
-import { basicAuthorization, type Feed, type SnapshotKeeper } from "./feed.ts";
+import { encodeEntries, type FeedEntry } from "./entry.ts";
+import { AUDIENCE, at, EPOCH, entry, ISSUER, KEY, N, type Setup, settled, setup } from "./feed.test-support.ts";
+import type { Feed, SnapshotKeeper } from "./feed.ts";
+import { RELEASED_CODE, type ServerTextFrame } from "./frames.ts";
 import type { KeptSnapshot } from "./load.ts";
+import { encodeRev } from "./rev.ts";
 import { encodeSnapshot, SNAPSHOT_HEADER_BYTES } from "./snapshot.ts";
-import { encodePollLine, encodeRev, RELEASED_CODE, type ServerTextFrame } from "./wire.ts";
+import { basicAuthorization } from "./upstream.ts";
+import { encodePollLine } from "./wire.ts";
 
 function holdsSession(feed: Feed, sid: string): boolean {
   const claims = { iss: ISSUER, sub: "u", aud: "a", exp: 0, iat: 0, jti: "j", client_id: "c", sid };
@@ -269,9 +273,15 @@ describe("a copy that is full", () => {
 });
 
 describe("a heartbeat's checkpoint", () => {
-  const claims = { iss: ISSUER, epoch: EPOCH, seq: 10, count: 0, iat: EPOCH };
+  const empty = createHash("sha256").digest("base64url");
+  const facts = { iss: ISSUER, aud: AUDIENCE, epoch: EPOCH, seq: 10, since: 0, count: 0, iat: EPOCH };
+  const claims = { ...facts, sha256: empty };
   const cases = [
     ["that is the issuer's changes nothing", claims, "live"],
+    ["over other entries than came ends the trust at once", { ...claims, sha256: "AAAA" }, "stale"],
+    ["over another number of entries ends the trust at once", { ...claims, count: 1 }, "stale"],
+    ["for another audience ends the trust at once", { ...claims, aud: "https://other.example.com" }, "stale"],
+    ["of a snapshot, in its place, ends the trust at once", { ...claims, since: undefined }, "stale"],
     ["that cannot be checked at the moment changes nothing", "keys_unavailable", "live"],
     ["that is forged ends the trust at once", "forged", "stale"],
     ["of another issuer ends the trust at once", { ...claims, iss: "https://evil.example" }, "stale"],
@@ -289,6 +299,128 @@ describe("a heartbeat's checkpoint", () => {
       assert.equal(it.trust(), trust);
     });
   }
+});
+
+describe("a relay between the issuer and here", () => {
+  const RELAY = "https://relay.example.com";
+  const window = (seq: number, entries: readonly FeedEntry[], iat = EPOCH) => ({
+    ...{ iss: ISSUER, aud: AUDIENCE, epoch: EPOCH, seq, since: 10, count: entries.length, iat },
+    sha256: createHash("sha256").update(encodeEntries(entries)).digest("base64url"),
+  });
+  const ticket = (text: string) =>
+    Response.json({ ticket: text, instance: "tkt_1", expires_in: 600, server_time: EPOCH * 1000 });
+
+  function relayed(options: Setup = {}) {
+    let made = 0;
+    const it = setup({
+      ...options,
+      options: { base: RELAY, ...options.options },
+      respond: (url, init) => {
+        if (url.pathname !== "/v1/revocations/tickets") return options.respond?.(url, init);
+        made += 1;
+        return ticket(`ticket ${made}`);
+      },
+    });
+    return it;
+  }
+
+  test("never sees the secret: the issuer does, and gives a ticket for it", async () => {
+    const it = relayed();
+    await it.pass(0);
+    it.socket.open();
+    const [asked, snapshot] = it.requests;
+    assert.equal(asked?.url.href, `${ISSUER}/v1/revocations/tickets`);
+    assert.match(String(new Headers(asked?.init.headers).get("authorization")), /^Basic /);
+    assert.equal(snapshot?.url.href, `${RELAY}/v1/revocations/snapshot`);
+    assert.equal(new Headers(snapshot?.init.headers).get("authorization"), "Bearer ticket 1");
+    assert.equal(it.socket.url, "wss://relay.example.com/v1/revocations/stream");
+    const hello = { type: "hello", ticket: "ticket 1", after: at(10), instance: null, acceptMs: 0 };
+    assert.deepEqual(it.socket.last, hello);
+  });
+
+  test("is told of the next ticket on the same connection, half of the time before the first is over", async () => {
+    const it = relayed();
+    await it.live();
+    for (let second = 0; second < 300; second += 1) {
+      await it.pass(1_000);
+      it.socket.hear(it.hb(at(10)));
+    }
+    assert.ok(it.socket.said.some((frame) => frame?.type === "ticket" && frame.ticket === "ticket 2"));
+    assert.equal(it.requests.filter(({ url }) => url.pathname.endsWith("/tickets")).length, 2);
+  });
+
+  test("that refuses a ticket is shown a new one", async () => {
+    const it = relayed();
+    await it.live();
+    it.socket.hear({ type: "refused", code: "unauthorized" });
+    await it.pass(500);
+    it.socket.open();
+    assert.ok(it.socket.last?.type === "hello" && "ticket" in it.socket.last && it.socket.last.ticket === "ticket 2");
+  });
+
+  test("that leaves an entry out is found out by the next checkpoint, and the issuer is followed in its place", async () => {
+    const [kept, dropped] = [entry(11), entry(12)];
+    const it = relayed({ later: { honest: window(11, [kept]), caught: window(12, [kept, dropped]) } });
+    await it.live();
+    it.socket.hear(encodeRev(at(10), at(11), [kept]));
+    it.socket.hear(it.hb(at(11), { checkpoint: "honest" }));
+    await settled();
+    assert.equal(it.trust(), "live");
+    it.socket.hear(encodeRev(at(11), at(12), []));
+    await it.pass(1_000);
+    it.socket.hear(it.hb(at(12), { checkpoint: "caught" }));
+    await settled();
+    assert.equal(it.trust(), "stale");
+    assert.match(it.feed.state.trouble ?? "", /lost or changed/);
+    await it.pass(1_000);
+    assert.equal(it.requests.at(-1)?.url.href, `${ISSUER}/v1/revocations/snapshot`);
+    assert.equal(it.socket.url, "wss://login.example.com/v1/revocations/stream");
+  });
+
+  test("that changes an entry is found out alike", async () => {
+    const real = entry(11, "session", "s-11");
+    const it = relayed({ later: { caught: window(11, [real]) } });
+    await it.live();
+    it.socket.hear(encodeRev(at(10), at(11), [entry(11, "session", "somebody else")]));
+    await it.pass(1_000);
+    it.socket.hear(it.hb(at(11), { checkpoint: "caught" }));
+    await settled();
+    assert.equal(it.trust(), "stale");
+  });
+
+  test("that keeps the checkpoints back is not trusted for longer than fifteen seconds", async () => {
+    const it = relayed();
+    await it.live();
+    for (let second = 0; second < 15; second += 1) {
+      assert.equal(it.trust(), "live", `${second}`);
+      await it.pass(1_000);
+      it.socket.hear(it.hb(at(10)));
+    }
+    assert.equal(it.trust(), "stale");
+  });
+
+  test("that hands on a checkpoint late has its lateness counted, by the issuer's clock", async () => {
+    const it = relayed({ later: { late: window(10, [], EPOCH + 3) } });
+    await it.live();
+    for (let second = 0; second < 17; second += 1) {
+      await it.pass(1_000);
+      it.socket.hear(it.hb(at(10), second === 9 ? { checkpoint: "late" } : {}));
+      await settled();
+      // The snapshot was signed at 0 and the checkpoint at 3, whenever it came.
+      assert.equal(it.trust(), "live", `${second}`);
+    }
+    await it.pass(1_000);
+    it.socket.hear(it.hb(at(10)));
+    assert.equal(it.trust(), "stale");
+  });
+
+  test("has the snapshot of another audience refused: what concerns this one would be missing", async () => {
+    const it = setup({ options: { audiences: ["https://files.example.com"] } });
+    await it.pass(0);
+    const reason = `this resource server hears of tokens for ${AUDIENCE}, and is to accept tokens for https://files.example.com`;
+    assert.equal(it.feed.state.trouble, reason);
+    assert.equal(it.feed.state.position, null);
+  });
 });
 
 describe("a snapshot that was kept", () => {

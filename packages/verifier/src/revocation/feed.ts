@@ -6,35 +6,48 @@
  * Events are taken one after the other, also those that an action brings about at once.
  */
 import { exchange } from "../exchange.ts";
-import type { JsonObject } from "../jose/json.ts";
 import { decodeUtf8 } from "../jose/utf8.ts";
 import { type Copy, createCopy } from "./copy.ts";
+import { createDialer } from "./dial.ts";
 import { step } from "./follower.ts";
-import { type Follower, type FollowerAction, type FollowerEvent, newFollower, wakeAt } from "./follower-state.ts";
-import { holds, leaseLeft, type Moment } from "./lease.ts";
 import {
-  type KeptSnapshot,
-  type LoadOptions,
-  type LoadOutcome,
-  loadSnapshot,
-  type ReadSigned,
-  takeSnapshot,
-} from "./load.ts";
-import { formatPosition } from "./position.ts";
-import { readCheckpoint, snapshotDigest } from "./snapshot.ts";
+  type Follower,
+  type FollowerAction,
+  type FollowerEvent,
+  isTrusted,
+  newFollower,
+  trustLeft,
+  wakeAt,
+} from "./follower-state.ts";
 import {
-  type ClientFrame,
-  decodePoll,
-  decodeServerFrame,
-  encodeClientFrame,
+  type Behind,
   FEED_PATHS,
+  type Greeting,
   POLL_MAX,
   POLL_TYPE,
   RELEASED_CODE,
   REV_HEADER_BYTES,
-  SUBPROTOCOL,
-} from "./wire.ts";
-import type { FeedSocket, FeedWorld } from "./world.ts";
+  type ServerFrame,
+} from "./frames.ts";
+import type { Moment } from "./lease.ts";
+import {
+  type Believed,
+  type EntrySink,
+  fetchSnapshot,
+  type KeptSnapshot,
+  type LoadOptions,
+  type LoadOutcome,
+  loadSnapshot,
+  type NotHad,
+  type ReadSigned,
+  takeSnapshot,
+} from "./load.ts";
+import { formatPosition, type Position } from "./position.ts";
+import { RecentEntries } from "./recent.ts";
+import { createUpstream, type UpstreamOptions } from "./upstream.ts";
+import { readVouching } from "./vouching.ts";
+import { decodePoll } from "./wire.ts";
+import type { FeedWorld } from "./world.ts";
 
 /** Where an owner keeps the last snapshot, so that a restart needs no new one. */
 export interface SnapshotKeeper {
@@ -42,26 +55,36 @@ export interface SnapshotKeeper {
   write(kept: KeptSnapshot): Promise<void>;
 }
 
-export interface FeedOptions {
+export interface FeedOptions extends UpstreamOptions {
   readonly issuer: string;
-  /** Address of the feed, without a slash at its end. */
-  readonly base: string;
-  readonly clientId: string;
-  readonly clientSecret: string;
+  /** What the owner's tokens may name in `aud`; null for whatever this resource server is registered for. */
+  readonly audiences: readonly string[] | null;
   /** Milliseconds; Infinity for what the server gives. */
   readonly maxStaleness: number;
-  /** Milliseconds beyond the lease in which the owner may choose to accept. */
-  readonly acceptMs: number;
   readonly maxEntries: number;
   readonly keep: SnapshotKeeper | null;
   readonly readSigned: ReadSigned;
+  /** Of a relay: see `RelayOptions`. */
+  readonly relay?: RelayOptions;
+}
+
+/** What a follower needs that hands on what it hears. */
+export interface RelayOptions {
+  readonly id: string;
+  readonly pingMs: number;
+  /** Told of each checkpoint that agrees with what came. */
+  readonly vouched: (checkpoint: string, position: Position) => void;
+  /** Called after anything has happened. */
+  readonly happened: () => void;
+  /** Whether others hold leases on this copy, which outlast its follower. */
+  readonly isLent: () => boolean;
 }
 
 /** How far the copy is to be trusted: within the lease, within the owner's extra time, or not. */
 export type Trust = "live" | "extra" | "stale";
 
-export interface Feed {
-  readonly copy: Copy;
+export interface Feed<Sink extends EntrySink = Copy> {
+  readonly copy: Sink;
   readonly state: Follower;
   /** @param wall milliseconds since 1970 */
   trust(wall: number): Trust;
@@ -69,8 +92,18 @@ export interface Feed {
   leaseLeft(): number;
   /** N as it is in force here, in milliseconds. */
   readonly leaseMs: number;
-  /** `Authorization` of this resource server's requests. */
+  /** `Authorization` of this resource server's requests to the issuer. */
   readonly authorization: string;
+  /** What tokens name whose single revocations are told here; null before the first snapshot. */
+  readonly audience: string | null;
+  /** Where the feed is followed now. */
+  base(): string;
+  /** The relays between the issuer and here, as far as they said so. */
+  readonly above: readonly string[];
+  /** Of a relay: no verifier behind it can accept what was revoked up to a position. */
+  cleared(position: Position, behind: Behind): void;
+  /** Gets and checks a snapshot, for others. */
+  fetchSnapshot(): Promise<Believed | NotHad>;
   /** Resolves with the first lease. @throws Error with the reason when it cannot be had now */
   ready(): Promise<void>;
   /** Called after entries came in. @returns ends it */
@@ -78,27 +111,53 @@ export interface Feed {
   close(): void;
 }
 
+const PING_MS = 1_000;
 const POLL_TIMEOUT_MS = 10_000;
 /** N, until the first snapshot says it. */
 const LEASE_MS_USUAL = 5_000;
 
-/** RFC 6749 §2.3.1: both are form-encoded before they become Basic credentials. */
-export function basicAuthorization(clientId: string, clientSecret: string): string {
-  const encoded = (text: string) => new URLSearchParams({ "": text }).toString().slice(1);
-  return `Basic ${btoa(`${encoded(clientId)}:${encoded(clientSecret)}`)}`;
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : "there are no credentials";
 }
 
+/** Follows into a copy of its own. */
 export function openFeed(options: FeedOptions, world: FeedWorld): Feed {
-  const { issuer, base, clientId, clientSecret, maxStaleness, acceptMs, maxEntries, keep, readSigned } = options;
-  const copy = createCopy(issuer, maxEntries);
-  const authorization = basicAuthorization(clientId, clientSecret);
-  const loading: LoadOptions = { base, issuer, authorization, most: maxEntries, copy, readSigned };
+  return followFeed(options, world, createCopy(options.issuer, options.maxEntries));
+}
+
+/** @param copy where the entries go */
+export function followFeed<Sink extends EntrySink>(options: FeedOptions, world: FeedWorld, copy: Sink): Feed<Sink> {
+  const { issuer, audiences, maxStaleness, acceptMs, maxEntries, keep, readSigned, relay } = options;
+  const upstream = createUpstream(options, world, (ticket) => happen({ type: "renewed", ticket }));
+  const { base, authorization, issuerTime } = upstream;
+  const recent = new RecentEntries();
+  const loading: LoadOptions = {
+    ...{ base, issuer, authorization, audiences, most: maxEntries, copy, recent, readSigned, issuerTime },
+    relay: relay?.id ?? null,
+    above: (relays) => {
+      above = relays;
+    },
+  };
+  const dialer = createDialer(world, {
+    lost,
+    frame(link, frame) {
+      if (frame?.type === "welcome") above = frame.relays ?? [];
+      happen({ type: "frame", link, frame });
+      if (frame !== null) void vouchBy(link, frame);
+    },
+  });
   const stop = new AbortController();
   const listeners = new Set<() => void>();
   const waiting = new Set<() => void>();
   const queue: FollowerEvent[] = [];
-  let state = newFollower({ clientId, clientSecret, maxStaleness, acceptMs, streams: world.connect !== null });
-  let socket: { readonly link: number; readonly it: FeedSocket; open: boolean } | null = null;
+  let above: readonly string[] = [];
+  let audience: string | null = null;
+  let told: string | null = null;
+  let state = newFollower({
+    ...{ maxStaleness, acceptMs, streams: world.connect !== null, vouched: upstream.isIndirect },
+    pingMs: relay?.pingMs ?? PING_MS,
+    relay: relay?.id ?? null,
+  });
   let asking: { readonly link: number; readonly stop: AbortController } | null = null;
   let running = false;
   let timer: { readonly at: number; readonly cancel: () => void } | null = null;
@@ -119,6 +178,7 @@ export function openFeed(options: FeedOptions, world: FeedWorld): Feed {
       running = false;
     }
     schedule();
+    relay?.happened();
     for (const look of [...waiting]) look();
   }
 
@@ -141,27 +201,34 @@ export function openFeed(options: FeedOptions, world: FeedWorld): Feed {
         void load(action.attempt);
         return;
       case "connect":
-        connect(action.link, action.hello);
+        void connect(action.link, action.greeting);
         return;
       case "send":
-        say(action.link, action.frame);
+        dialer.say(action.link, action.frame);
         return;
       case "poll":
         void poll(action);
         return;
       case "disconnect":
-        if (socket?.link === action.link) hangUp(action.released ? RELEASED_CODE : undefined);
+        dialer.hangUp(action.link, action.released ? RELEASED_CODE : undefined);
         if (asking?.link === action.link) asking.stop.abort();
         return;
       case "apply": {
         const { era, rev } = action;
         const whole = copy.add(rev.octets, REV_HEADER_BYTES, rev.count);
+        recent.add(rev.octets, REV_HEADER_BYTES, rev.count);
         queue.push(whole ? { type: "applied", era, to: rev.to } : { type: "overflowed" });
         for (const listener of listeners) listener();
         return;
       }
       case "forget":
         copy.forget(Math.floor(action.serverTime / 1000));
+        return;
+      case "distrust":
+        upstream.distrust();
+        return;
+      case "renew":
+        upstream.renew();
         return;
     }
   }
@@ -173,69 +240,40 @@ export function openFeed(options: FeedOptions, world: FeedWorld): Feed {
     if (stop.signal.aborted) return;
     for (const listener of listeners) listener();
     if (outcome.ok) {
+      audience = outcome.audience;
       happen({ type: "loaded", attempt, copy: outcome.copy });
       await keep?.write(outcome.kept).catch(() => undefined);
     } else if (outcome.why === "full") happen({ type: "overflowed" });
     else happen({ type: "load_failed", attempt, reason: outcome.reason });
   }
 
-  function connect(link: number, hello: ClientFrame): void {
-    hangUp();
-    if (world.connect === null) return;
-    let it: FeedSocket;
-    try {
-      it = world.connect(`${base.replace(/^http/, "ws")}${FEED_PATHS.stream}`, SUBPROTOCOL);
-    } catch {
-      queue.push({ type: "lost", link, reason: "no connection could be opened" });
-      return;
-    }
-    const opened = { link, it, open: false };
-    socket = opened;
-    it.binaryType = "arraybuffer";
-    it.onopen = () => {
-      opened.open = true;
-      say(link, hello);
-    };
-    it.onmessage = ({ data }: { readonly data: unknown }) => {
-      const frame = decodeServerFrame(data instanceof ArrayBuffer ? new Uint8Array(data) : data);
-      happen({ type: "frame", link, frame });
-      if (frame?.type === "hb" && frame.checkpoint !== undefined) void checkCheckpoint(link, frame.checkpoint);
-    };
-    it.onclose = () => happen({ type: "lost", link, reason: "the connection ended" });
-    it.onerror = () => happen({ type: "lost", link, reason: "the connection failed" });
+  async function connect(link: number, greeting: Greeting): Promise<void> {
+    dialer.hangUp();
+    const shown = upstream.credentials();
+    const credentials =
+      shown instanceof Promise ? await shown.catch((error: unknown) => lost(link, messageOf(error))) : shown;
+    // While it was got, the link may have been given up.
+    const isWanted = state.phase.is === "opening" && state.phase.link === link;
+    if (credentials !== undefined && isWanted) dialer.dial(link, base(), { ...greeting, ...credentials });
   }
 
-  function say(link: number, frame: ClientFrame): void {
-    if (socket?.link !== link || !socket.open) return;
-    try {
-      socket.it.send(encodeClientFrame(frame));
-    } catch {
-      // It is closing; `onclose` will tell.
-    }
+  function lost(link: number, reason: string): undefined {
+    happen({ type: "lost", link, reason });
   }
 
-  function hangUp(code?: number): void {
-    const leaving = socket?.it;
-    socket = null;
-    if (leaving === undefined) return;
-    leaving.onopen = null;
-    leaving.onmessage = null;
-    leaving.onclose = null;
-    // Closing what never opened is an error on some runtimes, and nobody's business any more.
-    leaving.onerror = () => undefined;
-    leaving.close(code);
-  }
-
-  async function checkCheckpoint(link: number, jws: string): Promise<void> {
-    const payload = await readSigned(jws).catch((): "keys_unavailable" => "keys_unavailable");
+  /** A heartbeat may carry a checkpoint; the same one comes from everybody. */
+  async function vouchBy(link: number, frame: ServerFrame): Promise<void> {
+    if (frame.type !== "hb" || frame.checkpoint === undefined || frame.checkpoint === told) return;
+    const { checkpoint } = frame;
+    told = checkpoint;
+    const received = () => state.received;
+    const parts = { issuer, audience: () => audience, received, recent, readSigned, issuerTime };
+    const found = await readVouching(checkpoint, parts);
     // Whether it is good cannot be told at the moment: it then tells nothing.
-    if (payload === "keys_unavailable") return;
-    happen({ type: "checkpoint", link, position: positionSigned(payload) });
-  }
-
-  function positionSigned(payload: JsonObject | "forged") {
-    const checkpoint = payload === "forged" ? null : readCheckpoint(payload);
-    return checkpoint?.iss === issuer ? checkpoint.position : null;
+    if (found === null) told = null;
+    if (found === null || stop.signal.aborted) return;
+    happen({ type: "checkpoint", link, found });
+    if (found.is === "signed" && found.entries === "same") relay?.vouched(checkpoint, found.position);
   }
 
   async function poll({ link, after, ping, instance }: FollowerAction & { do: "poll" }): Promise<void> {
@@ -244,35 +282,34 @@ export function openFeed(options: FeedOptions, world: FeedWorld): Feed {
     if (acceptMs > 0) query.set("accept_ms", String(acceptMs));
     const mine = new AbortController();
     asking = { link, stop: mine };
-    const headers = { accept: POLL_TYPE, authorization };
-    const inquiry = { url: `${base}${FEED_PATHS.poll}?${query}`, headers, most: POLL_MAX, timeout: POLL_TIMEOUT_MS };
+    const allowed = await authorization().catch((error: unknown) => lost(link, messageOf(error)));
+    if (allowed === undefined || stop.signal.aborted) return;
+    const headers = { accept: POLL_TYPE, authorization: allowed };
+    const inquiry = { url: `${base()}${FEED_PATHS.poll}?${query}`, headers, most: POLL_MAX, timeout: POLL_TIMEOUT_MS };
     const answer = await exchange(inquiry, world, mine.signal);
     if (stop.signal.aborted) return;
     if (!answer.ok) {
-      const reason = answer.status === 401 ? "the server refused the credentials" : answer.reason;
-      happen({ type: "lost", link, reason });
-      return;
+      if (answer.status === 401) upstream.renew();
+      return lost(link, answer.status === 401 ? "the server refused the credentials" : answer.reason);
     }
     const text = decodeUtf8(answer.octets);
     const frames = text === null ? null : decodePoll(text);
     happen({ type: "polled", link, frames });
-    for (const frame of frames ?? []) {
-      if (frame.type === "hb" && frame.checkpoint !== undefined) void checkCheckpoint(link, frame.checkpoint);
-    }
+    for (const frame of frames ?? []) void vouchBy(link, frame);
   }
 
   async function start(): Promise<void> {
     const kept = await keep?.read().catch(() => null);
     if (stop.signal.aborted) return;
     if (kept === null || kept === undefined) return happen({ type: "started", copy: null });
-    const digest = await snapshotDigest(kept.snapshot);
-    const outcome = await takeSnapshot(kept, digest, loading, world, stop.signal);
+    const outcome = await takeSnapshot(kept, loading, world, stop.signal);
+    if (outcome.ok) audience = outcome.audience;
     if (!stop.signal.aborted) happen({ type: "started", copy: outcome.ok ? outcome.copy : null });
   }
 
   /** One look whether the wait for the first lease is over, either way. */
   function readiness(): "yes" | "no" | "open" {
-    if (holds(state.lease, now())) return "yes";
+    if (isTrusted(state, now())) return "yes";
     return state.phase.is === "waiting" || state.phase.is === "closed" ? "no" : "open";
   }
 
@@ -285,17 +322,25 @@ export function openFeed(options: FeedOptions, world: FeedWorld): Feed {
       return state;
     },
     trust(wall) {
-      const { lease } = state;
-      if (lease === null) return "stale";
+      if (state.lease === null) return "stale";
       const moment = { mono: world.mono(), wall };
-      if (holds(lease, moment)) return "live";
-      return acceptMs > 0 && holds(lease, moment, acceptMs) ? "extra" : "stale";
+      if (isTrusted(state, moment)) return "live";
+      return acceptMs > 0 && isTrusted(state, moment, acceptMs) ? "extra" : "stale";
     },
-    leaseLeft: () => leaseLeft(state.lease, now()),
+    leaseLeft: () => trustLeft(state, now()),
     get leaseMs() {
       return Math.min(state.era === 0 ? LEASE_MS_USUAL : state.signedLeaseMs, maxStaleness);
     },
-    authorization,
+    authorization: upstream.secret,
+    get audience() {
+      return audience;
+    },
+    base,
+    get above() {
+      return above;
+    },
+    cleared: (position, behind) => happen({ type: "cleared", position, behind }),
+    fetchSnapshot: () => fetchSnapshot(loading, world, stop.signal),
     async ready() {
       // A wait between two attempts is no answer yet to somebody who has only just asked.
       let asked = state.phase.is !== "waiting";
@@ -323,7 +368,8 @@ export function openFeed(options: FeedOptions, world: FeedWorld): Feed {
       asking?.stop.abort();
       timer?.cancel();
       timer = null;
-      happen({ type: "closed" });
+      happen({ type: "closed", kept: relay?.isLent() ?? false });
+      upstream.close();
       listeners.clear();
     },
   };

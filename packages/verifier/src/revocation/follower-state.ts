@@ -1,20 +1,35 @@
 /**
  * What a follower of the feed knows, what can happen to it, and what it asks to be done. follower.ts has the transitions.
  */
-import type { Lease, Moment } from "./lease.ts";
+
+import type { Behind, ClientFrame, Greeting, Rev, ServerFrame } from "./frames.ts";
+import { elapsed, holds, type Lease, leaseLeft, type Moment } from "./lease.ts";
 import type { Position } from "./position.ts";
-import type { ClientFrame, Rev, ServerFrame } from "./wire.ts";
 
 export interface FollowerSettings {
-  readonly clientId: string;
-  readonly clientSecret: string;
   /** Longest lease taken, in milliseconds; Infinity for what the server gives. */
   readonly maxStaleness: number;
   /** How long beyond its lease the owner lets this verifier accept; 0 unless the policy is `accept`. */
   readonly acceptMs: number;
   /** False where there is no WebSocket: the feed is polled. */
   readonly streams: boolean;
+  /** Longest time between two pings, in milliseconds. */
+  readonly pingMs: number;
+  /**
+   * Somebody stands between the issuer and us who could leave something out: the copy is trusted only while a checkpoint
+   * that the issuer signed lately vouches for it.
+   */
+  readonly vouched: boolean;
+  /** The id of the relay that follows here; null for a verifier. A relay acknowledges when it is told to (`cleared`). */
+  readonly relay: string | null;
 }
+
+/** For how long a checkpoint vouches, in milliseconds from when the issuer signed it: three times as long as between two. */
+export const VOUCH_MS = 15_000;
+/** The trouble of a relay that meets itself. */
+export const CIRCLE = "the relays stand in a circle: this one follows itself";
+/** How often an issuer signs one, in milliseconds. */
+export const CHECKPOINT_EVERY_MS = 5_000;
 
 interface Ping {
   readonly n: number;
@@ -56,6 +71,10 @@ export interface Follower {
   readonly signedLeaseMs: number;
   readonly lease: Lease | null;
   readonly owed: Owed | null;
+  /** Up to here a signature of the issuer says that nothing is missing. */
+  readonly verified: Position | null;
+  /** When the last such signature was made at the earliest. */
+  readonly vouch: Moment | null;
   readonly pings: readonly Ping[];
   /** Numbers of pings and of links are never used twice. */
   readonly nextPing: number;
@@ -90,24 +109,43 @@ export type FollowerEvent =
   | { readonly type: "applied"; readonly era: number; readonly to: Position }
   /** The set is full: what was to be applied is not, and must not be passed over. */
   | { readonly type: "overflowed" }
-  /** What the signature of a heartbeat's checkpoint came to: its position, or null for one that is not the issuer's. */
-  | { readonly type: "checkpoint"; readonly link: number; readonly position: Position | null }
+  | { readonly type: "checkpoint"; readonly link: number; readonly found: Found }
+  /** No verifier behind this relay can accept what was revoked up to a position. */
+  | { readonly type: "cleared"; readonly position: Position; readonly behind: Behind }
+  /** A new ticket is at hand, for a connection that was opened with an earlier one. */
+  | { readonly type: "renewed"; readonly ticket: string }
   /** The time that `wakeAt` asked for. */
   | { readonly type: "woken" }
-  | { readonly type: "closed" };
+  /** `kept`: others hold leases on this copy, so that nobody may be told that none is held. */
+  | { readonly type: "closed"; readonly kept?: boolean };
 
 export interface LoadedCopy {
   readonly position: Position;
   readonly feedKey: Uint8Array;
   readonly leaseMs: number;
+  /** Milliseconds since the issuer signed it, at most; Infinity where nobody knows. */
+  readonly age: number;
 }
+
+/** What a checkpoint came to: not the issuer's, or what it says of the entries behind `since` up to a position. */
+export type Found =
+  | { readonly is: "forged" }
+  | {
+      readonly is: "signed";
+      readonly position: Position;
+      readonly since: Position;
+      /** Those that we hold are the `same`, they are not (`other`), or we do not hold all of them any more (`gone`). */
+      readonly entries: "same" | "other" | "gone";
+      /** As of a snapshot. */
+      readonly age: number;
+    };
 
 /** What is to be done, in this order. */
 export type FollowerAction =
   /** Get, check and apply a snapshot; answer with `loaded` or `load_failed`. */
   | { readonly do: "load"; readonly attempt: number }
-  /** Open a stream and say `hello` on it; answer with frames, or `lost`. */
-  | { readonly do: "connect"; readonly link: number; readonly hello: ClientFrame }
+  /** Open a stream and say `hello` on it, with whose it is; answer with frames, or `lost`. */
+  | { readonly do: "connect"; readonly link: number; readonly greeting: Greeting }
   | { readonly do: "send"; readonly link: number; readonly frame: ClientFrame }
   /** Ask once; answer with `polled` or `lost`. */
   | {
@@ -122,7 +160,11 @@ export type FollowerAction =
   /** Put the entries into the set; answer with `applied` or `overflowed`. In the order of the actions. */
   | { readonly do: "apply"; readonly era: number; readonly rev: Rev }
   /** Entries that ended before this time of the server may go. Milliseconds since 1970. */
-  | { readonly do: "forget"; readonly serverTime: number };
+  | { readonly do: "forget"; readonly serverTime: number }
+  /** Whoever feeds us keeps entries back or changes them: ask the issuer itself from now on. */
+  | { readonly do: "distrust" }
+  /** What we showed was refused: show something new. */
+  | { readonly do: "renew" };
 
 export type Step = readonly [Follower, readonly FollowerAction[]];
 
@@ -137,6 +179,8 @@ export function newFollower(settings: FollowerSettings): Follower {
     signedLeaseMs: 0,
     lease: null,
     owed: null,
+    verified: null,
+    vouch: null,
     pings: [],
     nextPing: 1,
     nextLink: 1,
@@ -163,4 +207,19 @@ export function wakeAt({ phase, pingAt }: Follower): number | null {
     default:
       return null;
   }
+}
+
+/** Is the copy to be trusted now? @param extra milliseconds beyond the lease, for an owner who chose `accept` */
+export function isTrusted(state: Follower, now: Moment, extra = 0): boolean {
+  return holds(state.lease, now, extra) && vouchLeft(state, now) + extra > 0;
+}
+
+/** For how long it is, in milliseconds; 0 where it is not. */
+export function trustLeft(state: Follower, now: Moment): number {
+  return Math.max(0, Math.min(leaseLeft(state.lease, now), vouchLeft(state, now)));
+}
+
+function vouchLeft({ settings, vouch }: Follower, now: Moment): number {
+  if (!settings.vouched) return Number.POSITIVE_INFINITY;
+  return vouch === null ? Number.NEGATIVE_INFINITY : VOUCH_MS - elapsed(vouch, now);
 }

@@ -8,22 +8,25 @@ import {
   type FollowerAction,
   type FollowerEvent,
   type FollowerSettings,
+  type Found,
+  isTrusted,
   newFollower,
   wakeAt,
 } from "./follower-state.ts";
+import { type Heartbeat, REV_HEADER_BYTES, type Rev, type ServerFrame } from "./frames.ts";
 import { holds, type Moment, SKEW_MARGIN_MS } from "./lease.ts";
 import { comparePositions, type Position } from "./position.ts";
-import { type Heartbeat, REV_HEADER_BYTES, type Rev, type ServerFrame } from "./wire.ts";
 
 const EPOCH = 1_800_000_000;
 const N = 5_000;
 const KEY = new Uint8Array(32).fill(7);
 const SETTINGS: FollowerSettings = {
-  clientId: "orders-api",
-  clientSecret: "secret",
   maxStaleness: Number.POSITIVE_INFINITY,
   acceptMs: 0,
   streams: true,
+  pingMs: 1_000,
+  vouched: false,
+  relay: null,
 };
 
 function at(seq: number, epoch = EPOCH): Position {
@@ -53,7 +56,7 @@ function world(settings: Partial<FollowerSettings> = {}) {
       return "link" in state.phase ? state.phase.link : -1;
     },
     get trusted(): boolean {
-      return holds(state.lease, world.now);
+      return isTrusted(state, world.now);
     },
     pass(ms: number): void {
       clock.mono += ms;
@@ -85,7 +88,11 @@ function world(settings: Partial<FollowerSettings> = {}) {
     },
     load(position: Position, leaseMs = N): readonly FollowerAction[] {
       assert.ok(state.phase.is === "loading");
-      return world.send({ type: "loaded", attempt: state.phase.attempt, copy: { position, feedKey: KEY, leaseMs } });
+      return world.send({
+        type: "loaded",
+        attempt: state.phase.attempt,
+        copy: { position, feedKey: KEY, leaseMs, age: 0 },
+      });
     },
     welcome(position: Position, changes: { feedKey?: Uint8Array; instance?: string } = {}): readonly FollowerAction[] {
       const { feedKey = KEY, instance = "ins_1" } = changes;
@@ -179,8 +186,8 @@ describe("the lease", () => {
     assert.equal(it.trusted, false);
     assert.equal(it.state.phase.is, "waiting");
     const [action] = it.wake();
-    assert.ok(action?.do === "connect" && action.hello.type === "hello");
-    assert.deepEqual(action.hello.after, at(10));
+    assert.ok(action?.do === "connect");
+    assert.deepEqual(action.greeting.after, at(10));
   });
 
   test("is as short as the shortest of heartbeat, signed snapshot and the owner's maxStaleness", () => {
@@ -254,7 +261,7 @@ describe("the lease", () => {
 describe("a copy that was kept", () => {
   test("saves the snapshot and grants no lease", () => {
     const it = world();
-    it.send({ type: "started", copy: { position: at(8), feedKey: KEY, leaseMs: N } });
+    it.send({ type: "started", copy: { position: at(8), feedKey: KEY, leaseMs: N, age: 0 } });
     assert.equal(it.state.phase.is, "opening");
     assert.equal(it.trusted, false);
     it.welcome(at(8));
@@ -283,9 +290,9 @@ describe("the cursor", () => {
     assert.deepEqual(it.state.position, at(10));
     assert.equal(it.state.phase.is, "waiting");
     const [connect] = it.wake();
-    assert.ok(connect?.do === "connect" && connect.hello.type === "hello");
-    assert.deepEqual(connect.hello.after, at(10));
-    assert.equal(connect.hello.instance, "ins_1");
+    assert.ok(connect?.do === "connect");
+    assert.deepEqual(connect.greeting.after, at(10));
+    assert.equal(connect.greeting.instance, "ins_1");
   });
 
   test("of another epoch needs a snapshot, also where a frame or a heartbeat brings it", () => {
@@ -331,27 +338,188 @@ describe("the cursor", () => {
   });
 });
 
+function signed(position: Position, changes: Partial<Found & { is: "signed" }> = {}): Found {
+  return { is: "signed", position, since: at(0), entries: "same", age: 0, ...changes };
+}
+
 describe("a checkpoint", () => {
-  test("that is not the issuer's ends the lease and the connection", () => {
+  test("that is not the issuer's ends the lease and the connection, and whoever sent it is believed no more", () => {
     const it = world().following();
     it.hear(it.hb(at(10)));
-    assert.deepEqual(kinds(it.send({ type: "checkpoint", link: it.link, position: null })), ["disconnect"]);
+    const actions = it.send({ type: "checkpoint", link: it.link, found: { is: "forged" } });
+    assert.deepEqual(kinds(actions), ["disconnect", "distrust"]);
     assert.equal(it.trusted, false);
   });
 
   test("ahead of the stream tells that entries were kept back: the lease ends and a snapshot is loaded", () => {
     const it = world().following();
     it.hear(it.hb(at(10)));
-    it.send({ type: "checkpoint", link: it.link, position: at(11) });
+    const actions = it.send({ type: "checkpoint", link: it.link, found: signed(at(11)) });
+    assert.deepEqual(kinds(actions), ["disconnect", "distrust"]);
     assert.equal(it.trusted, false);
     assert.deepEqual(kinds(it.wake()), ["load"]);
   });
 
-  test("at the position or behind it changes nothing", () => {
+  test("over other entries than those that came ends the lease, says why, and a snapshot is loaded", () => {
+    for (const vouched of [false, true]) {
+      const it = world({ vouched }).following();
+      it.hear(it.hb(at(10)));
+      assert.equal(it.trusted, true);
+      const actions = it.send({ type: "checkpoint", link: it.link, found: signed(at(10), { entries: "other" }) });
+      assert.deepEqual(kinds(actions), ["disconnect", "distrust"]);
+      assert.equal(it.trusted, false);
+      assert.match(it.state.trouble ?? "", /lost or changed between the issuer and here/);
+      assert.deepEqual(kinds(it.wake()), ["load"]);
+    }
+  });
+
+  test("that agrees, at the position or behind it, changes nothing but what is verified", () => {
     const it = world().following();
     it.hear(it.hb(at(10)));
-    for (const seq of [10, 4]) assert.deepEqual(it.send({ type: "checkpoint", link: it.link, position: at(seq) }), []);
+    for (const seq of [10, 4]) {
+      assert.deepEqual(it.send({ type: "checkpoint", link: it.link, found: signed(at(seq)) }), []);
+    }
     assert.equal(it.trusted, true);
+    it.hear(rev(at(10), at(12)));
+    it.send({ type: "checkpoint", link: it.link, found: signed(at(11)) });
+    assert.deepEqual(it.state.verified, at(11));
+  });
+});
+
+describe("a copy that somebody between the issuer and here feeds", () => {
+  test("is trusted while the issuer's signature vouches for it, and for fifteen seconds from when that was made", () => {
+    const it = world({ vouched: true }).following();
+    it.hear(it.hb(at(10)));
+    assert.equal(it.trusted, true);
+    for (let second = 0; second < 15; second += 1) {
+      assert.equal(it.trusted, true, `${second}`);
+      it.pass(1_000);
+      it.send({ type: "woken" });
+      it.hear(it.hb(at(10)));
+    }
+    assert.equal(it.trusted, false);
+    it.send({ type: "checkpoint", link: it.link, found: signed(at(10), { age: 14_000 }) });
+    assert.equal(it.trusted, true);
+    it.pass(1_000);
+    it.send({ type: "woken" });
+    it.hear(it.hb(at(10)));
+    assert.equal(it.trusted, false);
+  });
+
+  test("gets no trust from an old snapshot, from one whose age nobody knows, or from a checkpoint without a lease", () => {
+    for (const age of [15_000, Number.POSITIVE_INFINITY]) {
+      const it = world({ vouched: true });
+      it.send({ type: "started", copy: null });
+      assert.ok(it.state.phase.is === "loading");
+      const copy = { position: at(10), feedKey: KEY, leaseMs: N, age };
+      it.send({ type: "loaded", attempt: it.state.phase.attempt, copy });
+      it.welcome(at(10));
+      it.hear(it.hb(at(10)));
+      assert.equal(it.trusted, false);
+      it.send({ type: "checkpoint", link: it.link, found: signed(at(10), { age: 500 }) });
+      assert.equal(it.trusted, true);
+      it.pass(N);
+      assert.equal(it.trusted, false);
+    }
+  });
+
+  test("loads a snapshot where a checkpoint does not reach back to what is verified: what lies between may be missing", () => {
+    const it = world({ vouched: true }).following();
+    it.hear(rev(at(10), at(30)));
+    it.hear(it.hb(at(30)));
+    it.send({ type: "checkpoint", link: it.link, found: signed(at(29), { since: at(11) }) });
+    assert.equal(it.trusted, false);
+    assert.deepEqual(kinds(it.wake()), ["load"]);
+    const direct = world().following();
+    direct.hear(rev(at(10), at(30)));
+    direct.hear(direct.hb(at(30)));
+    direct.send({ type: "checkpoint", link: direct.link, found: signed(at(29), { since: at(11) }) });
+    assert.equal(direct.trusted, true);
+    assert.deepEqual(direct.state.verified, at(29));
+  });
+
+  test("learns nothing from a checkpoint over entries that are not held any more", () => {
+    const it = world({ vouched: true }).following();
+    it.hear(it.hb(at(10)));
+    it.pass(14_999);
+    it.send({ type: "checkpoint", link: it.link, found: signed(at(10), { entries: "gone" }) });
+    it.pass(1);
+    it.send({ type: "woken" });
+    assert.equal(it.trusted, false);
+  });
+});
+
+describe("a relay's end of the feed", () => {
+  const relay = { relay: "rly_1" };
+
+  test("acknowledges nothing by itself; it does when those behind it are safe, and says for whom", () => {
+    const it = world(relay).following();
+    assert.deepEqual(kinds(it.hear(rev(at(10), at(12)))), ["apply"]);
+    const behind = { verifiers: 3, silent: 1, unbound: ["ins_7"] };
+    const [ack] = it.send({ type: "cleared", position: at(12), behind });
+    assert.deepEqual(ack, { do: "send", link: it.link, frame: { type: "ack", position: at(12), behind } });
+    it.send({ type: "lost", link: it.link, reason: "" });
+    assert.deepEqual(it.send({ type: "cleared", position: at(12), behind }), []);
+  });
+
+  test("pings more often, because what it gives is what is left of its own lease", () => {
+    const it = world(relay).following();
+    it.hear(it.hb(at(10)));
+    const before = it.clock.mono;
+    assert.deepEqual(kinds(it.wake()), ["ping"]);
+    assert.equal(it.clock.mono - before, 250);
+  });
+
+  test("knows itself when it meets itself, and stays away for long", () => {
+    const it = world(relay);
+    it.send({ type: "started", copy: null });
+    it.load(at(10));
+    const welcome = { type: "welcome", instance: "ins_1", leaseMs: N, position: at(10), feedKey: KEY } as const;
+    it.hear({ ...welcome, serverTime: it.clock.wall, relays: ["rly_2", "rly_1"] });
+    assert.match(it.state.trouble ?? "", /circle/);
+    assert.ok(it.state.phase.is === "waiting" && it.state.phase.until >= it.clock.mono + 30_000);
+  });
+
+  test("closes without saying that no lease is held while those behind it may hold one", () => {
+    for (const kept of [true, false]) {
+      const it = world(relay).following();
+      const link = it.link;
+      assert.deepEqual(it.send({ type: "closed", kept }), [{ do: "disconnect", link, released: !kept }]);
+    }
+  });
+});
+
+describe("a lease from a relay", () => {
+  test("that is shorter than what is left takes nothing away", () => {
+    const it = world().following();
+    it.hear(it.hb(at(10)));
+    it.pass(1_000);
+    it.send({ type: "woken" });
+    it.hear(it.hb(at(10), { leaseMs: 500 }));
+    it.pass(N - 1_000 - 1);
+    assert.equal(it.trusted, true);
+    it.pass(1);
+    assert.equal(it.trusted, false);
+  });
+});
+
+describe("credentials", () => {
+  test("that are refused once are shown anew soon, and after that not for long", () => {
+    const it = world().following();
+    it.hear(it.hb(at(10)));
+    assert.deepEqual(kinds(it.hear({ type: "refused", code: "unauthorized" })), ["disconnect", "renew"]);
+    assert.ok(it.state.phase.is === "waiting" && it.state.phase.until <= it.clock.mono + 250);
+    it.wake();
+    it.hear({ type: "refused", code: "unauthorized" });
+    assert.ok(it.state.phase.is === "waiting" && it.state.phase.until >= it.clock.mono + 30_000);
+  });
+
+  test("that were got anew are told on the connection that the earlier ones opened", () => {
+    const it = world().following();
+    const [told] = it.send({ type: "renewed", ticket: "next" });
+    assert.deepEqual(told, { do: "send", link: it.link, frame: { type: "ticket", ticket: "next" } });
+    it.send({ type: "lost", link: it.link, reason: "" });
+    assert.deepEqual(it.send({ type: "renewed", ticket: "another" }), []);
   });
 });
 

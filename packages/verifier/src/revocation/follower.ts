@@ -14,12 +14,21 @@
  * - a lease is counted from the ping's sending, and needs the echo of that very ping and everything up to its head applied;
  * - nothing here takes an entry away. A snapshot of a new epoch is added to what is known.
  */
-import type { Follower, FollowerAction, FollowerEvent, LoadedCopy, Phase, Step } from "./follower-state.ts";
+import {
+  CIRCLE,
+  type Follower,
+  type FollowerAction,
+  type FollowerEvent,
+  type Found,
+  type LoadedCopy,
+  type Phase,
+  type Step,
+} from "./follower-state.ts";
+import { adopt, ago, grant, later, notePing, wellIfTrusted } from "./follower-trust.ts";
+import type { ClientFrame, Heartbeat, Rev, ServerFrame, Welcome } from "./frames.ts";
 import { clocksAgree, elapsed, type Lease, type Moment } from "./lease.ts";
 import { comparePositions, type Position } from "./position.ts";
-import type { ClientFrame, Heartbeat, Rev, ServerFrame, Welcome } from "./wire.ts";
 
-const PING_MS = 1_000;
 /** A stream on which nothing came for so long is given up: three pings without an echo. */
 const SILENCE_MS = 3_000;
 const OPENING_MS = 15_000;
@@ -36,9 +45,7 @@ const WAIT_LONG_MS = 30_000;
 const STREAM_FAILURES_MAX = 3;
 const POLL_SPELL_FIRST_MS = 5_000;
 const POLL_SPELL_LONGEST_MS = 60_000;
-const PINGS_MAX = 64;
-/** No lease is longer, whatever a server says. */
-const LEASE_MS_MAX = 300_000;
+const TAMPERED = "entries were lost or changed between the issuer and here";
 
 /** @param chance drawn evenly from 0 to below 1 */
 export function step(state: Follower, event: FollowerEvent, now: Moment, chance: number): Step {
@@ -46,7 +53,7 @@ export function step(state: Follower, event: FollowerEvent, now: Moment, chance:
   switch (event.type) {
     case "started":
       if (state.phase.is !== "idle") return [state, []];
-      return event.copy === null ? load(state) : connect(adopt(state, event.copy), now);
+      return event.copy === null ? load(state) : connect(adopt(state, event.copy, now), now);
     case "loaded":
       return loaded(state, event.attempt, event.copy, now, chance);
     case "load_failed":
@@ -66,13 +73,17 @@ export function step(state: Follower, event: FollowerEvent, now: Moment, chance:
     case "overflowed":
       return leave(state, "the set of revocations is full", now, chance, { next: "load", least: WAIT_LONG_MS });
     case "checkpoint":
-      return checkpoint(state, event.link, event.position, now, chance);
+      return checkpoint(state, event.link, event.found, now, chance);
+    case "cleared":
+      return tell(state, { type: "ack", position: event.position, behind: event.behind });
+    case "renewed":
+      return tell(state, { type: "ticket", ticket: event.ticket });
     case "woken":
       return woken(state, now, chance);
     case "closed": {
       const link = linkOf(state);
       const shut: Follower = { ...state, phase: { is: "closed" }, lease: null, owed: null };
-      return [shut, link === null ? [] : [{ do: "disconnect", link, released: true }]];
+      return [shut, link === null ? [] : [{ do: "disconnect", link, released: event.kept !== true }]];
     }
   }
 }
@@ -85,17 +96,9 @@ function isPresent(state: Follower, link: number): boolean {
   return linkOf(state) === link;
 }
 
-/** Takes over what a snapshot or a kept copy says of itself. No lease comes of it. */
-function adopt(state: Follower, { position, feedKey, leaseMs }: LoadedCopy): Follower {
-  return {
-    ...state,
-    position,
-    received: position,
-    feedKey,
-    era: state.era + 1,
-    signedLeaseMs: Math.min(leaseMs, LEASE_MS_MAX),
-    owed: null,
-  };
+function tell(state: Follower, frame: ClientFrame): Step {
+  const { phase } = state;
+  return [state, phase.is === "following" ? [{ do: "send", link: phase.link, frame }] : []];
 }
 
 function load(state: Follower): Step {
@@ -113,7 +116,7 @@ function loaded(state: Follower, attempt: number, copy: LoadedCopy, now: Moment,
   if (position !== null && copy.position.epoch < position.epoch) {
     return wait({ ...state, trouble: "the snapshot is of an earlier epoch" }, "load", now, chance);
   }
-  return connect(adopt(state, copy), now);
+  return connect(adopt(state, copy, now), now);
 }
 
 function connect(state: Follower, now: Moment): Step {
@@ -121,11 +124,9 @@ function connect(state: Follower, now: Moment): Step {
   if (position === null) return load(state);
   const opened: Follower = { ...state, nextLink: link + 1, received: position, owed: null, pings: [] };
   if (!settings.streams || now.mono < state.pollUntil) return poll(opened, link, now);
-  const { clientId, clientSecret, acceptMs } = settings;
-  const hello: ClientFrame = { type: "hello", clientId, clientSecret, after: position, instance, acceptMs };
   return [
     { ...opened, phase: { is: "opening", link, after: position, until: now.mono + openingOf(state) } },
-    [{ do: "connect", link, hello }],
+    [{ do: "connect", link, greeting: { type: "hello", after: position, instance, acceptMs: settings.acceptMs } }],
   ];
 }
 
@@ -140,17 +141,6 @@ function poll(state: Follower, link: number, now: Moment): Step {
   const [pinged, ping] = notePing(state, now);
   const phase: Phase = { is: "polling", link, after: position, asking: true, until: now.mono + POLL_TIMEOUT_MS };
   return [{ ...pinged, phase }, [{ do: "poll", link, after: position, ping, instance }]];
-}
-
-/** s(n): the clocks as they stood before the ping leaves. */
-function notePing(state: Follower, now: Moment): readonly [Follower, number] {
-  const n = state.nextPing;
-  const pings = [...state.pings.slice(1 - PINGS_MAX), { n, sent: now }];
-  return [{ ...state, nextPing: n + 1, pings, pingAt: now.mono + pingEvery(state) }, n];
-}
-
-function pingEvery({ signedLeaseMs, settings }: Follower): number {
-  return Math.max(1, Math.min(PING_MS, Math.floor(Math.min(signedLeaseMs, settings.maxStaleness) / 4)));
 }
 
 /** Gives the link up and comes back later, from the position that is applied. */
@@ -191,10 +181,13 @@ function wait(state: Follower, next: "load" | "connect", now: Moment, chance: nu
 function onFrame(state: Follower, frame: ServerFrame, now: Moment, chance: number): Step {
   const { phase } = state;
   if (frame.type === "refused") {
-    const least = frame.code === "unauthorized" ? WAIT_LONG_MS : 0;
+    const unknown = frame.code === "unauthorized";
+    // What was good until now may be too old to be shown again. What was refused twice will not be taken soon.
+    const least = unknown && state.failures > 0 ? WAIT_LONG_MS : 0;
     // Somebody else came under our id: we are not that one any more.
     const instance = frame.code === "superseded" ? null : state.instance;
-    return leave({ ...state, instance }, `the server refused: ${frame.code}`, now, chance, { least });
+    const left = leave({ ...state, instance }, `the server refused: ${frame.code}`, now, chance, { least });
+    return unknown ? [left[0], [...left[1], { do: "renew" }]] : left;
   }
   if (frame.type === "resync") return resync(state, `the server asked for it: ${frame.reason}`, now, chance);
   if (frame.type === "welcome") return welcome(state, frame, now, chance);
@@ -218,8 +211,11 @@ function resync(state: Follower, trouble: string, now: Moment, chance: number): 
 }
 
 function welcome(state: Follower, frame: Welcome, now: Moment, chance: number): Step {
-  const { phase, feedKey } = state;
+  const { phase, feedKey, settings } = state;
   if (phase.is !== "opening" && phase.is !== "polling") return leave(state, "a second welcome came", now, chance);
+  if (settings.relay !== null && frame.relays?.includes(settings.relay)) {
+    return leave(state, CIRCLE, now, chance, { least: WAIT_LONG_MS });
+  }
   // Entries are made with the feed key: under another, what is in the stream would meet no token.
   if (feedKey === null || !sameOctets(feedKey, frame.feedKey)) return resync(state, "another feed key", now, chance);
   if (comparePositions(phase.after, frame.position) !== 0) {
@@ -267,12 +263,6 @@ function heartbeat(state: Follower, frame: Heartbeat, now: Moment, chance: numbe
   return [grant(told, lease, now), [forget]];
 }
 
-function grant(state: Follower, lease: Lease, now: Moment): Follower {
-  // A lease that had run out when it came is no sign that all is well.
-  const live = elapsed(lease.sent, now) < lease.ms;
-  return { ...state, lease, owed: null, ...(live ? { failures: 0, trouble: null } : {}) };
-}
-
 /** Only now do the entries count: the position moves, is acknowledged, and gives the lease that waited for it. */
 function applied(state: Follower, era: number, to: Position, now: Moment): Step {
   const { position, received, owed, phase } = state;
@@ -281,8 +271,10 @@ function applied(state: Follower, era: number, to: Position, now: Moment): Step 
   if (comparePositions(to, position) <= 0) return [state, []];
   const moved: Follower = { ...state, position: to, received: comparePositions(to, received) > 0 ? to : received };
   const due = owed !== null && comparePositions(owed.head, to) <= 0 ? grant(moved, owed.lease, now) : moved;
-  if (phase.is !== "following") return [due, []];
-  return [due, [{ do: "send", link: phase.link, frame: { type: "ack", position: to } }]];
+  // A relay speaks for others, who are not asked yet.
+  return phase.is !== "following" || state.settings.relay !== null
+    ? [due, []]
+    : tell(due, { type: "ack", position: to });
 }
 
 function polled(
@@ -311,15 +303,33 @@ function polled(
   return [{ ...next, phase: { ...next.phase, asking: false, until } }, actions];
 }
 
-function checkpoint(state: Follower, link: number, position: Position | null, now: Moment, chance: number): Step {
+function checkpoint(state: Follower, link: number, found: Found, now: Moment, chance: number): Step {
   if (!isPresent(state, link)) return [state, []];
-  const { received } = state;
-  if (position === null) return leave({ ...state, lease: null }, "a checkpoint was not the issuer's", now, chance);
+  const { received, verified, settings } = state;
+  if (found.is === "forged") {
+    return distrust(leave({ ...state, lease: null }, "a checkpoint was not the issuer's", now, chance));
+  }
+  const { position, since, entries, age } = found;
   // The issuer's log is further than whoever feeds us said: entries were kept back.
   if (received === null || comparePositions(position, received) > 0) {
-    return resync({ ...state, lease: null }, "a checkpoint is ahead of the stream", now, chance);
+    return distrust(resync({ ...state, lease: null }, "a checkpoint is ahead of the stream", now, chance));
   }
-  return [state, []];
+  if (entries === "other") {
+    // Whoever feeds us does so again, or the issuer and we do not agree on something: a snapshot each second helps nobody.
+    const least = settings.vouched ? 0 : WAIT_LONG_MS;
+    return distrust(leave({ ...state, lease: null, vouch: null }, TAMPERED, now, chance, { next: "load", least }));
+  }
+  if (entries === "gone" || verified === null || position.epoch !== verified.epoch) return [state, []];
+  if (comparePositions(since, verified) > 0 && settings.vouched) {
+    return resync({ ...state, vouch: null }, "too much came to be checked by a checkpoint", now, chance);
+  }
+  const vouch = later(state.vouch, ago(now, age));
+  const further = comparePositions(position, verified) > 0 ? position : verified;
+  return [wellIfTrusted({ ...state, verified: further, vouch }, now), []];
+}
+
+function distrust([state, actions]: Step): Step {
+  return [state, [...actions, { do: "distrust" }]];
 }
 
 function woken(state: Follower, now: Moment, chance: number): Step {

@@ -2,6 +2,17 @@
  * `@mapae/verifier/revocation`: the feed's wire format, for both of its ends, and the verifier's follower of it.
  * docs/revocation-wire.md is the specification.
  */
+
+export { type IssuerKeys, openIssuerKeys } from "../issuer-keys.ts";
+export {
+  CHECKPOINT_TYP,
+  type Checkpoint,
+  checkpointClaims,
+  digestOf,
+  readCheckpoint,
+  WINDOW_MAX,
+  windowOctets,
+} from "./checkpoint.ts";
 export {
   ENTRY_AT,
   ENTRY_BYTES,
@@ -19,8 +30,10 @@ export {
   writeEntry,
 } from "./entry.ts";
 export { entryKeyLater, entryKeys } from "./entry-key.ts";
+export { type Feed, type FeedOptions, followFeed } from "./feed.ts";
 export { step } from "./follower.ts";
 export {
+  CHECKPOINT_EVERY_MS,
   type Follower,
   type FollowerAction,
   type FollowerEvent,
@@ -31,34 +44,12 @@ export {
   type Step,
   wakeAt,
 } from "./follower-state.ts";
-export { clocksAgree, elapsed, holds, type Lease, leaseLeft, type Moment, SKEW_MARGIN_MS } from "./lease.ts";
-export { COUNT_MAX, comparePositions, formatPosition, ORIGIN, type Position, parsePosition } from "./position.ts";
-export {
-  CHECKPOINT_HEADER,
-  CHECKPOINT_TYP,
-  type Checkpoint,
-  checkpointClaims,
-  decodeSnapshot,
-  encodeSnapshot,
-  readCheckpoint,
-  SNAPSHOT_HEADER_BYTES,
-  SNAPSHOT_TYPE,
-  type Snapshot,
-  type SnapshotFacts,
-  snapshotDigest,
-} from "./snapshot.ts";
 export {
   type Ack,
+  type Behind,
   type ClientFrame,
+  type Credentials,
   type Drain,
-  decodeClientFrame,
-  decodePoll,
-  decodeRev,
-  decodeServerFrame,
-  encodeClientFrame,
-  encodePollLine,
-  encodeRev,
-  encodeServerFrame,
   FEED_KEY_BYTES,
   FEED_PATHS,
   type Heartbeat,
@@ -67,16 +58,42 @@ export {
   POLL_MAX,
   POLL_TYPE,
   REFUSED_CODES,
+  RELAYS_HEADER,
   RELEASED_CODE,
   REV_ENTRIES_MAX,
   REV_FRAME_MAX,
   REV_HEADER_BYTES,
   type Refused,
+  type Renewal,
   type Resync,
   type Rev,
   type ServerFrame,
   type ServerTextFrame,
   SUBPROTOCOL,
   TEXT_FRAME_MAX,
+  UNBOUND_MAX,
   type Welcome,
+} from "./frames.ts";
+export { clocksAgree, elapsed, holds, type Lease, leaseLeft, type Moment, SKEW_MARGIN_MS } from "./lease.ts";
+export type { Believed, EntrySink, KeptSnapshot, NotHad, ReadSigned } from "./load.ts";
+export { COUNT_MAX, comparePositions, formatPosition, ORIGIN, type Position, parsePosition } from "./position.ts";
+export { decodeRev, encodeRev } from "./rev.ts";
+export {
+  CHECKPOINT_HEADER,
+  decodeSnapshot,
+  encodeSnapshot,
+  SNAPSHOT_HEADER_BYTES,
+  SNAPSHOT_TYPE,
+  type Snapshot,
+  type SnapshotFacts,
+} from "./snapshot.ts";
+export { readTicket, TICKET_PATH, TICKET_TYP, type Ticket, ticketClaims } from "./ticket.ts";
+export {
+  decodeClientFrame,
+  decodePoll,
+  decodeServerFrame,
+  encodeClientFrame,
+  encodePollLine,
+  encodeServerFrame,
 } from "./wire.ts";
+export { type FeedSocket, type FeedWorld, platformWorld } from "./world.ts";

@@ -8,11 +8,13 @@ import { createTestIssuer, type TestIssuer, type TestIssuerOptions } from "../te
 import type { Verdict } from "../verdict.ts";
 import { createVerifier, type Verifier, verifierOn } from "../verifier.ts";
 import type { RevocationKind } from "./entry.ts";
-import { at, entry, ISSUER, N, settled, setupWith } from "./feed.test-support.ts";
+import { AUDIENCE, at, entry, ISSUER, N, settled, setupWith } from "./feed.test-support.ts";
+import { encodeRev } from "./rev.ts";
 import { followRevocations } from "./revocations.ts";
 import type { RevocationOptions } from "./stale-policy.ts";
-import { encodeRev } from "./wire.ts";
 import { type FeedWorld, platformWorld } from "./world.ts";
+
+const TOKENS = { issuer: ISSUER, audience: [AUDIENCE] };
 
 function codeOf(verdict: Verdict): string {
   return verdict.ok ? "ok" : verdict.code;
@@ -233,7 +235,7 @@ describe("an answer of the introspection", () => {
         const { keep, ...rest } = options;
         const resolved = { ...rest, keep, onStale: "introspect" as const, webSocket: undefined };
         const introspectionUrl = `${ISSUER}/oauth2/introspect`;
-        return followRevocations({ ...resolved, introspectionUrl }, ISSUER, options.readSigned, { ...world, fetch });
+        return followRevocations({ ...resolved, introspectionUrl }, TOKENS, options.readSigned, { ...world, fetch });
       },
       (revocations) => revocations.status().trust,
     );
@@ -267,7 +269,7 @@ describe("an answer of the introspection", () => {
           const { keep, ...rest } = options;
           const resolved = { ...rest, keep, onStale: "introspect" as const, webSocket: undefined };
           const introspectionUrl = `${ISSUER}/oauth2/introspect`;
-          return followRevocations({ ...resolved, introspectionUrl }, ISSUER, options.readSigned, { ...world, fetch });
+          return followRevocations({ ...resolved, introspectionUrl }, TOKENS, options.readSigned, { ...world, fetch });
         },
         (revocations) => revocations.status().trust,
       );

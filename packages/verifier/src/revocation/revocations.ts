@@ -18,7 +18,6 @@ import { createDenied } from "./denied.ts";
 import type { Revocation } from "./entry.ts";
 import { type Feed, openFeed } from "./feed.ts";
 import { createIntrospection } from "./introspection.ts";
-import { leaseLeft } from "./lease.ts";
 import type { ReadSigned } from "./load.ts";
 import { formatPosition } from "./position.ts";
 import type { ResolvedRevocation, StalePolicy } from "./stale-policy.ts";
@@ -75,13 +74,14 @@ export interface Revocations {
   close(): void;
 }
 
+/** @param expected issuer and audiences of the tokens that are accepted */
 export function followRevocations(
   options: ResolvedRevocation,
-  issuer: string,
+  { issuer, audience: audiences }: { readonly issuer: string; readonly audience: readonly string[] },
   readSigned: ReadSigned,
   world: FeedWorld,
 ): Revocations {
-  const feed = openFeed({ ...options, issuer, readSigned }, world);
+  const feed = openFeed({ ...options, issuer, audiences, readSigned }, world);
   const { copy } = feed;
   const introspection = createIntrospection(
     { url: options.introspectionUrl, authorization: feed.authorization, leaseMs: () => feed.leaseMs },
@@ -199,11 +199,10 @@ export function followRevocations(
 
 function statusOf(feed: Feed, world: FeedWorld, decisions: Record<Decision, number>): RevocationStatus {
   const { state, copy } = feed;
-  const { position, head, lease, instance, phase, trouble } = state;
-  const now = { mono: world.mono(), wall: world.now() };
+  const { position, head, instance, phase, trouble } = state;
   return {
-    trust: feed.trust(now.wall),
-    leaseLeft: leaseLeft(lease, now),
+    trust: feed.trust(world.now()),
+    leaseLeft: feed.leaseLeft(),
     position: position && formatPosition(position),
     head: head && formatPosition(head),
     lag: position !== null && head?.epoch === position.epoch ? Math.max(0, head.seq - position.seq) : null,

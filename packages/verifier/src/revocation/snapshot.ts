@@ -7,11 +7,9 @@
  *   │      │ u48 u48      │ u48 ms      │ u32 ms   │ 32 octets │ u32    │u16 │ rising, up to position   │
  *   └──────┴──────────────┴─────────────┴──────────┴───────────┴────────┴────┴──────────────────────────┘
  *
- * The header `Mapae-Checkpoint` carries a JWS over its SHA-256, position and number of entries, signed by the issuer like a
- * token. So whoever hands the octets on, a cache or a relay, cannot change them.
+ * The header `Mapae-Checkpoint` carries a checkpoint (checkpoint.ts) over its SHA-256, position and number of entries. So
+ * whoever hands the octets on, a cache or a relay, cannot change them.
  */
-import { encodeBase64url } from "../jose/base64url.ts";
-import type { JsonObject } from "../jose/json.ts";
 import {
   ENTRY_BYTES,
   encodeEntries,
@@ -22,14 +20,12 @@ import {
   writeNumber,
   writePosition,
 } from "./entry.ts";
+import { FEED_KEY_BYTES } from "./frames.ts";
 import { isCount, ORIGIN, type Position } from "./position.ts";
-import { FEED_KEY_BYTES } from "./wire.ts";
 
 export const SNAPSHOT_TYPE = "application/vnd.mapae.revocations";
 export const SNAPSHOT_HEADER_BYTES = 64;
 export const CHECKPOINT_HEADER = "mapae-checkpoint";
-/** `typ` of a checkpoint's header. */
-export const CHECKPOINT_TYP = "revocation-checkpoint+jwt";
 
 export interface SnapshotFacts {
   readonly position: Position;
@@ -93,33 +89,4 @@ export function decodeSnapshot(octets: Uint8Array): Snapshot | null {
     count,
     octets,
   };
-}
-
-/** The claims of a checkpoint. */
-export interface Checkpoint {
-  readonly iss: string;
-  readonly position: Position;
-  /** Live entries up to the position. */
-  readonly count: number;
-  /** Of the snapshot at this position, base64url; null in a checkpoint that travels in a heartbeat. */
-  readonly sha256: string | null;
-  /** Seconds since 1970. */
-  readonly iat: number;
-}
-
-/** The payload to sign, as JSON members. */
-export function checkpointClaims({ iss, position, count, sha256, iat }: Checkpoint): JsonObject {
-  return { iss, ...position, count, ...(sha256 === null ? {} : { sha256 }), iat };
-}
-
-/** Reads a payload whose signature held; null for what is no checkpoint. */
-export function readCheckpoint({ iss, epoch, seq, count, sha256 = null, iat }: JsonObject): Checkpoint | null {
-  if (typeof iss !== "string" || !isCount(epoch) || !isCount(seq) || !isCount(count) || !isCount(iat)) return null;
-  if (sha256 !== null && typeof sha256 !== "string") return null;
-  return { iss, position: { epoch, seq }, count, sha256, iat };
-}
-
-/** The digest as a checkpoint spells it. */
-export async function snapshotDigest(octets: Uint8Array<ArrayBuffer>): Promise<string> {
-  return encodeBase64url(new Uint8Array(await crypto.subtle.digest("SHA-256", octets)));
 }

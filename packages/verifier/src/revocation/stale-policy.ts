@@ -28,7 +28,7 @@ export interface RevocationOptions {
   readonly acceptFor?: number;
   /** Longest lease in seconds, where it is to be shorter than the server's. */
   readonly maxStaleness?: number;
-  /** Address of the feed, where it is not the issuer: a relay. */
+  /** Address of the feed, where that is a relay. Keys, tickets and introspection stay the issuer's. */
   readonly feed?: string;
   /** Entries that are held at most (4,000,000, some 125 MB). When there are more, the copy is not trusted. */
   readonly maxEntries?: number;
@@ -39,6 +39,7 @@ export interface RevocationOptions {
 }
 
 export interface ResolvedRevocation {
+  readonly issuerBase: string;
   readonly base: string;
   readonly introspectionUrl: string;
   readonly clientId: string;
@@ -95,10 +96,12 @@ export function resolveRevocation(
   if (keep !== null && !(record(keep) && typeof keep.read === "function" && typeof keep.write === "function")) {
     throw new TypeError("revocation.keep must have the functions read and write.");
   }
-  const base = feed.replace(/\/$/, "");
+  const issuerBase = issuer.replace(/\/$/, "");
   return {
-    base,
-    introspectionUrl: `${base}/oauth2/introspect`,
+    issuerBase,
+    base: feed.replace(/\/$/, ""),
+    // Of the issuer alone: a relay knows no tokens, and must not see any.
+    introspectionUrl: `${issuerBase}/oauth2/introspect`,
     clientId,
     clientSecret,
     onStale,

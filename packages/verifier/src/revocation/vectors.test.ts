@@ -7,19 +7,15 @@ import type { AccessTokenClaims } from "../claims.ts";
 import { parseJsonObject } from "../jose/json.ts";
 import { bindKey } from "../jose/jwk.ts";
 import { verifyJws } from "../jose/jws.ts";
+import { CHECKPOINT_TYP, readCheckpoint, windowOctets } from "./checkpoint.ts";
 import { createCopy } from "./copy.ts";
 import { type RevocationKind, readEntry } from "./entry.ts";
 import { entryKeyLater, entryKeys } from "./entry-key.ts";
 import { formatPosition } from "./position.ts";
-import { CHECKPOINT_TYP, decodeSnapshot, readCheckpoint } from "./snapshot.ts";
-import {
-  decodeClientFrame,
-  decodePoll,
-  decodeRev,
-  decodeServerFrame,
-  encodeClientFrame,
-  encodeServerFrame,
-} from "./wire.ts";
+import { decodeRev } from "./rev.ts";
+import { decodeSnapshot } from "./snapshot.ts";
+import { readTicket, TICKET_TYP } from "./ticket.ts";
+import { decodeClientFrame, decodePoll, decodeServerFrame, encodeClientFrame, encodeServerFrame } from "./wire.ts";
 
 function vectors<Content>(name: string): Content {
   return JSON.parse(readFileSync(new URL(`../../../../docs/vectors/revocation/${name}`, import.meta.url), "utf8"));
@@ -104,6 +100,34 @@ describe("the published vectors", () => {
     assert.equal(checkpoint?.sha256, createHash("sha256").update(snapshot.octets).digest("base64url"));
     assert.deepEqual(checkpoint?.position, snapshot.position);
     assert.equal(checkpoint?.count, snapshot.count);
+    assert.equal(checkpoint?.since, null);
+  });
+
+  test("of windows are the digest that their checkpoints sign, and others are not", () => {
+    const { secret, windows } = vectors<{
+      secret: string;
+      windows: { checkpoint: string; entries: string; agrees: boolean }[];
+    }>("checkpoints.json");
+    const key = bindKey(octetsOf(secret), { alg: "HS256", kid: "vectors" });
+    assert.deepEqual(new Set(windows.map(({ agrees }) => agrees)), new Set([true, false]));
+    for (const { checkpoint, entries, agrees } of windows) {
+      const jws = verifyJws(checkpoint, () => key);
+      const signed = jws.ok ? readCheckpoint(parseJsonObject(jws.payload) ?? {}) : null;
+      assert.ok(signed !== null && signed.since !== null);
+      const octets = windowOctets([octetsOf(entries)], signed.iat);
+      const digest = createHash("sha256").update(octets).digest("base64url");
+      assert.equal(digest === signed.sha256 && octets.length / 40 === signed.count, agrees);
+    }
+  });
+
+  test("of a ticket are read", () => {
+    const { ticket, secret, claims } = vectors<{ ticket: string; secret: string; claims: object }>("ticket.json");
+    const key = bindKey(octetsOf(secret), { alg: "HS256", kid: "vectors" });
+    const jws = verifyJws(ticket, () => key);
+    assert.ok(jws.ok && jws.header.mediaType === TICKET_TYP);
+    const payload = parseJsonObject(jws.payload) ?? {};
+    assert.deepEqual({ ...payload }, claims);
+    assert.equal(readTicket(payload)?.clientId, "orders-api");
   });
 
   test("of a poll are read", () => {

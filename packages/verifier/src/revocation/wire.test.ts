@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { crc32 as zlibCrc } from "node:zlib";
 import fc from "fast-check";
+import { checkpointClaims, readCheckpoint } from "./checkpoint.ts";
 import { crc32 } from "./crc32.ts";
 import {
   ENTRY_BYTES,
@@ -13,21 +14,17 @@ import {
   SECONDS_MAX,
 } from "./entry.ts";
 import { entryKeyLater, entryKeys } from "./entry-key.ts";
+import { type ClientFrame, REV_ENTRIES_MAX, REV_HEADER_BYTES, type ServerTextFrame } from "./frames.ts";
 import { COUNT_MAX, comparePositions, formatPosition, type Position, parsePosition } from "./position.ts";
-import { checkpointClaims, decodeSnapshot, encodeSnapshot, readCheckpoint, SNAPSHOT_HEADER_BYTES } from "./snapshot.ts";
+import { decodeRev, encodeRev } from "./rev.ts";
+import { decodeSnapshot, encodeSnapshot, SNAPSHOT_HEADER_BYTES } from "./snapshot.ts";
 import {
-  type ClientFrame,
   decodeClientFrame,
   decodePoll,
-  decodeRev,
   decodeServerFrame,
   encodeClientFrame,
   encodePollLine,
-  encodeRev,
   encodeServerFrame,
-  REV_ENTRIES_MAX,
-  REV_HEADER_BYTES,
-  type ServerTextFrame,
 } from "./wire.ts";
 
 /** fast-check's records have no prototype, unless they are asked to. */
@@ -48,14 +45,18 @@ const word = fc.string({ unit: "grapheme", minLength: 1, maxLength: 40 });
 const feedKey = fc.uint8Array({ minLength: 32, maxLength: 32 });
 
 const serverFrame: fc.Arbitrary<ServerTextFrame> = fc.oneof(
-  plain({
-    type: fc.constant("welcome" as const),
-    instance: word,
-    leaseMs: count,
-    position,
-    feedKey,
-    serverTime: count,
-  }),
+  plain(
+    {
+      type: fc.constant("welcome" as const),
+      instance: word,
+      leaseMs: count,
+      position,
+      feedKey,
+      serverTime: count,
+      relays: fc.array(word, { maxLength: 16 }),
+    },
+    { requiredKeys: ["type", "instance", "leaseMs", "position", "feedKey", "serverTime"] },
+  ),
   plain(
     {
       type: fc.constant("hb" as const),
@@ -82,7 +83,22 @@ const clientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
     acceptMs: count,
   }),
   plain({ type: fc.constant("ping" as const), n: count }),
-  plain({ type: fc.constant("ack" as const), position }),
+  plain({
+    type: fc.constant("hello" as const),
+    ticket: word,
+    after: position,
+    instance: fc.option(word),
+    acceptMs: count,
+  }),
+  plain({ type: fc.constant("ticket" as const), ticket: word }),
+  plain(
+    {
+      type: fc.constant("ack" as const),
+      position,
+      behind: plain({ verifiers: count, silent: count, unbound: fc.array(word, { maxLength: 10 }) }),
+    },
+    { requiredKeys: ["type", "position"] },
+  ),
 );
 
 /** Entries with rising positions in one epoch, and the span around them. */
@@ -307,14 +323,20 @@ describe("a snapshot", () => {
   });
 
   test("has a checkpoint whose claims are read back", () => {
-    const checkpoint = { iss: "https://i.test", position: { epoch: 3, seq: 9 }, count: 2, sha256: "x", iat: 7 };
+    const facts = { iss: "https://i.test", aud: "a", count: 2, sha256: "x", iat: 7 };
+    const checkpoint = { ...facts, position: { epoch: 3, seq: 9 }, since: null };
     assert.deepEqual(readCheckpoint(checkpointClaims(checkpoint)), checkpoint);
-    assert.deepEqual(readCheckpoint(checkpointClaims({ ...checkpoint, sha256: null })), {
-      ...checkpoint,
-      sha256: null,
-    });
     assert.equal(readCheckpoint({ ...checkpointClaims(checkpoint), seq: "9" }), null);
+    assert.equal(readCheckpoint({ ...checkpointClaims(checkpoint), since: 10 }), null);
+    assert.equal(readCheckpoint({ ...checkpointClaims(checkpoint), sha256: undefined }), null);
     assert.equal(readCheckpoint({}), null);
+  });
+
+  test("has a checkpoint that is another thing than one of a window, which lies in one epoch", () => {
+    const facts = { iss: "https://i.test", aud: "a", count: 2, sha256: "x", iat: 7 };
+    const window = { ...facts, position: { epoch: 3, seq: 9 }, since: { epoch: 3, seq: 4 } };
+    assert.deepEqual(readCheckpoint(checkpointClaims(window)), window);
+    assert.throws(() => checkpointClaims({ ...window, since: { epoch: 2, seq: 4 } }), TypeError);
   });
 });
 

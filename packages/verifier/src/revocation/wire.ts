@@ -1,145 +1,27 @@
 /**
- * The frames of the feed: what verifier and server say to each other, over a WebSocket or in the answer to a poll.
- *
- *   verifier ──► hello(credentials, after) ─────────────────────────────► server       nothing is sent before it
- *            ◄── welcome(instance, position, feed key, N) ◄──             or refused, or resync
- *            ◄── rev(from, to, entries) ◄──                               contiguous: `from` is where the verifier is
- *            ──► ack(position) ──►                                        after every entry up to it is applied
- *            ──► ping(n) ──►  …  ◄── hb(echo n, head) ◄──                 after every entry up to that head
- *            ◄── resync, drain, refused ◄──
- *
- * `rev` is binary; everything else is JSON text whose last member is `crc`, the CRC-32 of all octets before it. What does
- * not decode is null: the receiver closes the connection, and what it knew stays as it was. docs/revocation-wire.md is the
- * specification of this file.
+ * Text frames as they travel: JSON whose last member is `crc`, the CRC-32 of all octets before it; and the lines of a poll's
+ * answer. What does not decode is null: the receiver closes the connection, and what it knew stays as it was. frames.ts says
+ * what the frames mean, rev.ts has the binary one, docs/revocation-wire.md the specification.
  */
 import { decodeBase64url, encodeBase64url } from "../jose/base64url.ts";
 import { type JsonObject, parseJsonObject } from "../jose/json.ts";
 import { crc32 } from "./crc32.ts";
 import {
-  ENTRY_BYTES,
-  encodeEntries,
-  entriesInOrder,
-  type FeedEntry,
-  readNumber,
-  readPosition,
-  writeNumber,
-  writePosition,
-} from "./entry.ts";
-import { comparePositions, formatPosition, isCount, type Position, parsePosition } from "./position.ts";
-
-/** WebSocket subprotocol (RFC 6455 §1.9). */
-export const SUBPROTOCOL = "mapae.revocations.v1";
-/** Close code (RFC 6455 §7.4.2) of a verifier that holds no lease any more and accepts nothing by one. */
-export const RELEASED_CODE = 4000;
-/** Media type of the answer to a poll: one frame a line. */
-export const POLL_TYPE = "application/x-ndjson";
-export const FEED_PATHS = {
-  poll: "/v1/revocations",
-  snapshot: "/v1/revocations/snapshot",
-  stream: "/v1/revocations/stream",
-} as const;
-
-/** Longest text frame in octets: a `hb` with a signed checkpoint of the largest size. */
-export const TEXT_FRAME_MAX = 16 * 1024;
-/** Most entries of one `rev`: what is applied in one turn without anybody noticing. */
-export const REV_ENTRIES_MAX = 4096;
-export const REV_HEADER_BYTES = 32;
-export const REV_FRAME_MAX = REV_HEADER_BYTES + REV_ENTRIES_MAX * ENTRY_BYTES + 4;
-/** Longest answer to a poll in octets. */
-export const POLL_MAX = 4 * 1024 * 1024;
-export const FEED_KEY_BYTES = 32;
-
-export interface Welcome {
-  readonly type: "welcome";
-  /** The id under which this verifier process is counted; the verifier names it when it comes back. */
-  readonly instance: string;
-  /** N, in milliseconds. */
-  readonly leaseMs: number;
-  /** Where the stream goes on from: the position that was asked for. */
-  readonly position: Position;
-  readonly feedKey: Uint8Array;
-  /** Milliseconds since 1970. */
-  readonly serverTime: number;
-}
-
-/** The raw entries stand in `octets`, from `REV_HEADER_BYTES` on, `count` times `ENTRY_BYTES`. */
-export interface Rev {
-  readonly type: "rev";
-  readonly from: Position;
-  readonly to: Position;
-  readonly count: number;
-  readonly octets: Uint8Array;
-}
-
-export interface Heartbeat {
-  readonly type: "hb";
-  /** The number of the ping that it answers. */
-  readonly echo: number;
-  /** The head of the log, read after the ping arrived. */
-  readonly head: Position;
-  readonly serverTime: number;
-  readonly leaseMs: number;
-  /** A signed position (snapshot.ts), now and then. */
-  readonly checkpoint?: string;
-}
-
-/** The verifier has to load a snapshot: its position is `ahead`, of another `epoch`, `too_old`, or it was too `slow`. */
-export interface Resync {
-  readonly type: "resync";
-  readonly reason: string;
-}
-
-/** The node is leaving: connect elsewhere within `afterMs`. */
-export interface Drain {
-  readonly type: "drain";
-  readonly afterMs: number;
-}
-
-export const REFUSED_CODES = [
-  /** Unknown client, wrong secret, or credentials that were taken back. */
-  "unauthorized",
-  "too_many_connections",
-  /** A frame that does not decode, or comes where it must not. */
-  "bad_frame",
-  /** Another connection came under the same instance id. */
-  "superseded",
-  "unavailable",
-] as const;
-
-export interface Refused {
-  readonly type: "refused";
-  /** One of REFUSED_CODES, or one of a later version. */
-  readonly code: string;
-}
-
-export type ServerFrame = Welcome | Rev | Heartbeat | Resync | Drain | Refused;
-
-export interface Hello {
-  readonly type: "hello";
-  readonly clientId: string;
-  readonly clientSecret: string;
-  /** Everything up to here is applied. */
-  readonly after: Position;
-  /** The id from an earlier `welcome`; null the first time. */
-  readonly instance: string | null;
-  /** How long after its lease this verifier may go on accepting; 0 unless its owner chose `accept`. */
-  readonly acceptMs: number;
-}
-
-export interface Ping {
-  readonly type: "ping";
-  readonly n: number;
-}
-
-export interface Ack {
-  readonly type: "ack";
-  readonly position: Position;
-}
-
-export type ClientFrame = Hello | Ping | Ack;
-
-/** Every text frame but `rev`, which is binary. */
-export type ServerTextFrame = Exclude<ServerFrame, Rev>;
+  type Behind,
+  type ClientFrame,
+  type Credentials,
+  FEED_KEY_BYTES,
+  POLL_MAX,
+  RELAYS_MAX,
+  type Rev,
+  type ServerFrame,
+  type ServerTextFrame,
+  TEXT_FRAME_MAX,
+  TICKET_MAX,
+  UNBOUND_MAX,
+} from "./frames.ts";
+import { formatPosition, isCount, type Position, parsePosition } from "./position.ts";
+import { decodeRev } from "./rev.ts";
 
 const utf8 = new TextEncoder();
 
@@ -148,7 +30,9 @@ export function encodeServerFrame(frame: ServerTextFrame): string {
     case "welcome": {
       const { instance, leaseMs, position, feedKey, serverTime } = frame;
       const feed_key = encodeBase64url(feedKey);
-      return seal({ type: "welcome", instance, lease_ms: leaseMs, ...position, feed_key, server_time: serverTime });
+      const relays = frame.relays === undefined ? {} : { relays: [...frame.relays] };
+      const told = { instance, lease_ms: leaseMs, ...position, feed_key, server_time: serverTime };
+      return seal({ type: "welcome", ...told, ...relays });
     }
     case "hb": {
       const { echo, head, serverTime, leaseMs, checkpoint } = frame;
@@ -167,15 +51,18 @@ export function encodeServerFrame(frame: ServerTextFrame): string {
 export function encodeClientFrame(frame: ClientFrame): string {
   switch (frame.type) {
     case "hello": {
-      const { clientId, clientSecret, after, instance, acceptMs } = frame;
+      const { after, instance, acceptMs } = frame;
       const known = instance === null ? {} : { instance };
-      const credentials = { client_id: clientId, client_secret: clientSecret };
+      const credentials =
+        "ticket" in frame ? { ticket: frame.ticket } : { client_id: frame.clientId, client_secret: frame.clientSecret };
       return seal({ type: "hello", ...credentials, after: formatPosition(after), ...known, accept_ms: acceptMs });
     }
+    case "ticket":
+      return seal({ type: "ticket", ticket: frame.ticket });
     case "ping":
       return seal({ type: "ping", n: frame.n });
     case "ack":
-      return seal({ type: "ack", ...frame.position });
+      return seal({ type: "ack", ...frame.position, ...behindMembers(frame.behind) });
   }
 }
 
@@ -193,16 +80,21 @@ export function decodeClientFrame(data: unknown): ClientFrame | null {
   switch (it.type) {
     case "hello": {
       const after = parsePosition(it.after);
-      const { client_id: clientId, client_secret: clientSecret, instance = null, accept_ms: acceptMs = 0 } = it;
-      if (after === null || !isWord(clientId) || !isWord(clientSecret) || !isCount(acceptMs)) return null;
+      const { instance = null, accept_ms: acceptMs = 0 } = it;
+      const credentials = credentialsOf(it);
+      if (after === null || credentials === null || !isCount(acceptMs)) return null;
       if (instance !== null && !isWord(instance)) return null;
-      return { type: "hello", clientId, clientSecret, after, instance, acceptMs };
+      return { type: "hello", ...credentials, after, instance, acceptMs };
     }
+    case "ticket":
+      return isTicket(it.ticket) ? { type: "ticket", ticket: it.ticket } : null;
     case "ping":
       return isCount(it.n) ? { type: "ping", n: it.n } : null;
     case "ack": {
       const position = positionOf(it);
-      return position === null ? null : { type: "ack", position };
+      const behind = behindOf(it);
+      if (position === null || behind === null) return null;
+      return { type: "ack", position, ...(behind === undefined ? {} : { behind }) };
     }
     default:
       return null;
@@ -214,11 +106,13 @@ function serverFrame(it: JsonObject): ServerTextFrame | null {
   const { server_time: serverTime, lease_ms: leaseMs } = it;
   switch (it.type) {
     case "welcome": {
-      const { instance, feed_key: feedKeyText } = it;
+      const { instance, feed_key: feedKeyText, relays } = it;
       const feedKey = typeof feedKeyText === "string" ? decodeBase64url(feedKeyText) : null;
       if (position === null || !isWord(instance) || !isCount(leaseMs) || !isCount(serverTime)) return null;
       if (feedKey === null || feedKey.length !== FEED_KEY_BYTES) return null;
-      return { type: "welcome", instance, leaseMs, position, feedKey: Uint8Array.from(feedKey), serverTime };
+      if (relays !== undefined && !isWords(relays, RELAYS_MAX)) return null;
+      const told = { instance, leaseMs, position, feedKey: Uint8Array.from(feedKey), serverTime };
+      return { type: "welcome", ...told, ...(relays === undefined ? {} : { relays }) };
     }
     case "hb": {
       const { echo, checkpoint } = it;
@@ -242,10 +136,38 @@ function positionOf({ epoch, seq }: JsonObject): Position | null {
   return isCount(epoch) && isCount(seq) ? { epoch, seq } : null;
 }
 
+/** Who authenticates, and by what; null for neither, and for both at once. */
+function credentialsOf({ client_id: clientId, client_secret: clientSecret, ticket }: JsonObject): Credentials | null {
+  if (ticket !== undefined) {
+    return isTicket(ticket) && clientId === undefined && clientSecret === undefined ? { ticket } : null;
+  }
+  return isWord(clientId) && isWord(clientSecret) ? { clientId, clientSecret } : null;
+}
+
+function behindMembers(behind: Behind | undefined): JsonObject {
+  if (behind === undefined) return {};
+  const { verifiers, silent, unbound } = behind;
+  return { verifiers, silent, ...(unbound.length === 0 ? {} : { unbound: [...unbound] }) };
+}
+
+/** undefined for a verifier's own acknowledgement, null for what is none. */
+function behindOf({ verifiers, silent = 0, unbound = [] }: JsonObject): Behind | null | undefined {
+  if (verifiers === undefined) return undefined;
+  return isCount(verifiers) && isCount(silent) && isWords(unbound, UNBOUND_MAX) ? { verifiers, silent, unbound } : null;
+}
+
 const WORD_MAX = 512;
 
 function isWord(value: unknown): value is string {
   return typeof value === "string" && value !== "" && value.length <= WORD_MAX;
+}
+
+function isWords(value: unknown, most: number): value is string[] {
+  return Array.isArray(value) && value.length <= most && value.every(isWord);
+}
+
+function isTicket(value: unknown): value is string {
+  return typeof value === "string" && value !== "" && value.length <= TICKET_MAX;
 }
 
 /** `,"crc":"` + 8 hexadecimal digits + `"}` */
@@ -268,53 +190,6 @@ function unseal(data: unknown, most: number): JsonObject | null {
 
 function crcText(sum: number): string {
   return sum.toString(16).padStart(8, "0");
-}
-
-/** "MRF1" */
-const REV_MAGIC = 0x4d524631;
-
-/**
- *   0      4                16               28      32                                n
- *   ┌──────┬────────────────┬────────────────┬───────┬─────────────────────────────────┬──────┐
- *   │"MRF1"│ from u48 u48   │ to u48 u48     │ count │ entries, 40 octets each, rising │ crc  │
- *   └──────┴────────────────┴────────────────┴───────┴─────────────────────────────────┴──────┘
- *
- * @param entries as values, or as the octets that they have on the wire already
- * @throws TypeError for entries that are not in order between `from` and `to`, within one epoch: the caller's mistake
- */
-export function encodeRev(
-  from: Position,
-  to: Position,
-  entries: readonly FeedEntry[] | Uint8Array,
-): Uint8Array<ArrayBuffer> {
-  const raw = entries instanceof Uint8Array ? entries : encodeEntries(entries);
-  const count = raw.length / ENTRY_BYTES;
-  if (count > REV_ENTRIES_MAX) throw new TypeError(`A rev has at most ${REV_ENTRIES_MAX} entries.`);
-  const end = REV_HEADER_BYTES + raw.length;
-  const octets = new Uint8Array(end + 4);
-  writeNumber(octets, 0, 4, REV_MAGIC);
-  writePosition(octets, 4, from);
-  writePosition(octets, 16, to);
-  writeNumber(octets, 28, 4, count);
-  octets.set(raw, REV_HEADER_BYTES);
-  writeNumber(octets, end, 4, crc32(octets, 0, end));
-  if (decodeRev(octets) === null) throw new TypeError("The entries of a rev rise from above `from` to `to`.");
-  return octets;
-}
-
-/** Null for what is no `rev`, whole and in order. Entries are checked here, and are read in place later. */
-export function decodeRev(octets: Uint8Array): Rev | null {
-  if (octets.length < REV_HEADER_BYTES + 4 || readNumber(octets, 0, 4) !== REV_MAGIC) return null;
-  const count = readNumber(octets, 28, 4);
-  const end = REV_HEADER_BYTES + count * ENTRY_BYTES;
-  if (count > REV_ENTRIES_MAX || octets.length !== end + 4) return null;
-  if (readNumber(octets, end, 4) !== crc32(octets, 0, end)) return null;
-  const from = readPosition(octets, 4);
-  const to = readPosition(octets, 16);
-  // A new epoch begins with a snapshot, never in the middle of a stream.
-  if (from.epoch !== to.epoch || comparePositions(from, to) >= 0) return null;
-  if (!entriesInOrder(octets, REV_HEADER_BYTES, count, from, to)) return null;
-  return { type: "rev", from, to, count, octets };
 }
 
 /** A frame as one line of a poll's answer: text frames as they are, a `rev` (octets) in base64url. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { makeJwe } from "../jose/jwe.ts";
+import { makeJwe } from "../jwe/compact.ts";
 import { DOCUMENT_MAX, openDocument, sealDocument } from "./document.ts";
 import { KeysRefused } from "./key-refusals.ts";
 import type { DiscardCode } from "./outcome.ts";

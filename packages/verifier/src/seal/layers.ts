@@ -15,11 +15,11 @@
  */
 import { isAlgorithmName } from "../jose/algorithms.ts";
 import { decodeBase64url, encodeBase64url } from "../jose/base64url.ts";
-import type { DecryptionKey, EncryptionKey } from "../jose/encryption-keys.ts";
 import { type JsonObject, parseJsonObject } from "../jose/json.ts";
-import { makeJwe, openJwe, type ParsedJwe, parseJwe } from "../jose/jwe.ts";
 import type { AsyncBoundKey, AsyncSigningKey } from "../jose/keys.ts";
 import { HEADER_TEXT_MAX } from "../jose/limits.ts";
+import { makeJwe, openJwe, type ParsedJwe, parseJwe } from "../jwe/compact.ts";
+import type { DecryptionKey, EncryptionKey } from "../jwe/keys.ts";
 import { sha256 } from "./digest.ts";
 import { type Discarded, NOT_FOR_ME, notFromSender } from "./outcome.ts";
 import type { Named, PrivateKeys, PublicKeys } from "./party.ts";

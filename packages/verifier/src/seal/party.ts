@@ -10,14 +10,9 @@
  */
 import { calculateJwkThumbprint } from "jose";
 import type { AlgorithmName } from "../jose/algorithms.ts";
-import {
-  bindDecryptionKey,
-  bindEncryptionKey,
-  type DecryptionKey,
-  type EncryptionKey,
-} from "../jose/encryption-keys.ts";
 import { type AsyncBoundKey, type AsyncSigningKey, type Jwk, type KeyRefusalCode, KeyRefused } from "../jose/keys.ts";
 import { bindKeyAsync, bindSigningKeyAsync } from "../jose/webcrypto.ts";
+import { bindDecryptionKey, bindEncryptionKey, type DecryptionKey, type EncryptionKey } from "../jwe/keys.ts";
 import { KeysRefused } from "./key-refusals.ts";
 
 /** A key and its name: the RFC 7638 thumbprint, SHA-256 in base64url. */

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { streamSchema } from "../../http/api/admin-ssf.ts";
 import type { Command } from "../context.ts";
 import { CommandFailed, exitCode } from "../exit.ts";
-import { confirm } from "../prompt.ts";
+import { confirm, readSecret } from "../prompt.ts";
 import { when } from "./when.ts";
 
 const PATH = "/v1/admin/ssf/streams";
@@ -34,7 +34,7 @@ export const listStreams: Command = async ({ output, operate }) => {
       { title: "STATUS", of: (stream) => stream.status },
       { title: "METHOD", of: (stream) => stream.method },
       { title: "HEARD", of: (stream) => when(stream.heard_at) },
-      { title: "FAILURES", of: (stream) => String(stream.failures) },
+      { title: "FAILURE", of: (stream) => stream.last_failure ?? "–" },
       { title: "MISSED", of: (stream) => String(stream.missed) },
       { title: "REFUSED", of: (stream) => String(stream.refused) },
       { title: "DESCRIPTION", of: (stream) => stream.description ?? "–", shrinks: true },
@@ -44,15 +44,22 @@ export const listStreams: Command = async ({ output, operate }) => {
   return exitCode("ok");
 };
 
-export const createStream: Command = async ({ given: typed, output, operate }) => {
+export const createStream: Command = async ({ given: typed, output, keyboard, operate }) => {
   const events = typed.texts("event");
+  const url = typed.text("url");
+  const credential = typed.flag("authorizationStdin");
+  if (credential && url === undefined)
+    throw new CommandFailed("usage", "--authorization-stdin is for events that are pushed: --url");
+  const authorization = credential ? await readSecret(keyboard, "the value of an Authorization header") : undefined;
   const body = {
     client_id: typed.required("client"),
     ...(events.length === 0 ? {} : { events }),
-    ...given({ naming: typed.text("naming"), description: typed.text("description") }),
+    ...given({ url, authorization, naming: typed.text("naming"), description: typed.text("description") }),
   };
   const made = await operate((operator) => operator.ask(one, { method: "POST", path: PATH, body }));
-  output.result(made, `${made.stream.id} was made: ${made.stream.client_id} can poll it`);
+  const how =
+    url === undefined ? `${made.stream.client_id} can poll it` : `its events are pushed to ${new URL(url).host}`;
+  output.result(made, `${made.stream.id} was made: ${how}`);
   return exitCode("ok");
 };
 

@@ -19,8 +19,8 @@ import type { Command } from "../context.ts";
 import { CommandFailed, exitCode } from "../exit.ts";
 import type { Given } from "../given.ts";
 import { printable, relative } from "../text.ts";
-import { unverifiedClaims, unverifiedHeader } from "../token/explain.ts";
 import { readToken } from "../token/input.ts";
+import { unverifiedClaims, unverifiedHeader } from "../token/lenient.ts";
 
 const jwksSchema = z.looseObject({ keys: z.array(z.record(z.string(), z.unknown())) });
 

@@ -63,6 +63,8 @@ export const PUBLIC_CLAIMS: Readonly<Record<string, Meaning>> = {
 
 export const OUR_CLAIMS: Readonly<Record<string, Meaning>> = {
   gid: { says: "public id of the grant", source: "Mapae" },
+  env: { says: "hash of the envelope that was opened", source: "Mapae" },
+  prf: { says: "proof that all of it was opened", source: "Mapae" },
   rsq: { says: "position in the revocation log when it was issued: epoch, sequence", source: "Mapae" },
 };
 
@@ -84,4 +86,81 @@ export const HEADER_PARAMETERS: Readonly<Record<string, Meaning>> = {
   epk: { says: "a key made for this token", source: "RFC 7518 §4.6.1.1" },
   apu: { says: "about the sender, for the key agreement", source: "RFC 7518 §4.6.1.2" },
   apv: { says: "about the recipient, for the key agreement", source: "RFC 7518 §4.6.1.3" },
+  p2s: { says: "salt for hashing the password", source: "RFC 7518 §4.8.1.1" },
+  p2c: { says: "how often the password is hashed", source: "RFC 7518 §4.8.1.2" },
+  iv: { says: "nonce of the key's own encryption", source: "RFC 7518 §4.7.1.1" },
+  tag: { says: "tag of the key's own encryption", source: "RFC 7518 §4.7.1.2" },
+  iss: { says: "issuer, told outside as well", source: "RFC 7519 §5.3" },
+  sub: { says: "subject, told outside as well", source: "RFC 7519 §5.3" },
+  aud: { says: "audience, told outside as well", source: "RFC 7519 §5.3" },
+  jti: { says: "the document's id", source: "Mapae" },
+  iat: { says: "sealed", source: "Mapae", time: true },
+  ack: { says: "what the proof of a receipt must hash to", source: "Mapae" },
+  len: { says: "octets of the file", source: "Mapae" },
+  size: { says: "octets of a piece of the file", source: "Mapae" },
+  hash: { says: "over all encrypted pieces of the file", source: "Mapae" },
+};
+
+/** What `alg` means where something is encrypted. */
+export const ENCRYPTED_FOR: Meaning = { says: "how the content key reaches the recipient", source: "RFC 7516 §4.1.1" };
+
+/** What an algorithm does, in words. The names are IANA's "JSON Web Signature and Encryption Algorithms". */
+export const ALGORITHM_WORDS: Readonly<Record<string, string>> = {
+  none: "not at all",
+  ...forSizes("HS", (bits) => `HMAC with SHA-${bits} and a secret that issuer and verifier share`),
+  ...forSizes("RS", (bits) => `RSA (PKCS #1 v1.5) with SHA-${bits}: private key signs, public key verifies`),
+  ...forSizes("PS", (bits) => `RSA-PSS with SHA-${bits}: private key signs, public key verifies`),
+  ES256: "ECDSA over P-256 with SHA-256: private key signs, public key verifies",
+  ES384: "ECDSA over P-384 with SHA-384: private key signs, public key verifies",
+  ES512: "ECDSA over P-521 with SHA-512: private key signs, public key verifies",
+  ES256K: "ECDSA over secp256k1 with SHA-256: private key signs, public key verifies",
+  EdDSA: "Ed25519 (or Ed448): private key signs, public key verifies",
+  Ed25519: "Ed25519: private key signs, public key verifies",
+  "ML-DSA-44": "ML-DSA-44, safe from quantum computers: private key signs, public key verifies",
+  "ML-DSA-65": "ML-DSA-65, safe from quantum computers: private key signs, public key verifies",
+  "ML-DSA-87": "ML-DSA-87, safe from quantum computers: private key signs, public key verifies",
+  RSA1_5: "a content key, encrypted by RSA (PKCS #1 v1.5) for the recipient",
+  "RSA-OAEP": "a content key, encrypted by RSA-OAEP (SHA-1) for the recipient",
+  "RSA-OAEP-256": "a content key, encrypted by RSA-OAEP (SHA-256) for the recipient",
+  "ECDH-ES": "a content key that a one-time key (epk) and the recipient's agree on",
+  "ECDH-ES+A128KW": "a content key, wrapped with what a one-time key (epk) and the recipient's agree on",
+  "ECDH-ES+A192KW": "a content key, wrapped with what a one-time key (epk) and the recipient's agree on",
+  "ECDH-ES+A256KW": "a content key, wrapped with what a one-time key (epk) and the recipient's agree on",
+  dir: "a secret that both share is the content key itself",
+  A128KW: "a content key, wrapped with a shared secret",
+  A192KW: "a content key, wrapped with a shared secret",
+  A256KW: "a content key, wrapped with a shared secret",
+  A128GCMKW: "a content key, wrapped with a shared secret",
+  A192GCMKW: "a content key, wrapped with a shared secret",
+  A256GCMKW: "a content key, wrapped with a shared secret",
+  "PBES2-HS256+A128KW": "a content key, wrapped with a password",
+  "PBES2-HS384+A192KW": "a content key, wrapped with a password",
+  "PBES2-HS512+A256KW": "a content key, wrapped with a password",
+  A128GCM: "AES-GCM, 128 bits",
+  A192GCM: "AES-GCM, 192 bits",
+  A256GCM: "AES-GCM, 256 bits",
+  "A128CBC-HS256": "AES-CBC, 128 bits, with HMAC-SHA-256",
+  "A192CBC-HS384": "AES-CBC, 192 bits, with HMAC-SHA-384",
+  "A256CBC-HS512": "AES-CBC, 256 bits, with HMAC-SHA-512",
+};
+
+function forSizes(family: string, says: (bits: number) => string): Record<string, string> {
+  return Object.fromEntries([256, 384, 512].map((bits) => [`${family}${bits}`, says(bits)]));
+}
+
+/** What a `typ` says that a token is, by its media type in lower case without `application/`. */
+export const TYPE_WORDS: Readonly<Record<string, string>> = {
+  jwt: "a JWT, of no kind in particular (RFC 7519 §5.1)",
+  "at+jwt": "an access token (RFC 9068)",
+  "dpop+jwt": "a proof of possession for one request (RFC 9449)",
+  "logout+jwt": "a logout token (OpenID Connect Back-Channel Logout)",
+  "secevent+jwt": "a security event (RFC 8417)",
+  "statuslist+jwt": "a status list",
+  "token-introspection+jwt": "an answer of introspection (RFC 9701)",
+  "oauth-authz-req+jwt": "an authorization request (RFC 9101)",
+  "mapae-sealed": "a sealed document of Mapae: mapae open opens it",
+  "mapae-sealed-file": "the seal of a sealed file of Mapae",
+  "mapae-content": "the inside of a sealed document of Mapae",
+  "mapae-content-key": "the inside of a sealed file of Mapae",
+  "mapae-receipt+jwt": "a receipt of Mapae: mapae receipt verify checks it",
 };

@@ -18,7 +18,16 @@ export const clientSchema = z.object({
   name: z.string(),
   scope: z.string(),
   audience: z.string().nullable(),
+  jwks: z
+    .object({ keys: z.array(z.record(z.string(), z.unknown())) })
+    .nullable()
+    .describe("what it published of its keys: tokens for it are encrypted for the first"),
   created_at: z.iso.datetime(),
+});
+
+/** RFC 7517 §5. What stands in a key is judged by the key policy. */
+const jwksSchema = z.looseObject({
+  keys: z.array(z.record(z.string(), z.union([z.string().max(4096), z.array(z.string().max(100)).max(10)]))).max(20),
 });
 
 export const newClientSchema = z.strictObject({
@@ -30,11 +39,13 @@ export const newClientSchema = z.strictObject({
   name: z.string().min(1).max(200),
   scope: scope.optional(),
   audience: z.string().min(1).max(500).optional(),
+  jwks: jwksSchema.optional().describe("public keys to encrypt its tokens for (RFC 7591 §2)"),
 });
 
 export function clientView(client: Client): z.infer<typeof clientSchema> {
-  const { id, kind, name, audience } = client;
-  return { id, kind, name, scope: client.scope.join(" "), audience, created_at: time(client.createdAt) };
+  const { id, kind, name, audience, createdAt } = client;
+  const jwks = client.jwks === null ? null : { keys: client.jwks.map((key) => ({ ...key })) };
+  return { id, kind, name, scope: client.scope.join(" "), audience, jwks, created_at: time(createdAt) };
 }
 
 export function adminClientRoutes(clients: ClientStore, action: ClientAction): readonly Route[] {
@@ -83,6 +94,7 @@ export function adminClientRoutes(clients: ClientStore, action: ClientAction): r
             name: body.name,
             scope: body.scope?.split(" ") ?? null,
             audience: body.audience ?? null,
+            jwks: body.jwks?.keys ?? null,
           },
           cause,
         );
@@ -90,6 +102,30 @@ export function adminClientRoutes(clients: ClientStore, action: ClientAction): r
           return problem(made.code, made.code === "validation_failed" ? { members: { faults: [made.fault] } } : {});
         const secret = made.secret === null ? {} : { client_secret: made.secret.reveal() };
         return json(201, { client: clientView(made.client), ...secret });
+      },
+    ),
+    administrative(
+      {
+        method: "PATCH",
+        path: "/v1/admin/clients/{id}",
+        group,
+        summary: "Change what a resource server published of its keys",
+        body: z.strictObject({ jwks: jwksSchema.nullable() }),
+        answer: {
+          status: 200,
+          schema: z.object({ client: clientSchema }),
+          says: "The client. Tokens are encrypted for its first key from now on; with `null`, signed only.",
+        },
+        problems: ["not_found"],
+      },
+      async ({ params, body, cause }) => {
+        const id = asId("client", params.id ?? "");
+        const published = await action.publish(id, body.jwks?.keys ?? null, cause);
+        if (published.ok) return json(200, { client: clientView(published.client) });
+        return problem(
+          published.code,
+          published.code === "validation_failed" ? { members: { faults: [published.fault] } } : {},
+        );
       },
     ),
     administrative(

@@ -1,7 +1,9 @@
 /** `/v1/admin/ssf/streams`: the event streams that resource servers have made, or that an administrator makes for them. */
 import { z } from "zod";
 import { asId } from "../../prelude/ids.ts";
+import { Secret } from "../../prelude/secret.ts";
 import { EVENT_TYPES } from "../../ssf/event.ts";
+import type { StreamWish } from "../../ssf/manage.ts";
 import {
   DEFAULT_SUBJECTS,
   deliveredEvents,
@@ -14,7 +16,7 @@ import {
 import { problem } from "../problem.ts";
 import { json, noContent } from "../reply.ts";
 import { administrative, type Route } from "../route.ts";
-import { id, name } from "./fields.ts";
+import { id, name, url } from "./fields.ts";
 import { invalid } from "./log-in.ts";
 import type { SsfOptions } from "./ssf.ts";
 import type { StreamServices } from "./ssf-streams.ts";
@@ -39,6 +41,7 @@ export const streamSchema = z.object({
   failures: z.number().int().describe("attempts to push that failed since the last that did not"),
   failing_since: when.nullable(),
   next_attempt_at: when.nullable(),
+  last_failure: z.string().nullable().describe("how the last attempt failed"),
   missed: z.number().int().describe("events that were forgotten before its receiver took them"),
   refused: z.number().int().describe("events that its receiver refused"),
 });
@@ -62,6 +65,7 @@ export function streamView(stream: Stream): z.infer<typeof streamSchema> {
     failures,
     failing_since: failingSince === null ? null : time(failingSince),
     next_attempt_at: failures > 0 && status === "enabled" ? time(stream.nextAttemptAt) : null,
+    last_failure: stream.lastFailure,
     missed: stream.missed,
     refused: stream.refused,
   };
@@ -100,6 +104,13 @@ export function adminSsfRoutes({ streams, streamAction }: StreamServices, { off 
             .optional(),
           description: words.optional(),
           naming: naming.optional(),
+          url: url.optional().describe("where events are pushed to; left out: they are polled"),
+          authorization: z
+            .string()
+            .max(2000)
+            .regex(/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/, "must be the value of an Authorization header")
+            .optional()
+            .describe("sent as `Authorization` when events are pushed"),
         }),
         answer: { status: 201, schema: one, says: "The stream." },
         problems: ["conflict"],
@@ -107,12 +118,20 @@ export function adminSsfRoutes({ streams, streamAction }: StreamServices, { off 
       async ({ body, cause }) => {
         if (off !== null) return problem("conflict", { detail: off });
         const requested = body.events?.map((name) => EVENT_TYPES[name]) ?? null;
-        const made = await streamAction.create(
-          asId("client", body.client_id),
-          { requested, description: body.description ?? null, naming: body.naming ?? "iss_sub" },
-          cause,
-        );
+        const { url: place, authorization } = body;
+        const credential = authorization === undefined ? null : new Secret(authorization);
+        if (place === undefined && credential !== null)
+          return invalid("/authorization", "is for events that are pushed");
+        const wish: StreamWish = {
+          delivery:
+            place === undefined ? { method: "poll" } : { method: "push", url: place, authorization: credential },
+          requested,
+          description: body.description ?? null,
+          naming: body.naming ?? "iss_sub",
+        };
+        const made = await streamAction.create(asId("client", body.client_id), wish, cause);
         if (made.ok) return json(201, { stream: streamView(made.stream) });
+        if (made.code === "bad_target") return invalid("/url", made.detail);
         if (made.code === "no_receiver") return invalid("/client_id", "must be the id of a resource server");
         const detail = `There may be ${MOST_STREAMS_OF_CLIENT} streams for one resource server, and ${MOST_STREAMS} in all.`;
         return problem("conflict", { detail });

@@ -18,7 +18,8 @@ export const name = line(1, 200)
   .refine((text) => !/[\p{Cc}\u2028\u2029]/u.test(text), "must be one line without control characters")
   .nullable();
 export const id = line(1, 200);
-export const token = z.string().min(1).max(8192);
+/** An encrypted token is longer than what it holds. */
+export const token = z.string().min(1).max(16_384);
 export const scope = z
   .string()
   .max(1000)

@@ -16,6 +16,8 @@ export interface SessionRouteOptions {
   /** The path under which the API is mounted; empty at the root. */
   readonly base: string;
   readonly now: () => number;
+  /** What a log-in gets that does not say what it wants. */
+  readonly usual: LogInMode;
 }
 
 /** `json`: both tokens in the body. `cookie`: the refresh token in a cookie. `session`: one session token, in a cookie. */
@@ -81,7 +83,7 @@ export function logInRoute(
       if (client === undefined || !CLIENT_KINDS[client.kind].signsIn) {
         return invalid("/client_id", "is no client that users sign in with");
       }
-      const mode = query.mode ?? "json";
+      const mode = query.mode ?? options.usual;
       const result = await services.logIn(
         {
           identifier: body.identifier,

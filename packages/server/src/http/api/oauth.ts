@@ -33,7 +33,7 @@ export function oauthRoutes({ introspect, revokeToken, verifiers, throttle }: OA
     const given = readBasic(authorization);
     // Two ways of saying who one is, in one request (RFC 6749 §2.3).
     if (given === null || (clientId !== undefined && clientId !== given.id)) return null;
-    const verifier = await verifiers.authenticate(given.id, given.secret);
+    const verifier = await verifiers.authenticate({ clientId: given.id, clientSecret: given.secret });
     return verifier === null ? null : { kind: "resource_server", verifier };
   };
   return [
@@ -84,6 +84,7 @@ export function oauthRoutes({ introspect, revokeToken, verifiers, throttle }: OA
           const actor = revoker.kind === "public" ? cause.actor : ({ kind: "client", id: client } as const);
           const outcome = await revokeToken(body.token, revoker, { ...cause, actor });
           if (outcome === "issued_to_another") return oauthError(400, "invalid_grant");
+          if (outcome === "unreadable") return oauthError(400, "unsupported_token_type");
           return { status: 200, headers: { ...done }, cookies: [], body: null };
         },
       ),

@@ -5,8 +5,10 @@ import { json, text as reply } from "../reply.ts";
 import { open, type Route } from "../route.ts";
 
 export interface OperationsServices {
-  /** Throws `Unavailable` where the store does not answer. */
+  /** Throws `Unavailable` where the store does not answer, or what else the server stands on. */
   readonly check: () => Promise<void>;
+  /** What that means to whoever asks. */
+  readonly unready?: () => string;
   /** Whether the server is shutting down: load balancers should send no more. */
   readonly draining: () => boolean;
   readonly metrics: () => Promise<{ readonly type: string; readonly text: string }>;
@@ -39,7 +41,8 @@ export function operationsRoutes(services: OperationsServices): readonly Route[]
           await services.check();
         } catch (error) {
           if (!(error instanceof Unavailable)) throw error;
-          return problem("unavailable", { detail: "The store does not answer.", retryAfter: error.retryAfter });
+          const detail = services.unready?.() ?? "The store does not answer.";
+          return problem("unavailable", { detail, retryAfter: error.retryAfter });
         }
         return json(200, { status: "ready" });
       },

@@ -1,23 +1,15 @@
-/** `/v1/revocations`: taking something back, and the feed that tells every verifier. */
-import {
-  CHECKPOINT_HEADER,
-  encodePollLine,
-  FEED_PATHS,
-  POLL_TYPE,
-  parsePosition,
-  SNAPSHOT_TYPE,
-} from "@mapae/verifier/revocation";
+/** `POST /v1/revocations`: taking something back. feed.ts has the feed that tells every verifier. */
+import { parsePosition } from "@mapae/verifier/revocation";
 import { z } from "zod";
 import { type Owner, type RevocationAction, WIDE } from "../../admin/revocations.ts";
 import type { Confirming } from "../../feed/confirming.ts";
-import type { Feed } from "../../feed/feed.ts";
 import { asId } from "../../prelude/ids.ts";
 import { END_REASONS, REVOCATION_KINDS, type RevocationKind } from "../../revocation/entry.ts";
 import type { Throttle } from "../../throttle/throttle.ts";
 import type { Caller } from "../authenticate.ts";
 import { problem } from "../problem.ts";
-import { json, type Reply, text } from "../reply.ts";
-import { administrative, following, open, type Route, revoking } from "../route.ts";
+import { json } from "../reply.ts";
+import { administrative, type Route, revoking } from "../route.ts";
 import { confirmationSchema, confirmationView, waitBody } from "./confirmation.ts";
 import { id } from "./fields.ts";
 import { invalid } from "./log-in.ts";
@@ -25,11 +17,6 @@ import { invalid } from "./log-in.ts";
 const kinds = Object.keys(REVOCATION_KINDS) as [RevocationKind, ...RevocationKind[]];
 /** What stands for the id where everyone is meant. */
 const EVERYONE = "everyone";
-/** An owner may let his verifier accept for a day without a lease, and not for ever. */
-const ACCEPT_MAX_MS = 86_400_000;
-
-const position = z.string().refine((value) => parsePosition(value) !== null, "must be a position: epoch.seq");
-const count = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
 function ownerOf({ user, claims }: Caller): Owner {
   if (claims === null) return { user, token: null };
@@ -113,69 +100,6 @@ export function revocationRoutes({ revoke, confirming, throttle }: RevocationSer
         if (progress === undefined) return problem("not_found");
         return json(200, { ...confirmationView(progress, true), settled: progress.settled });
       },
-    ),
-  ];
-}
-
-/** For resource servers. */
-export function feedRoutes(feed: Feed): readonly Route[] {
-  return [
-    following(
-      {
-        method: "GET",
-        path: FEED_PATHS.snapshot,
-        group: "Revocation",
-        summary: "Everything that is revoked, as one signed piece",
-        answer: { status: 200, schema: null, says: `\`${SNAPSHOT_TYPE}\`, signed in \`Mapae-Checkpoint\`.` },
-      },
-      async ({ headers }, verifier) => {
-        const snapshot = await feed.snapshot(verifier);
-        const shared = {
-          etag: snapshot.etag,
-          // It differs by who asks, and must not lie in a cache that does not ask again.
-          "cache-control": "private, no-cache",
-          vary: "Authorization",
-          [CHECKPOINT_HEADER]: snapshot.checkpoint,
-        };
-        if (headers.get("if-none-match") === snapshot.etag) {
-          return { status: 304, headers: shared, cookies: [], body: null };
-        }
-        return text(snapshot.octets, { ...shared, "content-type": SNAPSHOT_TYPE });
-      },
-    ),
-    following(
-      {
-        method: "GET",
-        path: FEED_PATHS.poll,
-        group: "Revocation",
-        summary: "What was revoked after a position, where no stream can be held",
-        query: z.strictObject({
-          after: position.describe("everything up to here is applied: epoch.seq"),
-          ping: count.describe("the heartbeat echoes it: the lease runs from before it was sent"),
-          instance: id.optional().describe("the one of the answer before"),
-          accept_ms: count.max(ACCEPT_MAX_MS).optional().describe("how long the owner accepts without a lease"),
-        }),
-        answer: { status: 200, schema: null, says: `Frames, one a line (\`${POLL_TYPE}\`).` },
-      },
-      async ({ query }, verifier): Promise<Reply> => {
-        const after = parsePosition(query.after);
-        if (after === null) return invalid("/after", "must be a position: epoch.seq");
-        const { ping, instance = null, accept_ms: acceptMs = 0 } = query;
-        const frames = await feed.poll({ verifier, after, ping, instance, acceptMs });
-        const lines = frames.map((frame) => `${encodePollLine(frame)}\n`).join("");
-        return text(lines, { "content-type": POLL_TYPE, "cache-control": "no-store" });
-      },
-    ),
-    open(
-      {
-        method: "GET",
-        path: FEED_PATHS.stream,
-        group: "Revocation",
-        summary: "The stream of what is revoked (WebSocket)",
-        answer: { status: 101, schema: null, says: "The stream; its first frame is the verifier's hello." },
-        problems: ["upgrade_required"],
-      },
-      async () => problem("upgrade_required", { headers: { upgrade: "websocket", connection: "upgrade" } }),
     ),
   ];
 }

@@ -7,17 +7,11 @@
 import { z } from "zod";
 import type { Verifier } from "../../feed/verifiers.ts";
 import { asId } from "../../prelude/ids.ts";
+import { Secret } from "../../prelude/secret.ts";
 import { EVENT_TYPES, METHODS } from "../../ssf/event.ts";
-import type { StreamAction } from "../../ssf/manage.ts";
+import type { DeliveryWish, StreamAction, StreamWish } from "../../ssf/manage.ts";
 import type { StreamStore } from "../../ssf/store.ts";
-import {
-  type Delivery,
-  deliveredEvents,
-  MOST_STREAMS_OF_CLIENT,
-  type Stream,
-  type StreamSettings,
-  VERIFICATION_MS,
-} from "../../ssf/stream.ts";
+import { deliveredEvents, MOST_STREAMS_OF_CLIENT, type Stream, VERIFICATION_MS } from "../../ssf/stream.ts";
 import { problem } from "../problem.ts";
 import { json, noContent, type Reply } from "../reply.ts";
 import { following, type Route } from "../route.ts";
@@ -28,7 +22,17 @@ const SUPPORTED: readonly string[] = Object.values(EVENT_TYPES);
 const DESCRIPTION_LONGEST = 200;
 
 const uri = z.string().min(1).max(500);
-const delivery = z.looseObject({ method: z.string().max(100), endpoint_url: z.string().max(500).optional() });
+const delivery = z.looseObject({
+  method: z.string().max(100),
+  endpoint_url: uri.optional().describe("for push: where events are sent"),
+  // RFC 9110 §5.5: what a field's value may be.
+  authorization_header: z
+    .string()
+    .max(2000)
+    .regex(/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/, "must be the value of an Authorization header")
+    .optional()
+    .describe("for push: sent as `Authorization`"),
+});
 const description = z
   .string()
   .max(2000)
@@ -93,14 +97,25 @@ export async function ownStream(
 }
 
 type Wished =
-  | { readonly ok: true; readonly settings: Partial<StreamSettings> }
+  | { readonly ok: true; readonly settings: Partial<StreamWish> }
   | { readonly ok: false; readonly reply: Reply };
 
-/** @param stream the one that is changed; `null`: one is made */
-function readDelivery(wish: z.infer<typeof delivery>, stream: Stream | null, issuer: string): Delivery | Reply {
-  if (wish.method !== METHODS.poll) return invalid("/delivery/method", `must be ${METHODS.poll}`);
+/** @param stream the one that is changed; `null`: one is made @param whole whether what is left out is taken away */
+function readDelivery(
+  wish: z.infer<typeof delivery>,
+  stream: Stream | null,
+  whole: boolean,
+  issuer: string,
+): DeliveryWish | Reply {
+  const { method, endpoint_url: url, authorization_header: header } = wish;
+  if (method === METHODS.push) {
+    if (url === undefined) return invalid("/delivery/endpoint_url", "is missing");
+    const left = whole ? null : undefined;
+    return { method: "push", url, authorization: header === undefined ? left : new Secret(header) };
+  }
+  if (method !== METHODS.poll) return invalid("/delivery/method", `must be ${METHODS.push} or ${METHODS.poll}`);
   const place = stream === null ? null : deliveryView({ ...stream, delivery: { method: "poll" } }, issuer).endpoint_url;
-  if (place !== null && wish.endpoint_url !== undefined && wish.endpoint_url !== place) {
+  if (place !== null && url !== undefined && url !== place) {
     return invalid("/delivery/endpoint_url", "is this server's own");
   }
   return { method: "poll" };
@@ -117,7 +132,7 @@ function readWishes(
   whole: boolean,
   issuer: string,
 ): Wished {
-  const how = body.delivery === undefined ? undefined : readDelivery(body.delivery, stream, issuer);
+  const how = body.delivery === undefined ? undefined : readDelivery(body.delivery, stream, whole, issuer);
   if (how !== undefined && "status" in how) return { ok: false, reply: how };
   if (whole && stream !== null && how === undefined) return { ok: false, reply: invalid("/delivery", "is missing") };
   const nothing = whole ? null : undefined;
@@ -139,6 +154,8 @@ function stray(body: Readonly<Record<string, unknown>>, stream: Stream, options:
   const wrong = GIVEN.find((name) => name in body && JSON.stringify(body[name]) !== JSON.stringify(current[name]));
   return wrong === undefined ? null : invalid(`/${wrong}`, "is not what this server says it is");
 }
+
+const badTarget = (detail: string): Reply => invalid("/delivery/endpoint_url", detail);
 
 export function streamRoutes({ streams, streamAction }: StreamServices, options: StreamOptions): readonly Route[] {
   const group = "Shared Signals";
@@ -165,7 +182,8 @@ export function streamRoutes({ streams, streamAction }: StreamServices, options:
         const wished = readWishes(body, stream, method === "PUT", options.issuer);
         if (!wished.ok) return wished.reply;
         const changed = await streamAction.configure(stream, wished.settings, cause);
-        return changed.ok ? json(200, configurationOf(changed.stream, options)) : problem("not_found");
+        if (changed.ok) return json(200, configurationOf(changed.stream, options));
+        return changed.refusal === "bad_target" ? badTarget(changed.detail) : problem("not_found");
       },
     );
 
@@ -184,11 +202,11 @@ export function streamRoutes({ streams, streamAction }: StreamServices, options:
       async ({ body, cause }, verifier) => {
         const wished = readWishes(body, null, true, options.issuer);
         if (!wished.ok) return wished.reply;
-        const { requested: asked = null, description: words = null } = wished.settings;
         // By their ids: more of its users is for an operator to give away.
-        const wish = { requested: asked, description: words, naming: "iss_sub" } as const;
-        const made = await streamAction.create(verifier.client, wish, cause);
+        const left = { delivery: { method: "poll" }, requested: null, description: null, naming: "iss_sub" } as const;
+        const made = await streamAction.create(verifier.client, { ...left, ...wished.settings }, cause);
         if (made.ok) return json(201, configurationOf(made.stream, options));
+        if (made.code === "bad_target") return badTarget(made.detail);
         return made.code === "no_receiver"
           ? problem("forbidden")
           : problem("conflict", { detail: `There may be ${MOST_STREAMS_OF_CLIENT} streams for one resource server.` });

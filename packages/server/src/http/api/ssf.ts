@@ -48,7 +48,7 @@ export function ssfConfiguration({ issuer, defaultSubjects }: SsfOptions) {
     spec_version: "1_0",
     issuer,
     jwks_uri: `${issuer}/.well-known/jwks.json`,
-    delivery_methods_supported: [METHODS.poll],
+    delivery_methods_supported: [METHODS.push, METHODS.poll],
     configuration_endpoint: `${issuer}/ssf/streams`,
     status_endpoint: `${issuer}/ssf/status`,
     add_subject_endpoint: `${issuer}/ssf/subjects/add`,

@@ -30,6 +30,7 @@ export const OWN_CLIENT: Client = {
   secretHash: null,
   scope: ["account"],
   audience: null,
+  jwks: null,
   createdAt: 0,
 };
 

@@ -106,7 +106,7 @@ export function describeStatusStore(open: Open): void {
       const stage = await Stage.open(open);
       const { id } = await stage.user();
       const client = { id: otherClient("app"), kind: "first_party", name: "App", secretHash: null } as const;
-      await stage.store.clients.create({ ...client, scope: [], audience: null, createdAt: 0 }, []);
+      await stage.store.clients.create({ ...client, scope: [], audience: null, jwks: null, createdAt: 0 }, []);
       const own = await logIn(stage, id);
       const app = await logIn(stage, id, { session: { client: client.id } });
       const revoked: Effect = { effect: "revoke", kind: "client", value: client.id, reason: "client_deleted" };

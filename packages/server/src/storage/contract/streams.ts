@@ -315,6 +315,42 @@ export function describeStreamStore(open: Open): void {
       await stage.store.close();
     });
 
+    test("an attempt to push moves the stream on, or is remembered as a failure; an unknown stream is let be", async () => {
+      const stage = await Stage.open(open);
+      const stream = await made(stage, {
+        delivery: { method: "push", url: "https://x.example/", authorization: null },
+      });
+      for (const user of ["a", "b"]) await tell(stage, user);
+      const [first] = (await due(stage, stream)).signals;
+      assert.ok(first !== undefined);
+      const attempt = { name: signalName(stream, first), outcome: "rejected", detail: "500" } as const;
+      await stage.store.streams.settle(stream.id, attempt, 0);
+      const failed = await found(stage, stream.id);
+      assert.deepEqual([failed.failures, failed.lastFailure, failed.cursor], [1, "rejected 500", 0]);
+      assert.deepEqual([failed.failingSince, failed.nextAttemptAt], [stage.clock.now(), stage.clock.now() + 5000]);
+      await stage.store.streams.settle(stream.id, { ...attempt, outcome: "accepted", detail: null }, 0);
+      const moved = await found(stage, stream.id);
+      assert.deepEqual([moved.failures, moved.lastFailure, moved.cursor], [0, null, 1]);
+      assert.deepEqual(await waiting(stage, stream), ["b"]);
+      await stage.store.streams.settle(wish().id, attempt, 0);
+      await stage.store.streams.passOver(wish().id);
+      await stage.store.close();
+    });
+
+    test("passing over what concerns others acknowledges nothing, and is no word from the receiver", async () => {
+      const stage = await Stage.open(open);
+      const stream = await made(stage, { defaultSubjects: "NONE" });
+      const b = asId("user", "b");
+      await stage.store.streams.tell(stream.id, b, true, []);
+      for (const user of ["a", "b"]) await tell(stage, user);
+      const before = await found(stage, stream.id);
+      stage.clock.advance(DAY);
+      await stage.store.streams.passOver(stream.id);
+      assert.deepEqual(await found(stage, stream.id), { ...before, cursor: 1 });
+      assert.deepEqual(await waiting(stage, stream), ["b"]);
+      await stage.store.close();
+    });
+
     test("a change of its settings is there, with the credential, and unknown streams are not found", async () => {
       const stage = await Stage.open(open);
       const stream = await made(stage);

@@ -67,7 +67,8 @@ export function createOpen(desk: Desk): (logIn: LogIn) => Promise<LogInOutcome> 
       const begun = { ...session, lastSeenAt: grant.usedAt, idleExpiresAt: grant.idleExpiresAt };
       return { kind: "opened", standing: { grant, session: begun, user, position, slot }, evicted: decision.evicted };
     } catch (error) {
-      live.discard(session.id).catch(() => {}); // it goes by itself where it cannot be reached
+      // Where the store cannot be reached, it goes by itself.
+      await live.discard(session.id).catch(() => {});
       throw error;
     }
   };

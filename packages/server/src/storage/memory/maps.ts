@@ -139,7 +139,15 @@ export class MapRows extends LogMaps implements EpochRows {
     return [...new Set([...this.#clients.values()].flatMap(({ audience }) => audience ?? []))].sort();
   }
 
+  clientsOf(audience: string): readonly Client[] {
+    return [...this.#clients.values()].filter((client) => client.audience === audience).sort(oldestFirst);
+  }
+
   addClient(client: Client): void {
+    this.#clients.set(client.id, client);
+  }
+
+  replaceClient(client: Client): void {
     this.#clients.set(client.id, client);
   }
 

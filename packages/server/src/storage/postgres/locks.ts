@@ -1,7 +1,7 @@
 /**
  * What each step locks before it reads, so that what it decides still stands when it commits (READ COMMITTED).
  *
- *   upkeep, everyone ──► state ──► clients ──► users ──► sessions, grants ──► the counter (state), last
+ *   upkeep, everyone, audiences ──► state ──► clients ──► users ──► sessions, grants ──► the counter (state), last
  *
  * A user's row stands for everything that hangs under the user: whoever changes the user, opens or ends a session, or ends
  * a grant holds it. The one exception is the plain refresh (refresh.ts), which is a single statement on a single row. The
@@ -22,7 +22,7 @@ function lock(sql: string, ...values: readonly Value[]): Bound {
 }
 
 /** Advisory locks (postgresql.org/docs/current/explicit-locking.html, §13.3.5), held until the transaction ends. */
-const ADVISORY = { upkeep: 1, everyone: 2 } as const;
+const ADVISORY = { upkeep: 1, everyone: 2, audiences: 3 } as const;
 /** "MAPA" and the schema in use: nobody else's numbers, and not those of another Mapae in the same database. */
 export const advisoryKey = (number: number) => `hashtext('mapae' || current_schema()), ${number}`;
 
@@ -31,6 +31,9 @@ const upkeep = () => [lock(`SELECT pg_advisory_xact_lock(${advisoryKey(ADVISORY.
 /** No log-in is under way while everyone's sessions end. */
 const everyone = () => lock(`SELECT pg_advisory_xact_lock(${advisoryKey(ADVISORY.everyone)})`);
 const someone = () => lock(`SELECT pg_advisory_xact_lock_shared(${advisoryKey(ADVISORY.everyone)})`);
+
+/** Who is meant by an audience is looked at and decided by one at a time. */
+const audiences = () => lock(`SELECT pg_advisory_xact_lock(${advisoryKey(ADVISORY.audiences)})`);
 
 const user = (id: string) => lock("SELECT 1 FROM users WHERE id = ? FOR NO KEY UPDATE", id);
 const userOfSession = (id: string) =>
@@ -83,6 +86,8 @@ type Locks = { readonly [Name in StepName]?: (...args: StepArguments<Name>) => r
 
 const LOCKS: Locks = {
   changeUser: (id) => allOfUser(id),
+  createClient: () => [audiences()],
+  publishKeys: (id) => [audiences(), lock("SELECT 1 FROM clients WHERE id = ? FOR NO KEY UPDATE", id)],
   deleteClient: (id) => [clientTaken(id)],
   endGrantsOfClient: (id) => [clientTaken(id)],
   applyEffects: ofEffects,
@@ -101,6 +106,8 @@ const LOCKS: Locks = {
   skipWebhook: (id) => [lock("SELECT 1 FROM webhooks WHERE id = ? FOR NO KEY UPDATE", id)],
   tellStream: (id) => [lock("SELECT 1 FROM streams WHERE id = ? FOR NO KEY UPDATE", id)],
   receiveReceipt: (id) => [lock("SELECT 1 FROM streams WHERE id = ? FOR NO KEY UPDATE", id)],
+  passOverSignals: (id) => [lock("SELECT 1 FROM streams WHERE id = ? FOR NO KEY UPDATE", id)],
+  settlePush: (id) => [lock("SELECT 1 FROM streams WHERE id = ? FOR NO KEY UPDATE", id)],
   slotElsewhere: ({ user: id }) => [user(id)],
   compactLog: upkeep,
   endExpired: upkeep,

@@ -302,4 +302,15 @@ export const MIGRATIONS: readonly Migration[] = [
   INSERT INTO mapae VALUES (0, 0);
   `,
   },
+  {
+    oldest: 1,
+    sql: "ALTER TABLE streams ADD COLUMN last_failure TEXT",
+  },
+  {
+    oldest: 1,
+    sql: `
+  ALTER TABLE clients ADD COLUMN jwks TEXT;
+  CREATE INDEX clients_by_audience ON clients (audience) WHERE audience IS NOT NULL;
+  `,
+  },
 ];

@@ -126,6 +126,11 @@ export class SqlReads<Engine extends Questions = Questions> implements Reads {
     );
   }
 
+  clientsOf(audience: string): readonly Client[] {
+    const sql = `SELECT ${table.CLIENT.names} FROM clients WHERE audience = ? ORDER BY created_at, id`;
+    return this.engine.all(sql, table.clientOf, audience);
+  }
+
   session(id: SessionId): Session | undefined {
     return this.engine.one(`SELECT ${SESSION_COLUMNS} FROM sessions s WHERE s.id = ?`, table.sessionOf, id);
   }

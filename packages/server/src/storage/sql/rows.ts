@@ -190,6 +190,14 @@ export class SqlRows<Engine extends Statements = Statements> extends SqlReads<En
     );
   }
 
+  replaceClient(client: Client): void {
+    this.engine.run(
+      `UPDATE clients SET (${table.CLIENT.names}) = (${table.CLIENT.places}) WHERE id = ?`,
+      ...table.clientRow(client),
+      client.id,
+    );
+  }
+
   removeClient(id: ClientId): void {
     this.engine.run("DELETE FROM clients WHERE id = ?", id);
   }

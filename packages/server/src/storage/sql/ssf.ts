@@ -8,7 +8,7 @@ import type { Questions, Statements } from "./statements.ts";
 
 const STREAM = `id, client, created_at, method, url, data_key, credential, requested, description, naming,
   default_subjects, exceptions, status, status_reason, cursor, acked, controls, control_count, active_at, verified_at,
-  failures, failing_since, next_attempt_at, missed, refused`;
+  failures, failing_since, next_attempt_at, missed, refused, last_failure`;
 const SIGNAL = 'seq, epoch, cause, "user", session, identifier, initiator, facts, at';
 /** Questions about several users come in so many sizes: each is a statement of its own, prepared once. */
 const SIZES = [1, 10, 100, 1000];
@@ -44,6 +44,7 @@ function streamOf(row: Row): Stream {
     nextAttemptAt: integer(row, 22),
     missed: integer(row, 23),
     refused: integer(row, 24),
+    lastFailure: textOrNull(row, 25),
   };
 }
 
@@ -76,6 +77,7 @@ function streamRow(stream: Stream): Value[] {
     stream.nextAttemptAt,
     stream.missed,
     stream.refused,
+    stream.lastFailure,
   ];
 }
 

@@ -4,6 +4,7 @@
  */
 import type { AuditDraft, AuditEvent, AuditEventName, Cause } from "../../audit/event.ts";
 import type { Client, ClientKind } from "../../clients/client.ts";
+import type { PublishedKeys } from "../../clients/published-keys.ts";
 import type { Grant, GrantPolicy } from "../../grants/grant.ts";
 import type { KeyState, SigningKeyRecord } from "../../keys/signing-key.ts";
 import { asId, type GrantId } from "../../prelude/ids.ts";
@@ -170,9 +171,10 @@ export function userRow(user: User): Value[] {
   ];
 }
 
-export const CLIENT = columns("id", "kind", "name", "secret_hash", "scope", "audience", "created_at");
+export const CLIENT = columns("id", "kind", "name", "secret_hash", "scope", "audience", "created_at", "jwks");
 
 export function clientOf(row: Row): Client {
+  const jwks = textOrNull(row, 7);
   return {
     id: asId("client", text(row, 0)),
     kind: text(row, 1) as ClientKind,
@@ -181,12 +183,14 @@ export function clientOf(row: Row): Client {
     scope: list(row, 4),
     audience: textOrNull(row, 5),
     createdAt: integer(row, 6),
+    jwks: jwks === null ? null : (JSON.parse(jwks) as PublishedKeys),
   };
 }
 
 export function clientRow(client: Client): Value[] {
-  const { id, kind, name, secretHash, scope, audience, createdAt } = client;
-  return [id, kind, name, secretHash, JSON.stringify(scope), audience, createdAt];
+  const { id, kind, name, secretHash, scope, audience, createdAt, jwks } = client;
+  const keys = jwks === null ? null : JSON.stringify(jwks);
+  return [id, kind, name, secretHash, JSON.stringify(scope), audience, createdAt, keys];
 }
 
 export const DATA_KEY = columns("id", "purpose", "wrapped", "wrapped_by", "created_at");

@@ -303,4 +303,12 @@ export const MIGRATIONS: readonly string[] = [
     at         INTEGER NOT NULL
   ) STRICT;
   `,
+  `
+  ALTER TABLE streams ADD COLUMN last_failure TEXT;
+  `,
+  `
+  -- What a resource server has published of its keys: tokens for it are encrypted for the first.
+  ALTER TABLE clients ADD COLUMN jwks TEXT;
+  CREATE INDEX clients_by_audience ON clients (audience) WHERE audience IS NOT NULL;
+  `,
 ];

@@ -1,0 +1,216 @@
+/**
+ * A user with devices. Each device holds what its log-in gave it, cookies or tokens, and the ledger's entry of what that
+ * entitles it to; every answer to it becomes a sighting.
+ */
+import type { Door, Reply, Sending } from "./http.ts";
+import { type Answered, type Entitlement, judge, newEntitlement, type Verdict } from "./ledger.ts";
+
+export const PASSWORD = "three servers for nine hundred";
+
+export interface Sighting {
+  readonly user: string;
+  readonly action: Action;
+  readonly verdict: Verdict;
+  readonly status: number;
+  readonly sent: number;
+  readonly received: number;
+}
+
+export type Action = "log_in" | "me" | "refresh" | "log_out" | "log_out_everywhere" | "poll";
+
+type Held =
+  | { readonly by: "cookies"; readonly jar: Map<string, string> }
+  | { readonly by: "tokens"; access: string; refresh: string; renewAt: number; attempt: string };
+
+export interface Login {
+  readonly entitled: Entitlement;
+  readonly held: Held;
+}
+
+export type DeviceClass = "desktop" | "mobile";
+const USER_AGENTS: Readonly<Record<DeviceClass, string>> = {
+  desktop: "Mozilla/5.0 (X11; Linux x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
+  mobile:
+    "Mozilla/5.0 (Linux; Android 16; Pixel 10) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36",
+};
+/** Renewed when this share of an access token's life is over. */
+const RENEW_SHARE = 0.8;
+
+export interface Person {
+  readonly name: string;
+  /** The live log-ins as the ledger has them, by the kind of device. */
+  readonly logins: Map<DeviceClass, Login>;
+  /** Those that have ended, lately. */
+  readonly ended: Login[];
+  logIn(door: Door, on: DeviceClass): Promise<boolean>;
+  /** Shows the account; renews the token first where it is due. */
+  look(door: Door, login: Login): Promise<Sighting>;
+  refresh(door: Door, login: Login): Promise<Sighting | null>;
+  logOut(door: Door, on: DeviceClass): Promise<void>;
+  logOutEverywhere(door: Door, login: Login): Promise<boolean>;
+  /** Shows what a log-in gives at a server, apart from the balancer. */
+  poll(door: Door, login: Login): Promise<Sighting>;
+  /** The log-in turned out to be gone: forgotten on both sides. */
+  forget(on: DeviceClass): void;
+}
+
+const ENDED_KEPT = 4;
+
+/** @param see is told every answer */
+export function personOf(name: string, see: (sighting: Sighting) => void, next: () => string): Person {
+  const logins = new Map<DeviceClass, Login>();
+  const ended: Login[] = [];
+
+  const sighted = (action: Action, entitled: Entitlement, reply: Reply, answered = answeredBy(reply)): Sighting => {
+    const { status, sent, received } = reply;
+    const sighting = { user: name, action, verdict: judge(entitled, sent, received, answered), status, sent, received };
+    see(sighting);
+    return sighting;
+  };
+
+  const send = async (door: Door, login: Login, method: string, path: string, json?: unknown): Promise<Reply> => {
+    const reply = await door.ask(method, path, sendingOf(login.held, json));
+    keepCookies(login.held, reply);
+    return reply;
+  };
+
+  const retire = (on: DeviceClass): void => {
+    const login = logins.get(on);
+    if (login === undefined) return;
+    logins.delete(on);
+    ended.push(login);
+    if (ended.length > ENDED_KEPT) ended.shift();
+  };
+
+  const ending = (login: Login | undefined, cause: "logout" | "evicted"): void => {
+    if (login === undefined) return;
+    login.entitled.endRequestedAt ??= performance.now();
+    login.entitled.cause ??= cause;
+  };
+
+  const person: Person = {
+    name,
+    logins,
+    ended,
+
+    async logIn(door, on) {
+      const before = logins.get(on);
+      // Whatever becomes of the answer, the one before may be over from now on.
+      ending(before, "evicted");
+      const headers = { "user-agent": USER_AGENTS[on], ...routing(before) };
+      const reply = await door.ask("POST", "/v1/sessions", { json: { identifier: name, password: PASSWORD }, headers });
+      const entitled = newEntitlement(name);
+      sighted("log_in", entitled, reply, { ...answeredBy(reply), user: null } as Answered);
+      if (reply.status !== 201) return false;
+      if (before !== undefined) {
+        before.entitled.endedAt ??= performance.now();
+        retire(on);
+      }
+      logins.set(on, { entitled, held: heldFrom(reply, before, next) });
+      return true;
+    },
+
+    async look(door, login) {
+      if (login.held.by === "tokens" && performance.now() > login.held.renewAt) {
+        const renewed = await person.refresh(door, login);
+        if (renewed !== null && renewed.verdict !== "right") return renewed;
+      }
+      return sighted("me", login.entitled, await send(door, login, "GET", "/v1/me"));
+    },
+
+    async refresh(door, login) {
+      const { held } = login;
+      if (held.by === "cookies") return null;
+      const body = { refresh_token: held.refresh };
+      const headers = { "idempotency-key": held.attempt };
+      const reply = await door.ask("POST", "/v1/sessions/refresh", { json: body, headers });
+      if (reply.status === 200) takeTokens(held, reply, next);
+      return sighted("refresh", login.entitled, reply, { ...answeredBy(reply), user: null } as Answered);
+    },
+
+    async logOut(door, on) {
+      const login = logins.get(on);
+      if (login === undefined) return;
+      ending(login, "logout");
+      const reply = await send(door, login, "DELETE", "/v1/sessions/current");
+      sighted("log_out", login.entitled, reply);
+      if (reply.status === 204 || reply.status === 401) {
+        // A server that does not know the log-in has not ended it either.
+        if (reply.status === 204) login.entitled.endedAt ??= performance.now();
+        retire(on);
+      }
+    },
+
+    async logOutEverywhere(door, login) {
+      const all = [...logins];
+      for (const [, each] of all) ending(each, "logout");
+      const reply = await send(door, login, "DELETE", "/v1/sessions");
+      sighted("log_out_everywhere", login.entitled, reply);
+      if (reply.status !== 204) return false;
+      for (const [on, each] of all) {
+        each.entitled.endedAt ??= performance.now();
+        retire(on);
+      }
+      return true;
+    },
+
+    async poll(door, login) {
+      return sighted("poll", login.entitled, await send(door, login, "GET", "/v1/me"));
+    },
+
+    forget: (on) => void logins.delete(on),
+  };
+  return person;
+}
+
+export function answeredBy({ status, body }: Reply): Answered {
+  if (status === 0 || status >= 500) return { is: "error" };
+  if (status === 401 || status === 403) return { is: "refused" };
+  if (status >= 400) return { is: "error" };
+  const { user } = body;
+  const identifier = typeof user === "object" && user !== null && "identifier" in user ? user.identifier : null;
+  return { is: "accepted", user: typeof identifier === "string" ? identifier : null };
+}
+
+function sendingOf(held: Held, json: unknown): Sending {
+  const body = json === undefined ? {} : { json };
+  if (held.by === "tokens") return { ...body, headers: { authorization: `Bearer ${held.access}` } };
+  return { ...body, headers: { cookie: [...held.jar].map(([name, value]) => `${name}=${value}`).join("; ") } };
+}
+
+/** A browser shows the balancer's cookie at the log-in too. */
+function routing(before: Login | undefined): Record<string, string> {
+  if (before?.held.by !== "cookies") return {};
+  const cookie = [...before.held.jar].find(([name]) => name === "mapae_server");
+  return cookie === undefined ? {} : { cookie: cookie.join("=") };
+}
+
+function heldFrom(reply: Reply, before: Login | undefined, next: () => string): Held {
+  const { access_token, refresh_token } = reply.body;
+  if (typeof access_token !== "string" || typeof refresh_token !== "string") {
+    const jar = new Map(before?.held.by === "cookies" ? before.held.jar : []);
+    const held: Held = { by: "cookies", jar };
+    keepCookies(held, reply);
+    return held;
+  }
+  const held: Held = { by: "tokens", access: "", refresh: "", renewAt: 0, attempt: next() };
+  takeTokens(held, reply, next);
+  return held;
+}
+
+function takeTokens(held: Held & { by: "tokens" }, { body, received }: Reply, next: () => string): void {
+  const { access_token, refresh_token, expires_in } = body;
+  if (typeof access_token === "string") held.access = access_token;
+  if (typeof refresh_token === "string") held.refresh = refresh_token;
+  held.renewAt = received + Number(expires_in) * 1000 * RENEW_SHARE;
+  held.attempt = next();
+}
+
+function keepCookies(held: Held, reply: Reply): void {
+  if (held.by !== "cookies" || reply.status === 401) return;
+  for (const line of reply.cookies) {
+    const [pair = ""] = line.split(";");
+    const at = pair.indexOf("=");
+    held.jar.set(pair.slice(0, at), pair.slice(at + 1));
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * How a follower comes to trust its copy, apart from what it says and does: the snapshot that it stands on, the pings that
+ * it counts from, the lease that an echo gives, and the signatures that vouch for what came.
+ */
+import { type Follower, isTrusted, type LoadedCopy } from "./follower-state.ts";
+import { type Lease, leaseLeft, type Moment } from "./lease.ts";
+
+/** How many pings may be without an echo. */
+const PINGS_MAX = 64;
+/** No lease is longer, whatever a server says. */
+const LEASE_MS_MAX = 300_000;
+
+/** Takes over what a snapshot or a kept copy says of itself. No lease comes of it. */
+export function adopt(state: Follower, { position, feedKey, leaseMs, age }: LoadedCopy, now: Moment): Follower {
+  return {
+    ...state,
+    position,
+    received: position,
+    verified: position,
+    vouch: ago(now, age),
+    feedKey,
+    era: state.era + 1,
+    signedLeaseMs: Math.min(leaseMs, LEASE_MS_MAX),
+    owed: null,
+  };
+}
+
+/** s(n): the clocks as they stood before the ping leaves. */
+export function notePing(state: Follower, now: Moment): readonly [Follower, number] {
+  const n = state.nextPing;
+  const pings = [...state.pings.slice(1 - PINGS_MAX), { n, sent: now }];
+  return [{ ...state, nextPing: n + 1, pings, pingAt: now.mono + pingEvery(state) }, n];
+}
+
+export function pingEvery({ signedLeaseMs, settings }: Follower): number {
+  // What a relay gives is what is left of its own lease, so it renews that more often.
+  const part = settings.relay === null ? 4 : 20;
+  return Math.max(1, Math.min(settings.pingMs, Math.floor(Math.min(signedLeaseMs, settings.maxStaleness) / part)));
+}
+
+export function grant(state: Follower, given: Lease, now: Moment): Follower {
+  // A relay gives what is left of its own: a shorter one takes nothing away from one that was given.
+  const lease = leaseLeft(state.lease, now) > leaseLeft(given, now) ? state.lease : given;
+  return wellIfTrusted({ ...state, lease, owed: null }, now);
+}
+
+/** A lease that had run out when it came is no sign that all is well, and neither is one that nobody vouches for. */
+export function wellIfTrusted(state: Follower, now: Moment): Follower {
+  return isTrusted(state, now) ? { ...state, failures: 0, trouble: null } : state;
+}
+
+export function ago({ mono, wall }: Moment, ms: number): Moment {
+  return { mono: mono - ms, wall: wall - ms };
+}
+
+export function later(one: Moment | null, other: Moment): Moment {
+  return one !== null && one.mono > other.mono ? one : other;
+}

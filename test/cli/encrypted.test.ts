@@ -1,0 +1,64 @@
+/** Encrypted tokens from the command line: keys for a resource server, a token for it, and a look inside. */
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { EXIT_CODES } from "../../packages/server/src/cli/exit.ts";
+import { temporaryFolder } from "../processes.ts";
+import { documents, mapae } from "./mapae.ts";
+
+const AUDIENCE = "https://orders.example";
+
+test("keys are registered, tokens signed by hand are encrypted for them, and the private key looks inside", async (t) => {
+  const folder = temporaryFolder((task) => t.after(task));
+  const run = (line: string, stdin = "") => mapae(folder, line.split(" "), { stdin });
+  const ok = async (line: string, stdin = "") => {
+    const ran = await run(line, stdin);
+    assert.equal(ran.code, 0, `${line}: ${ran.stderr}`);
+    return ran;
+  };
+  await ok("seal keygen orders");
+  await ok("users create kim@example.com --password-stdin", "tessellated-harbour-quince-42");
+  const made = await ok(`clients create orders --audience ${AUDIENCE} --jwks orders.public --json`);
+  assert.partialDeepStrictEqual(documents(made), [{ client: { id: "orders", jwks: { keys: [{ use: "enc" }] } } }]);
+  assert.doesNotMatch(made.stdout, /"d":/);
+  const sign = `token sign --sub kim@example.com --audience ${AUDIENCE}`;
+  const token = (await ok(sign)).stdout.trim();
+  assert.equal(token.split(".").length, 5);
+
+  const outside = await ok("token inspect", token);
+  assert.match(outside.stdout, /^An encrypted token \(JWE\)/);
+  assert.doesNotMatch(outside.stdout, /Inside/);
+  const inside = await ok("token inspect --key orders.private", token);
+  assert.match(inside.stdout, /Inside:\nA signed token \(JWS\)/);
+  assert.match(inside.stdout, /aud +"https:\/\/orders\.example" +registered/);
+  const json = documents(await ok("token inspect --key orders.private --json", token));
+  assert.partialDeepStrictEqual(json, [{ kind: "JWE", claims: null, inside: { kind: "JWS", verified: false } }]);
+  await ok("seal keygen other");
+  const wrong = await run("token inspect --key other.private", token);
+  assert.equal(wrong.code, EXIT_CODES.failed.code);
+  assert.match(wrong.stderr, /^mapae: the key does not open it/);
+
+  assert.match((await ok("clients list")).stdout, /ENCRYPTED FOR/);
+  await ok("clients keys orders --none");
+  assert.equal((await ok(sign)).stdout.trim().split(".").length, 3);
+  assert.match((await ok("clients keys orders --jwks orders.public")).stdout, /are encrypted for ECDH-ES from now on/);
+  const [, encryption] = JSON.parse(readFileSync(join(folder, "orders.public"), "utf8")).keys;
+  writeFileSync(join(folder, "one"), JSON.stringify({ ...encryption, kid: "orders-2" }));
+  assert.match((await ok("clients keys orders --jwks one")).stdout, /are encrypted for orders-2/);
+
+  writeFileSync(join(folder, "no-keys"), "attack at dawn");
+  for (const [line, exit, says] of [
+    ["clients keys orders", "usage", /--jwks <file>, or take them away with --none/],
+    ["clients keys orders --none --jwks one", "usage", /--none/],
+    ["clients keys orders --jwks no-keys", "usage", /holds no JWK set/],
+    ["clients keys orders --jwks absent", "failed", /cannot be read/],
+    ["clients keys orders --jwks orders.private", "failed", /holds a private key: publish its public half/],
+    ["clients keys nobody --none", "notFound", /./],
+    ["clients create more --jwks one", "failed", /needs an audience of its own/],
+  ] as const) {
+    const ran = await run(line);
+    assert.equal(ran.code, EXIT_CODES[exit].code, `${line}: ${ran.stderr}`);
+    assert.match(ran.stderr, says, line);
+  }
+});
