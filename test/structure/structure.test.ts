@@ -42,6 +42,7 @@ const ROOM_OF_FILE: Readonly<Record<string, string>> = {
   "metrics.ts": "server",
   "prometheus.ts": "server",
   "server.ts": "server",
+  "revocation-service.ts": "server",
   "ssf-service.ts": "server",
   "status-service.ts": "server",
   "webhook-service.ts": "server",

@@ -7,13 +7,10 @@
  */
 import type { Logger } from "pino";
 import { type ClientAction, createClientAction } from "./admin/clients.ts";
-import { createRevocationAction, type RevocationAction } from "./admin/revocations.ts";
+import type { RevocationAction } from "./admin/revocations.ts";
 import { createWebhookAction, type WebhookAction } from "./admin/webhooks.ts";
 import type { Config } from "./config.ts";
-import { type Confirming, createConfirming } from "./feed/confirming.ts";
-import { openFeed } from "./feed/feed.ts";
-import { createVerifiers } from "./feed/verifiers.ts";
-import { createFeedSigner, createTicketJudge, logNotice } from "./feed-service.ts";
+import type { Confirming } from "./feed/confirming.ts";
 import { firstStart } from "./first-start.ts";
 import { createAddressReader } from "./http/address.ts";
 import { JWKS_MAX_AGE_SECONDS } from "./http/api/discovery.ts";
@@ -26,9 +23,6 @@ import { createStreamDoor, type Upgrade } from "./http/stream.ts";
 import { isShared, type Keyring, openKeyring } from "./keys/keyring.ts";
 import { maintain, startMaintenance } from "./maintenance.ts";
 import { createMetrics } from "./metrics.ts";
-import { createIntrospect } from "./oauth/introspect.ts";
-import { createJudge } from "./oauth/judge.ts";
-import { createRevokeToken } from "./oauth/revoke.ts";
 import type { Passwords } from "./passwords/passwords.ts";
 import { openPasswords } from "./passwords-service.ts";
 import { placesIn } from "./places.ts";
@@ -37,6 +31,7 @@ import type { Secret } from "./prelude/secret.ts";
 import { Secret as SecretValue } from "./prelude/secret.ts";
 import { type SetAlarm, type Sleep, systemAlarm, systemSleep, systemWorld, type World } from "./prelude/world.ts";
 import { LiveSet } from "./revocation/live-set.ts";
+import { openRevocation } from "./revocation-service.ts";
 import { STRATEGIES } from "./sessions/strategy.ts";
 import { createIssuer } from "./signin/issue.ts";
 import { createLogIn } from "./signin/log-in.ts";
@@ -210,39 +205,10 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       { grants: storage.grants, vault, clock: world.clock },
       { idleMs: config.refreshIdle, graceMs: config.refreshGrace },
     );
-    const judge = createJudge(
-      { keyring, vault, live, sessions: storage.sessions, clock: world.clock },
-      isShared(config.signingAlg),
-    );
-    const tickets = createTicketJudge({ keyring, live, clock: world.clock }, issuer);
-    const verifiers = createVerifiers(storage.clients, audience, tickets);
-    const feed = await openFeed({
-      log: storage.revocation,
-      store: storage.feed,
-      verifiers,
-      feedKey: vault.current("feed").key,
-      sign: createFeedSigner(keyring, issuer),
-      issuer,
-      leaseMs: config.revocationLease,
-      alone: !storage.nature.shared,
-      maxConnections: config.feedConnections,
-      world,
-      alarm,
-      notice: (notice) => logNotice(logger, notice),
-    });
-    const confirming = createConfirming({ feed, log: storage.revocation, clock: world.clock }, () =>
-      Math.max(...keyring.records().map(({ highestExp }) => highestExp)),
-    );
-    const revoke = createRevocationAction({ ...storage, keyring });
-    const introspect = createIntrospect(
-      { judge, log: storage.revocation, feed, grants: storage.grants, vault, clock: world.clock },
-      issuer,
-    );
-    const revokeToken = createRevokeToken(
-      { judge, log: storage.revocation, grants: storage.grants, clients: storage.clients, vault },
-      { issuer, audience, adminAudience },
-    );
     const service = { storage, vault, config, logger };
+    const names = { issuer, audience, adminAudience };
+    const { judge, revoke, ...revocation } = await openRevocation({ ...service, keyring, live }, names, world, alarm);
+    const { verifiers, feed, confirming } = revocation;
     const webhooks = startWebhookService(service, parts.delivers !== false, world, alarm);
     const webhookAction = createWebhookAction({ ...webhooks, webhooks: storage.webhooks, vault, world });
     const ssf = openSsf({ ...service, keyring }, parts.delivers !== false, issuer, world, alarm);
@@ -267,12 +233,8 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
         clientAction,
         webhookAction,
         ...ssf,
-        feed,
-        verifiers,
-        confirming,
+        ...revocation,
         revoke,
-        introspect,
-        revokeToken,
         statusLists: status.lists,
         check: () => storage.check(),
         draining: () => draining,
@@ -292,7 +254,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
     const app = createApp({
       routes,
       base,
-      authenticator: createAuthenticator({ judge, readSession, verifiers }, { issuer, audience, adminAudience }),
+      authenticator: createAuthenticator({ judge, readSession, verifiers }, names),
       origins: createOriginPolicy(issuer, config.corsOrigins),
       addresses: createAddressReader(config.trustedProxies),
       metricsTokens: config.metricsToken ?? [],

@@ -92,6 +92,15 @@ const serverFrames: readonly ServerTextFrame[] = [
 const clientFrames: readonly ClientFrame[] = [
   { type: "hello", clientId: "orders-api", clientSecret: "s3cret-\u00e9", after: at(10), instance: null, acceptMs: 0 },
   { type: "hello", clientId: "orders-api", clientSecret: "x", after: at(29), instance: "ins_1", acceptMs: 60000 },
+  {
+    type: "hello",
+    clientId: "orders-api",
+    clientSecret: "x",
+    after: at(29),
+    instance: null,
+    acceptMs: 0,
+    checkpoint: "eyJ.eyJ.c2ln",
+  },
   { type: "ping", n: 41 },
   { type: "ack", position: at(29) },
   { type: "hello", ticket: "eyJ0.eyJp.c2ln", after: at(10), instance: null, acceptMs: 0 },

@@ -46,6 +46,7 @@ export const AUDIT_EVENTS = {
   "ssf.events_refused": "The receiver of an event stream refused events; they are not sent again",
   "ssf.events_missed": "Events were forgotten before an event stream's receiver took them",
   "store.backed_up": "A backup of the database was written",
+  "store.tail_lost": "The database had lost the end of the revocation log, as a verifier proved; a new epoch began",
   "store.restored": "The database was restored from a backup; a new epoch began",
 } as const;
 export type AuditEventName = keyof typeof AUDIT_EVENTS;

@@ -762,7 +762,14 @@ const verifier = (id: string): Verifier => ({
   audience: `https://${id}.example.com`,
   shown: { by: "secret", hash: hashClientSecret(`${id} secret`) },
 });
-const request = (after: Position) => ({ verifier: verifier("orders"), after, ping: 1, instance: null, acceptMs: 0 });
+const request = (after: Position) => ({
+  verifier: verifier("orders"),
+  after,
+  ping: 1,
+  instance: null,
+  acceptMs: 0,
+  checkpoint: null,
+});
 
 describe("polling", () => {
   test("is welcome, entries and heartbeat in one answer, and keeps one id", async () => {

@@ -83,6 +83,12 @@ export function portsOver(engine: Engine): Storage {
       readHead: engine.readHead,
       after: (position, limit) => read((reads) => reads.entries(position, limit)),
       apply: (effects) => write("applyEffects", effects),
+      restart: async (lost, keepSessions) => {
+        const begun = await write("restartLog", lost, keepSessions);
+        // Where sessions are kept, no entry tells of the new epoch: the engine is asked.
+        if (begun !== null) await engine.readHead();
+        return begun;
+      },
       onCommit: engine.onCommit,
       compact: () => inSlices(() => write("compactLog")),
       count: () => read((reads) => reads.entryCounts()),

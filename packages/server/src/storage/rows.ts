@@ -144,6 +144,8 @@ export interface Rows extends Reads {
   touch(): void;
   /** The position of the last entry as this step sees it. */
   position(): Position;
+  /** Every position from now on is of this epoch, from 0 on. */
+  beginEpoch(epoch: number): void;
   /** Appends the entry at the next position; it is kept until then (Unix seconds, `entryKept`). */
   addEntry(entry: Omit<RevocationEntry, keyof Position>, keptUntil: number): void;
   raiseSessionsUntil(exp: number): void;

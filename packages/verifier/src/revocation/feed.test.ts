@@ -39,6 +39,7 @@ describe("following the feed", () => {
       after: at(10),
       instance: null,
       acceptMs: 0,
+      checkpoint: "signed",
     });
     assert.ok(holdsSession(it.feed, "s-4") && holdsSession(it.feed, "s-9"));
     assert.equal(it.trust(), "stale");
@@ -334,7 +335,14 @@ describe("a relay between the issuer and here", () => {
     assert.equal(snapshot?.url.href, `${RELAY}/v1/revocations/snapshot`);
     assert.equal(new Headers(snapshot?.init.headers).get("authorization"), "Bearer ticket 1");
     assert.equal(it.socket.url, "wss://relay.example.com/v1/revocations/stream");
-    const hello = { type: "hello", ticket: "ticket 1", after: at(10), instance: null, acceptMs: 0 };
+    const hello = {
+      type: "hello",
+      ticket: "ticket 1",
+      after: at(10),
+      instance: null,
+      acceptMs: 0,
+      checkpoint: "signed",
+    };
     assert.deepEqual(it.socket.last, hello);
   });
 

@@ -24,8 +24,8 @@ import {
   type Phase,
   type Step,
 } from "./follower-state.ts";
-import { adopt, ago, grant, later, notePing, wellIfTrusted } from "./follower-trust.ts";
-import type { ClientFrame, Heartbeat, Rev, ServerFrame, Welcome } from "./frames.ts";
+import { adopt, ago, grant, keep, later, notePing, wellIfTrusted } from "./follower-trust.ts";
+import type { ClientFrame, Greeting, Heartbeat, Rev, ServerFrame, Welcome } from "./frames.ts";
 import { clocksAgree, elapsed, type Lease, type Moment } from "./lease.ts";
 import { comparePositions, type Position } from "./position.ts";
 
@@ -73,7 +73,7 @@ export function step(state: Follower, event: FollowerEvent, now: Moment, chance:
     case "overflowed":
       return leave(state, "the set of revocations is full", now, chance, { next: "load", least: WAIT_LONG_MS });
     case "checkpoint":
-      return checkpoint(state, event.link, event.found, now, chance);
+      return checkpoint(known(state, event), event.link, event.found, now, chance);
     case "cleared":
       return tell(state, { type: "ack", position: event.position, behind: event.behind });
     case "renewed":
@@ -124,9 +124,11 @@ function connect(state: Follower, now: Moment): Step {
   if (position === null) return load(state);
   const opened: Follower = { ...state, nextLink: link + 1, received: position, owed: null, pings: [] };
   if (!settings.streams || now.mono < state.pollUntil) return poll(opened, link, now);
+  const signed = state.proof === null ? {} : { checkpoint: state.proof.checkpoint };
+  const greeting: Greeting = { type: "hello", after: position, instance, acceptMs: settings.acceptMs, ...signed };
   return [
     { ...opened, phase: { is: "opening", link, after: position, until: now.mono + openingOf(state) } },
-    [{ do: "connect", link, greeting: { type: "hello", after: position, instance, acceptMs: settings.acceptMs } }],
+    [{ do: "connect", link, greeting }],
   ];
 }
 
@@ -140,7 +142,9 @@ function poll(state: Follower, link: number, now: Moment): Step {
   if (position === null) return load(state);
   const [pinged, ping] = notePing(state, now);
   const phase: Phase = { is: "polling", link, after: position, asking: true, until: now.mono + POLL_TIMEOUT_MS };
-  return [{ ...pinged, phase }, [{ do: "poll", link, after: position, ping, instance }]];
+  const { proof } = state;
+  const checkpoint = proof !== null && comparePositions(proof.position, position) > 0 ? proof.checkpoint : null;
+  return [{ ...pinged, phase }, [{ do: "poll", link, after: position, ping, instance, checkpoint }]];
 }
 
 /** Gives the link up and comes back later, from the position that is applied. */
@@ -301,6 +305,10 @@ function polled(
   const hasNews = actions.some((action) => action.do === "apply");
   const until = hasNews ? now.mono : Math.max(now.mono, next.pingAt);
   return [{ ...next, phase: { ...next.phase, asking: false, until } }, actions];
+}
+
+function known(state: Follower, { found, checkpoint }: FollowerEvent & { type: "checkpoint" }): Follower {
+  return found.is === "signed" ? keep(state, { position: found.position, checkpoint }) : state;
 }
 
 function checkpoint(state: Follower, link: number, found: Found, now: Moment, chance: number): Step {

@@ -123,6 +123,8 @@ export interface Greeting {
   readonly instance: string | null;
   /** How long after its lease this verifier may go on accepting; 0 unless its owner chose `accept`. */
   readonly acceptMs: number;
+  /** The signed position (snapshot.ts) of those it was given that lies furthest: a log that ends before it has lost its end. */
+  readonly checkpoint?: string;
 }
 
 export type Hello = Greeting & Credentials;

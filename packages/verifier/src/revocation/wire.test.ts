@@ -74,14 +74,18 @@ const serverFrame: fc.Arbitrary<ServerTextFrame> = fc.oneof(
 );
 
 const clientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
-  plain({
-    type: fc.constant("hello" as const),
-    clientId: word,
-    clientSecret: word,
-    after: position,
-    instance: fc.option(word),
-    acceptMs: count,
-  }),
+  plain(
+    {
+      type: fc.constant("hello" as const),
+      clientId: word,
+      clientSecret: word,
+      after: position,
+      instance: fc.option(word),
+      acceptMs: count,
+      checkpoint: word,
+    },
+    { requiredKeys: ["type", "clientId", "clientSecret", "after", "instance", "acceptMs"] },
+  ),
   plain({ type: fc.constant("ping" as const), n: count }),
   plain({
     type: fc.constant("hello" as const),

@@ -109,6 +109,7 @@ const LOCKS: Locks = {
   passOverSignals: (id) => [lock("SELECT 1 FROM streams WHERE id = ? FOR NO KEY UPDATE", id)],
   settlePush: (id) => [lock("SELECT 1 FROM streams WHERE id = ? FOR NO KEY UPDATE", id)],
   slotElsewhere: ({ user: id }) => [user(id)],
+  restartLog: () => [everyone()],
   compactLog: upkeep,
   endExpired: upkeep,
   forgetSessions: upkeep,
@@ -123,6 +124,8 @@ const FIRST: ReadonlySet<StepName> = new Set<StepName>([
   // The version of the set is compared and moved on; a mark must not rise between an entry and its look at the marks.
   "replaceKeys",
   "raiseMark",
+  // The epoch and the counter are one row.
+  "restartLog",
   // An entry's transaction looks whether there are webhooks, and streams.
   "createWebhook",
   "changeWebhook",

@@ -29,7 +29,12 @@ export interface Done<Name extends StepName> {
 const ATTEMPTS = 8;
 /** Steps over all rows of a table may take so long. */
 const LONG_MS = 600_000;
-const LONG: ReadonlySet<StepName> = new Set<StepName>(["deleteClient", "endGrantsOfClient", "applyEffects"]);
+const LONG: ReadonlySet<StepName> = new Set<StepName>([
+  "deleteClient",
+  "endGrantsOfClient",
+  "applyEffects",
+  "restartLog",
+]);
 
 function isLong(name: StepName, [target]: readonly unknown[]): boolean {
   return (

@@ -41,6 +41,10 @@ export class SqlRows<Engine extends Statements = Statements> extends SqlReads<En
     return this.engine.position();
   }
 
+  beginEpoch(epoch: number): void {
+    this.engine.beginEpoch(epoch);
+  }
+
   addEntry(entry: Omit<RevocationEntry, keyof Position>, keptUntil: number): void {
     const placed = this.engine.place(entry);
     this.engine.run(

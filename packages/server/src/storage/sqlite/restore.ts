@@ -9,7 +9,8 @@ import { chmodSync, copyFileSync, existsSync, linkSync, renameSync, rmSync, stat
 import type { DatabaseSync } from "node:sqlite";
 import { StartRefused } from "../../prelude/fault.ts";
 import type { Clock } from "../../prelude/world.ts";
-import { type Begun, beginEpoch, type ReplacedLog } from "../begin-epoch.ts";
+import type { Begun } from "../../revocation/store.ts";
+import { beginEpoch, type ReplacedLog } from "../begin-epoch.ts";
 import { syncFolderOf } from "./backup.ts";
 import { openWriter } from "./connection.ts";
 import { startRefusedBy } from "./faults.ts";
