@@ -3,7 +3,7 @@
  *
  *   blocks ──► one script, a mark after every block ──► bash ──► what each block printed ──► compared
  *
- * Documents speak of the ports that a reader will see (4000, 4001); the shell is given the real ones.
+ * Documents speak of the ports that a reader will see (4000, 4001, and 4200 of a relay); the shell is given the real ones.
  */
 import { spawnSync } from "node:child_process";
 import { symlinkSync, writeFileSync } from "node:fs";
@@ -11,6 +11,7 @@ import { dirname, join } from "node:path";
 import {
   environment,
   FLAGS,
+  freePort,
   LOGIN_SERVER,
   ROOT,
   type Running,
@@ -35,8 +36,12 @@ npm() {
   if [ "\${1-} \${2-} \${3-}" != "run mapae --" ]; then echo "a document may not run: npm $*" >&2; return 1; fi
   shift 3
   [ -n "$silent" ] || printf '\\n> mapae-repository mapae\\n> node scripts/launch.mjs mapae %s\\n\\n' "$*"
+  # In the background this shell is the program, so that a signal to it is one to that.
+  if [ "$BASHPID" != "$$" ]; then exec node "${LOGIN_SERVER}" "$@"; fi
   node "${LOGIN_SERVER}" "$@"
 }
+# What a document started and left running ends with it.
+trap 'kill $(jobs -p) 2> /dev/null || true' EXIT
 `;
 
 const outputOf = (blocks: readonly Block[], run: number) =>
@@ -74,9 +79,11 @@ export async function play(scene: Scene, folder: string): Promise<readonly strin
   let api: Running | undefined;
   try {
     if (scene.api) api = await startOrdersApi(folder, { ISSUER: login.url });
+    const relayPort = await freePort();
     const ports = [
       ["localhost:4000", new URL(login.url).host],
       ["localhost:4001", api === undefined ? "localhost:4001" : new URL(api.url).host],
+      ["localhost:4200", `localhost:${relayPort}`],
     ] as const;
     const real = (text: string) => ports.reduce((before, [shown, is]) => before.replaceAll(shown, is), text);
     const shown = (text: string) => ports.reduce((before, [name, is]) => before.replaceAll(is, name), text);

@@ -34,6 +34,7 @@ const ROOM_OF_FILE: Readonly<Record<string, string>> = {
   "log.ts": "prelude",
   "config.ts": "settings",
   "setting.ts": "settings",
+  "program-settings.ts": "settings",
   "places.ts": "settings",
   "first-start.ts": "server",
   "feed-service.ts": "server",

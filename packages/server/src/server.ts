@@ -14,7 +14,6 @@ import type { Confirming } from "./feed/confirming.ts";
 import { firstStart } from "./first-start.ts";
 import { createAddressReader } from "./http/address.ts";
 import { JWKS_MAX_AGE_SECONDS } from "./http/api/discovery.ts";
-import type { SsfOptions } from "./http/api/ssf.ts";
 import { type App, createApp, type Handler, handlerOf } from "./http/app.ts";
 import { createAuthenticator } from "./http/authenticate.ts";
 import { createOriginPolicy } from "./http/origin.ts";
@@ -39,8 +38,7 @@ import { createPasswordAction, type PasswordAction } from "./signin/password.ts"
 import { createRefresh } from "./signin/refresh.ts";
 import { createReadSession } from "./signin/session.ts";
 import { createSignUp, type SignUp } from "./signin/sign-up.ts";
-import type { StreamAction } from "./ssf/manage.ts";
-import { openSsf } from "./ssf-service.ts";
+import { openSsf, type Ssf } from "./ssf-service.ts";
 import { openStatusService } from "./status-service.ts";
 import { openMemoryThrottle } from "./storage/memory/throttle.ts";
 import { openStorage } from "./storage/open.ts";
@@ -72,8 +70,7 @@ export interface Operations {
   readonly signUp: SignUp;
   readonly clientAction: ClientAction;
   readonly webhookAction: WebhookAction;
-  readonly streamAction: StreamAction;
-  readonly ssf: SsfOptions;
+  readonly ssf: Ssf;
   readonly revoke: RevocationAction;
   readonly confirming: Confirming;
   readonly throttle: Throttle;
@@ -211,7 +208,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
     const { verifiers, feed, confirming } = revocation;
     const webhooks = startWebhookService(service, parts.delivers !== false, world, alarm);
     const webhookAction = createWebhookAction({ ...webhooks, webhooks: storage.webhooks, vault, world });
-    const ssf = openSsf({ ...service, keyring }, parts.delivers !== false, issuer, world, alarm);
+    const ssf = openSsf({ ...service, keyring, throttle }, parts.delivers !== false, issuer, world, alarm);
     const exampleSecret = await firstStart(storage.clients, clientAction);
     const metrics = createMetrics({
       hashing: () => admission.metrics(),
@@ -269,20 +266,8 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       handler: handlerOf(app),
       upgrade: createStreamDoor(feed, base),
       operations: {
-        ...{
-          storage,
-          vault,
-          keyring,
-          encrypt,
-          passwords,
-          passwordAction,
-          signUp,
-          clientAction,
-          issuer,
-          audience,
-          world,
-        },
-        ...{ revoke, confirming, throttle, webhookAction, streamAction: ssf.streamAction, ssf: ssf.options },
+        ...{ storage, vault, keyring, encrypt, passwords, passwordAction, signUp, clientAction, issuer, audience },
+        ...{ world, revoke, confirming, throttle, webhookAction, ssf },
       },
       nature: storage.nature,
       exampleSecret,

@@ -117,9 +117,9 @@ export async function openFeed(parts: FeedParts): Promise<Feed> {
   /** Who introspects, by resource server: all processes of one count as one, by what was lent last. */
   const introspecting = new Map<ClientId, InstanceId>();
 
-  const { connect, poll, snapshot, wait, standings, drain, tally, relays } = serving;
+  const { connect, poll, snapshot, wait, ask, standings, drain, tally, relays } = serving;
   return {
-    ...{ connect, poll, snapshot, wait, standings, drain, tally, relays },
+    ...{ connect, poll, snapshot, wait, ask, standings, drain, tally, relays },
     get connections() {
       return serving.connections;
     },

@@ -122,11 +122,12 @@ export class Leases {
   /** @param behind of a relay: for whom it speaks */
   acked(id: InstanceId, position: Position, behind: Behind | null = null): void {
     this.#registry.acked(id, position, behind);
-    this.#room.acked(id, position);
     const ticket = this.#registry.find(id)?.ticket;
     for (const one of [...(behind?.unbound ?? []), ...(ticket === undefined ? [] : [ticket])]) {
       if (this.#registry.find(one)?.announced === true) this.#registry.acked(one, position);
     }
+    // Last: it may settle an answer, which names who is missing then.
+    this.#room.acked(id, position);
   }
 
   /**

@@ -131,6 +131,15 @@ export function portsOver(engine: Engine): Storage {
       pauseIdle: (before) => write("pauseIdleStreams", before),
       prune: (before) => inSlices(() => write("pruneSignals", before)),
     },
+    receivers: {
+      create: (receiver, effects) => write("createReceiver", receiver, effects),
+      list: () => read((reads) => reads.receivers.all()),
+      find: (id) => read((reads) => reads.receivers.find(id)),
+      hasTaken: (id, jti) => read((reads) => reads.receivers.hasTaken(id, jti)),
+      note: (id, note, effects) => write("noteReceiver", id, note, effects),
+      delete: (id, effects) => write("deleteReceiver", id, effects),
+      forget: (before) => inSlices(() => write("forgetTaken", before)),
+    },
     audit: {
       append: async (events) => {
         if (events.length > 0) await write("appendEvents", events);

@@ -10,6 +10,7 @@ import type { GrantStore } from "../grants/store.ts";
 import type { KeyStore } from "../keys/store.ts";
 import type { RevocationStore } from "../revocation/store.ts";
 import type { SessionStore } from "../sessions/store.ts";
+import type { ReceiverStore } from "../ssf/receiver-store.ts";
 import type { StreamStore } from "../ssf/store.ts";
 import type { StatusStore } from "../status/store.ts";
 import type { ThrottleStore } from "../throttle/store.ts";
@@ -59,6 +60,7 @@ export interface Storage {
   readonly status: StatusStore;
   readonly webhooks: WebhookStore;
   readonly streams: StreamStore;
+  readonly receivers: ReceiverStore;
   readonly audit: AuditStore;
   readonly users: UserStore;
   readonly clients: ClientStore;

@@ -313,4 +313,42 @@ export const MIGRATIONS: readonly Migration[] = [
   CREATE INDEX clients_by_audience ON clients (audience) WHERE audience IS NOT NULL;
   `,
   },
+  {
+    oldest: 1,
+    sql: `
+  CREATE TABLE receivers (
+    id              TEXT COLLATE "C" PRIMARY KEY,
+    issuer          TEXT NOT NULL,
+    facts           TEXT NOT NULL,
+    stream          TEXT NOT NULL,
+    data_key        BIGINT,
+    credential      BYTEA,
+    push_hash       BYTEA,
+    domains         TEXT NOT NULL,
+    disables        BIGINT NOT NULL,
+    state           TEXT NOT NULL,
+    created_at      BIGINT NOT NULL,
+    heard_at        BIGINT,
+    event_at        BIGINT,
+    events          BIGINT NOT NULL,
+    asked_at        BIGINT,
+    asked_hash      BYTEA,
+    verified_at     BIGINT,
+    stream_status   TEXT,
+    failures        BIGINT NOT NULL,
+    failing_since   BIGINT,
+    next_attempt_at BIGINT NOT NULL,
+    last_failure    TEXT,
+    rejected        BIGINT NOT NULL,
+    unmatched       BIGINT NOT NULL
+  );
+  CREATE TABLE received_events (
+    receiver TEXT COLLATE "C" NOT NULL REFERENCES receivers (id) ON DELETE CASCADE,
+    jti      TEXT COLLATE "C" NOT NULL,
+    at       BIGINT NOT NULL,
+    PRIMARY KEY (receiver, jti)
+  );
+  CREATE INDEX received_events_by_time ON received_events (at);
+  `,
+  },
 ];
