@@ -24,6 +24,10 @@ const BENCHES: Readonly<Record<string, Entry>> = {
     about: "status lists of 100,000 and 1,000,000 slots: reading, signing, pauses of the event loop, size",
     load: () => import("./status-list.ts"),
   },
+  seal: {
+    about: "sealing and opening a file, beside bare AES-256-GCM and SHA-256 (--mib=256, --dir=/tmp)",
+    load: () => import("./seal.ts"),
+  },
   refresh: {
     about: "full HTTP refreshes per second on SQLite, beside the bare rotation on the same file",
     load: () => import("./refresh.ts"),

@@ -25,6 +25,7 @@ import {
 } from "../packages/server/src/sessions/strategy.ts";
 import type { Setting } from "../packages/server/src/setting.ts";
 import { LIMITS } from "../packages/server/src/throttle/limits.ts";
+import { FAULTS } from "../test/simulation/faults.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const MARKED = /(<!-- table: (\w+) -->\n)[\s\S]*?(<!-- \/table -->)/g;
@@ -33,6 +34,7 @@ const MARKED = /(<!-- table: (\w+) -->\n)[\s\S]*?(<!-- \/table -->)/g;
 export const DOCUMENTS = [
   "docs/api.md",
   "docs/cli.md",
+  "docs/decisions/0062-simulation.md",
   "docs/decisions/README.md",
   "docs/operations.md",
   "docs/rate-limits.md",
@@ -183,11 +185,19 @@ function strategies(): string {
   );
 }
 
+function faults(): string {
+  return table(
+    ["planted fault", "in", "first seed that caught it"],
+    FAULTS.map(({ name, file, seed }) => [name, code(file), String(seed)]),
+  );
+}
+
 const TABLES: Readonly<Record<string, () => string | Promise<string>>> = {
   commands,
   decisions,
   events,
   exits,
+  faults,
   limits,
   problems,
   refusals,

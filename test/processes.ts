@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -19,6 +20,7 @@ const START_MS = 20_000;
 export interface Running {
   /** Where it answers, without a slash at the end. */
   readonly url: string;
+  readonly pid: number;
   /** What it wrote for people so far. */
   told(): string;
   /** Sends SIGTERM and waits for the end. @returns the exit code, `null` where it had to be killed */
@@ -45,6 +47,7 @@ export function start(
   program: readonly string[],
   env: Readonly<Record<string, string>>,
   cwd: string,
+  line: RegExp = /ready at (http:\/\/localhost:\d+)/,
 ): Promise<Running> {
   const child = spawn(process.execPath, [...FLAGS, ...program], { cwd, env, stdio: ["ignore", "ignore", "pipe"] });
   let told = "";
@@ -62,11 +65,12 @@ export function start(
     });
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       told += text;
-      const url = /ready at (http:\/\/localhost:\d+)/.exec(told)?.[1];
+      const url = line.exec(told)?.[1];
       if (ready || url === undefined) return;
       ready = true;
       clearTimeout(late);
-      resolve({ url, told: () => told, stop: () => stop(child), kill: () => kill(child) });
+      const { pid = 0 } = child;
+      resolve({ url, pid, told: () => told, stop: () => stop(child), kill: () => kill(child) });
     });
   });
 }
@@ -102,4 +106,16 @@ export function startLoginServer(folder: string, settings: Readonly<Record<strin
 /** The example's API, trusting an issuer. */
 export function startOrdersApi(folder: string, settings: Readonly<Record<string, string>>): Promise<Running> {
   return start([ORDERS_API], environment({ API_PORT: "0", ...settings }), folder);
+}
+
+/** A port that nobody has now. */
+export function freePort(): Promise<number> {
+  const server = createServer();
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
 }

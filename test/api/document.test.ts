@@ -74,8 +74,9 @@ test("every operation says one success, only known refusals, and who may call", 
     }
     assert.equal(
       list(operation.security).length > 0,
-      /^\/v1\/(me|admin|sessions($|\/current|\/\{)|revocations($|\/snapshot))|introspect$|^\/ssf\//.test(path) &&
-        !isLogIn(operation),
+      /^\/v1\/(me|admin|sessions($|\/current|\/\{)|revocations($|\/snapshot|\/tickets))|introspect$|^\/ssf\//.test(
+        path,
+      ) && !isLogIn(operation),
     );
     assert.equal(typeof operation.summary, "string");
   }

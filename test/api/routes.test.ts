@@ -372,6 +372,13 @@ test("revocations: taking something back, how far that has come, and the feed fo
   assert.deepEqual([seen.body.confirmed, seen.body.settled], [true, true]);
   const as = await stage.resourceServer("routes-api");
   await ask("GET", "/v1/revocations/snapshot", { as });
+  const given = await ask("POST", "/v1/revocations/tickets", { as, body: {} });
+  const ticket = String(given.body.ticket);
+  const bearer = { headers: { authorization: `Bearer ${ticket}` } };
+  assert.equal((await stage.call("GET", "/v1/revocations/snapshot", bearer)).status, 200);
+  // It does for following, and for nothing else: not even for the next one.
+  assert.equal((await stage.call("POST", "/v1/revocations/tickets", { ...bearer, body: {} })).status, 401);
+  assert.equal((await stage.call("POST", "/oauth2/introspect", bearer)).status, 401);
   await ask("GET", `/v1/revocations?after=${epoch}.0&ping=1`, { as });
   const headers = { "content-type": "application/x-www-form-urlencoded" };
   const raw = new URLSearchParams({ token: admin }).toString();

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { SETTINGS } from "../../packages/server/src/config.ts";
 import { GATE_SETTINGS } from "../../packages/server/src/gate/settings.ts";
+import { RELAY_SETTINGS } from "../../packages/server/src/relay/settings.ts";
 import { ROOT, temporaryFolder } from "../processes.ts";
 import { execForm, parseDockerfile, readCopy } from "./deploy.ts";
 import { documentPaths } from "./document.ts";
@@ -71,6 +72,7 @@ test("every setting that deploy/ and the documents name exists", () => {
     Object.values(SETTINGS).flatMap(({ env, secret }) => (secret ? [env, `${env}_FILE`] : [env])),
   );
   for (const { env } of Object.values(GATE_SETTINGS)) known.add(env);
+  for (const { env } of Object.values(RELAY_SETTINGS)) known.add(env);
   const places = [
     "Dockerfile",
     "compose.yaml",
@@ -78,6 +80,7 @@ test("every setting that deploy/ and the documents name exists", () => {
     "nginx.conf",
     "haproxy.cfg",
     "gate/mapae-gate.service",
+    "relay/mapae-relay.service",
   ].map((name) => `deploy/${name}`);
   for (const path of [...places, ...documentPaths()]) {
     for (const [name] of read(path).matchAll(/\bMAPAE_[A-Z_]+\b/g)) {

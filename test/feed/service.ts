@@ -53,7 +53,8 @@ export interface Service {
   close(): Promise<void>;
 }
 
-export async function startService(settings: ConfigInput = {}): Promise<Service> {
+/** @param port of a service that was stopped, to be the same issuer again */
+export async function startService(settings: ConfigInput = {}, port = 0): Promise<Service> {
   const read = readConfig({
     databaseUrl: "memory:",
     logLevel: "silent",
@@ -64,7 +65,7 @@ export async function startService(settings: ConfigInput = {}): Promise<Service>
   });
   if (!read.ok) throw new Error(read.faults.join(" "));
   const { config } = read;
-  const listening: Listening = await listen("127.0.0.1", 0);
+  const listening: Listening = await listen("127.0.0.1", port);
   const url = `http://localhost:${listening.port}`;
   const storage = openStorage(config, systemWorld);
   const server = await openServer({ config, issuer: url, logger: createLogger("silent"), storage });

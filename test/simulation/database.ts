@@ -5,21 +5,25 @@
  *     ▲                         └──► a notification to every other node, now and then lost; a poll repairs it
  *     └── cut off: the call fails with Unavailable, and whether it was committed nobody can say
  *
+ * It keeps no clock of its own: a step takes the time of the node that runs it. When it crashes, what it has carried out is
+ * on its disk, and what was on its way there is lost.
+ *
  * A view keeps to the storage ports: its head is what its listeners were told of, a write of its own is told before it is
  * answered, and `readHead` asks the database. `serialCursor` is the planted fault of the same name: numbers are given when
  * a transaction begins, and it is seen when it ends.
  */
 import { Unavailable } from "../../packages/server/src/prelude/fault.ts";
+import type { World } from "../../packages/server/src/prelude/world.ts";
 import { isBefore, type Position, type RevocationEntry } from "../../packages/server/src/revocation/entry.ts";
 import type { RevocationStore } from "../../packages/server/src/revocation/store.ts";
 import type { MapRows } from "../../packages/server/src/storage/memory/maps.ts";
-import type { Storage } from "../../packages/server/src/storage/storage.ts";
+import { ALONE, type Storage } from "../../packages/server/src/storage/storage.ts";
 import type { Machine } from "./machine.ts";
 import type { Network } from "./network.ts";
 import type { Dice } from "./random.ts";
 
 /** How long a node waits for the database, in its own milliseconds. */
-const CALL_TIMEOUT = 2_000;
+const CALL_TIMEOUT = 3_000;
 /** How often a node looks for news of which it was not notified. */
 const POLL = 1_000;
 
@@ -47,6 +51,8 @@ export class Database {
   readonly #turns = new WeakMap<object, number>();
   readonly #seenFrom = new Map<string, number>();
   #storage: Storage | null = null;
+  /** On whose clock the present call is carried out. */
+  #caller: Machine;
   /** The number of the call that is being carried out, or was last. */
   turn = 0;
 
@@ -58,6 +64,7 @@ export class Database {
     onCommit: (commit: Commit) => void,
   ) {
     this.machine = machine;
+    this.#caller = machine;
     this.network = network;
     this.traits = traits;
     this.#dice = dice;
@@ -82,18 +89,33 @@ export class Database {
     return turn;
   }
 
-  /** Carries out one call, in a turn of its own. */
-  async perform(call: (storage: Storage) => unknown): Promise<unknown> {
+  /** What the driver is given: the clock is that of the node whose call it carries out. */
+  world(): World {
+    const clock = { now: () => this.#caller.wall(), monotonic: () => this.#caller.monotonic() };
+    return { ...this.machine.world(), clock };
+  }
+
+  /** Carries out one call, in a turn of its own. The memory driver has looked at the clock by the time it returns. */
+  async perform(call: (storage: Storage) => unknown, caller: Machine = this.machine): Promise<unknown> {
     this.turn += 1;
     const { turn } = this;
-    const outcome = await call(this.storage);
+    const outcome = await this.#onClockOf(caller, () => call(this.storage));
     if (typeof outcome === "object" && outcome !== null) this.#turns.set(outcome, turn);
     return outcome;
   }
 
+  #onClockOf<T>(caller: Machine, run: () => T): T {
+    this.#caller = caller;
+    try {
+      return run();
+    } finally {
+      this.#caller = this.machine;
+    }
+  }
+
   /** The database without a way to it: for what is not about time. */
-  atOnce(): Storage {
-    return everyPort(this.storage, (call) => this.perform(call));
+  atOnce(node: Machine): Storage {
+    return everyPort(this.storage, (call) => this.perform(call, node));
   }
 
   /** Changes rows beside the steps, as a restore does, in a turn of its own. */
@@ -132,6 +154,7 @@ export class Database {
   }
 
   #notify(view: View): void {
+    if (!this.machine.running) return;
     if (this.#dice.chance(this.traits.lostNotifications)) return;
     if (this.network.isDark(this.machine, view.node)) return;
     const { timeline } = this.network;
@@ -175,12 +198,13 @@ class View {
 
   storage(): Storage {
     const ports = everyPort(this.#database.storage, (call) => this.#call(call));
-    const { after, apply, compact, count } = ports.revocation;
+    const { after, apply, compact, count, restart } = ports.revocation;
     const revocation: RevocationStore = {
       after,
       apply,
       compact,
       count,
+      restart,
       head: () => this.#head,
       readHead: () => this.#readHead(),
       onCommit: (listener) => {
@@ -209,26 +233,28 @@ class View {
       const from = this.#head;
       network.timeline.after(network.delay(node, machine), () => {
         if (network.isDark(node, machine)) return;
-        const answer = (tell: () => void): void => {
-          if (network.isDark(machine, node)) return;
-          network.timeline.after(network.delay(machine, node), () =>
-            this.deliver(() => {
-              giveUp();
-              tell();
-            }),
-          );
-        };
-        this.#database.perform(run).then(
-          async (outcome) => {
-            const news = await this.#database.news(from);
-            answer(() => {
-              this.#tell(news);
-              resolve(outcome as Awaited<T>);
-            });
-          },
-          (error: unknown) => answer(() => reject(error)),
-        );
+        if (machine.alive) machine.deliver(carryOut);
+        else refuse(new Unavailable("the database is not there"));
       });
+      const answer = (tell: () => void): void => {
+        if (network.isDark(machine, node)) return;
+        network.timeline.after(network.delay(machine, node), () =>
+          this.deliver(() => {
+            giveUp();
+            tell();
+          }),
+        );
+      };
+      const refuse = (error: unknown): void => answer(() => reject(error));
+      const carryOut = (): void => {
+        this.#database.perform(run, node).then(async (outcome) => {
+          const news = await this.#database.news(from);
+          answer(() => {
+            this.#tell(news);
+            resolve(outcome as Awaited<T>);
+          });
+        }, refuse);
+      };
     });
   }
 
@@ -256,6 +282,8 @@ function everyPort(like: Storage, run: (call: (storage: Storage) => unknown) => 
     .map((name) => [name, portOf(name)]);
   const rest = {
     nature: { says: "simulated", warnings: [], shared: true },
+    onKeys: () => {},
+    duty: ALONE,
     backup: null,
     check: async () => {},
     close: async () => {},

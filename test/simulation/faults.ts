@@ -3,6 +3,8 @@
  * have written it. The simulation is loaded once more with that change (mutants.ts), and must find it. What each would let
  * through, which seed found it first and what the oracle said stands in docs/decisions/0062-simulation.md.
  */
+import type { Plan } from "./plan.ts";
+
 export interface Fault {
   readonly name: string;
   /** The first seed that caught it, counted from 1, when this was written. */
@@ -12,6 +14,8 @@ export interface Fault {
   /** Stands in the file exactly once. */
   readonly line: string;
   readonly instead: string;
+  /** Where the troubles that bring it to light are rare together: worlds in which they come often. */
+  readonly worlds?: Pick<Plan, "troubles"> & Partial<Plan>;
 }
 
 const FOLLOWER = "packages/verifier/src/revocation/follower.ts";
@@ -20,21 +24,21 @@ const LEASES = "packages/server/src/feed/leases.ts";
 export const FAULTS: readonly Fault[] = [
   {
     name: "lease counted from receipt",
-    seed: 3,
+    seed: 4,
     file: FOLLOWER,
     line: "const lease: Lease = { sent: ping.sent, ms,",
     instead: "const lease: Lease = { sent: now, ms,",
   },
   {
     name: "cursor from a serial",
-    seed: 10,
+    seed: 3,
     file: "test/simulation/stage.ts",
     line: "serialCursor: 0 }",
     instead: "serialCursor: 60 }",
   },
   {
     name: "acknowledgement before application",
-    seed: 1,
+    seed: 2,
     file: "packages/verifier/src/revocation/feed.ts",
     line: "const whole = copy.add(rev.octets, REV_HEADER_BYTES, rev.count);",
     instead: "const whole = true; world.after(50, () => copy.add(rev.octets, REV_HEADER_BYTES, rev.count));",
@@ -49,42 +53,42 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "un-revoking on epoch change",
-    seed: 19,
+    seed: 71,
     file: "packages/verifier/src/revocation/copy.ts",
     line: "if (newest !== undefined && sameKey(newest.feedKey, feedKey)) return newest.set.reserve(expected);",
     instead: "generations = [];",
   },
   {
     name: "rsq sampled after the state check",
-    seed: 6,
+    seed: 3,
     file: "test/simulation/people.ts",
     line: "standing: outcome.standing };",
     instead: "standing: { ...outcome.standing, position: await storage.revocation.readHead() } };",
   },
   {
     name: "registry lost in a restart",
-    seed: 47,
+    seed: 2,
     file: LEASES,
-    line: "const endsAt = stored === null ? Number.NEGATIVE_INFINITY : clock.monotonic() + outlast(stored);",
+    line: "const endsAt = stored === null ? Number.NEGATIVE_INFINITY : this.#openedAt + outlast(stored);",
     instead: "const endsAt = Number.NEGATIVE_INFINITY;",
   },
   {
     name: "key entry compacted",
-    seed: 13,
+    seed: 108,
     file: "packages/server/src/revocation/expiry.ts",
     line: 'return keptUntil * 1000 < now && !(kind === "key" && keyKnown);',
     instead: "return keptUntil * 1000 < now;",
   },
   {
     name: "registry ignores who has disconnected",
-    seed: 1,
+    seed: 3,
     file: "packages/server/src/feed/registry.ts",
     line: "if (known !== undefined) known.connected = false;",
     instead: "this.#known.delete(id);",
   },
   {
     name: "confirmation waits N by its own clock",
-    seed: 147,
+    seed: 88,
     file: "packages/server/src/feed/lease.ts",
     line: "return Math.ceil((ms * (1 + CLOCK_DRIFT)) / (1 - CLOCK_DRIFT));",
     instead: "return ms;",
@@ -93,12 +97,12 @@ export const FAULTS: readonly Fault[] = [
     name: "head read from a cache",
     seed: 11,
     file: "packages/server/src/feed/feed.ts",
-    line: "const heads = new HeadReads(() => log.readHead());",
-    instead: "const heads = new HeadReads(async () => log.head());",
+    line: "const head = await log.readHead();",
+    instead: "const head = log.head();",
   },
   {
     name: "introspection not counted as a lease",
-    seed: 147,
+    seed: 113,
     file: LEASES,
     line: "this.#registry.granted(id, this.#parts.clock.monotonic(), ms);",
     instead: "",
@@ -119,9 +123,75 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "nodes that do not know each other confirm by acknowledgements",
-    seed: 3,
+    seed: 7,
     file: LEASES,
-    line: "knowsAllFrom: alone ? endsAt : Number.POSITIVE_INFINITY,",
-    instead: "knowsAllFrom: endsAt,",
+    line: "knowsAllFrom: alone ? earlier.endsAt : Number.POSITIVE_INFINITY,",
+    instead: "knowsAllFrom: earlier.endsAt,",
+  },
+  {
+    name: "lowered lease counts at once",
+    seed: 1,
+    file: LEASES,
+    line: "leaseMs: clock.monotonic() < earlier.endsAt ? Math.max(leaseMs, earlier.leaseMs) : leaseMs,",
+    instead: "leaseMs,",
+    worlds: { leaseMs: 5_000, troubles: { "change the lease": 6_000 } },
+  },
+  {
+    name: "kept copy gives a lease",
+    seed: 4,
+    file: FOLLOWER,
+    line: "return event.copy === null ? load(state) : connect(adopt(state, event.copy, now), now);",
+    instead:
+      "return event.copy === null ? load(state) : connect({ ...adopt(state, event.copy, now), lease: { sent: now, ms: event.copy.leaseMs, heard: now, behind: 0 } }, now);",
+  },
+  {
+    name: "gap in the stream not noticed",
+    seed: 41,
+    file: FOLLOWER,
+    line: 'if (comparePositions(rev.from, received) > 0) return leave(state, "there is a gap in the stream", now, chance);',
+    instead: "",
+    worlds: { troubles: { mangle: 2_000 } },
+  },
+  {
+    name: "ended session can be renewed",
+    seed: 1,
+    file: "packages/server/src/grants/refresh-rule.ts",
+    line: 'const ended = grant.ended?.reason ?? endOf(session, now) ?? (now >= grant.idleExpiresAt ? "expired" : null);',
+    instead: 'const ended = now >= grant.idleExpiresAt ? "expired" : null;',
+  },
+  {
+    name: "clock that jumped ahead is believed",
+    seed: 60,
+    file: "packages/server/src/maintenance.ts",
+    line: "doubtedSince = ahead <= JUMP_MS ? null : (doubtedSince ?? steady);",
+    instead: "doubtedSince = null;",
+  },
+  {
+    name: "unbound verifiers forgotten in a restart",
+    seed: 31,
+    file: LEASES,
+    line: "else leases.#registry.recall(instance, leases.#earlier.endsAt);",
+    instead: "",
+  },
+  {
+    name: "time alone does not confirm",
+    seed: 1,
+    file: "packages/server/src/feed/confirm.ts",
+    line: 'if (now >= coveredAt) return { ...tally, settled: true, by: "time" };',
+    instead: "",
+  },
+  {
+    name: "introspection's answer kept beyond N",
+    seed: 26,
+    file: "packages/verifier/src/revocation/introspection.ts",
+    line: 'if (elapsed(answer.sent, now()) < answer.ms) return "active";',
+    instead: 'if (answer.ms > 0) return "active";',
+  },
+  {
+    name: "open connections not told",
+    seed: 1,
+    file: "packages/verifier/src/revocation/revocations.ts",
+    line: "if (hit === null || !watched.delete(token)) return;",
+    instead: "return;",
   },
 ];

@@ -104,7 +104,7 @@ if (!isMainThread && parentPort !== null) {
   const planted = FAULTS.find(({ name }) => name === (workerData as { readonly fault: string | null }).fault);
   const { simulate } = planted === undefined ? await import("./simulate.ts") : await simulationWith(planted);
   port.on("message", ({ seed, wantsTrace }: Order) => {
-    void simulate(seed).then(({ found, trace, ...rest }) => {
+    void simulate(seed, planted?.worlds).then(({ found, trace, ...rest }) => {
       const isFault = found !== null && found.name !== "Violation";
       const report: Report = {
         ...rest,

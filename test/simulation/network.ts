@@ -6,7 +6,8 @@
  *             is light again: a freeze with its release, or one half of a partition one way
  *   refused   (a pair) connections are refused, and those there are break: the honest way to be gone
  *
- * `lag` is a constant delay on top: a path by way of the moon. Streams and requests that use this are in transport.ts and requests.ts.
+ * `lag` is a constant delay on top: a path by way of the moon. `narrow`: each octet of a stream takes its time. `mangled`:
+ * something in between loses, doubles, delays, cuts or flips frames of streams. Streams and requests that use this are in transport.ts and requests.ts.
  */
 import type { Machine } from "./machine.ts";
 import type { Dice } from "./random.ts";
@@ -17,11 +18,22 @@ export interface Weather {
   readonly delay: number;
   /** Mean of what comes on top, drawn anew for each message. */
   readonly jitter: number;
+  /** How often a question or an answer is lost for good, from 0 to 1. Streams repeat what is lost, and are late. */
+  readonly lost: number;
+  /** How often a question arrives twice. */
+  readonly twice: number;
 }
+
+/** What something in between does to a frame, and how often it does. */
+const MANGLED = { whole: 70, lost: 8, doubled: 5, late: 5, cut: 4, flipped: 8 } as const;
+export type Mangled = keyof typeof MANGLED;
 
 interface Direction {
   dark: boolean;
   lag: number;
+  /** Milliseconds for each octet of a stream. */
+  narrow: number;
+  mangled: boolean;
   /** Called when it is light again. */
   lit: Set<() => void>;
 }
@@ -34,6 +46,8 @@ export class Network {
   readonly #refused = new Set<string>();
   readonly #streamless = new Set<string>();
   readonly #breaks = new Map<string, Set<() => void>>();
+  /** Nothing is lost or doubled any more. */
+  #calm = false;
 
   constructor(timeline: Timeline, dice: Dice, weather: (from: Machine, to: Machine) => Weather) {
     this.timeline = timeline;
@@ -45,7 +59,7 @@ export class Network {
     const key = `${from.name}>${to.name}`;
     let direction = this.#directions.get(key);
     if (direction === undefined) {
-      direction = { dark: false, lag: 0, lit: new Set() };
+      direction = { dark: false, lag: 0, narrow: 0, mangled: false, lit: new Set() };
       this.#directions.set(key, direction);
     }
     return direction;
@@ -72,6 +86,38 @@ export class Network {
 
   setLag(from: Machine, to: Machine, lag: number): void {
     this.#direction(from, to).lag = lag;
+  }
+
+  narrow(from: Machine, to: Machine): number {
+    return this.#direction(from, to).narrow;
+  }
+
+  setNarrow(from: Machine, to: Machine, msPerOctet: number): void {
+    this.#direction(from, to).narrow = msPerOctet;
+  }
+
+  /** What becomes of the next frame of a stream. */
+  mangle(from: Machine, to: Machine): Mangled {
+    return this.#direction(from, to).mangled ? this.#dice.weighted(MANGLED) : "whole";
+  }
+
+  setMangled(from: Machine, to: Machine, mangled: boolean): void {
+    this.#direction(from, to).mangled = mangled;
+  }
+
+  /** Whether a question or an answer is lost that leaves now. */
+  loses(from: Machine, to: Machine): boolean {
+    return !this.#calm && this.#dice.chance(this.#weather(from, to).lost);
+  }
+
+  /** Whether a question that leaves now arrives twice: a proxy that tries again. */
+  doubles(from: Machine, to: Machine): boolean {
+    return !this.#calm && this.#dice.chance(this.#weather(from, to).twice);
+  }
+
+  /** From 0 to below `count`. */
+  below(count: number): number {
+    return this.#dice.below(count);
   }
 
   /** Calls `go` when the direction is light: at once, or later. */
@@ -126,10 +172,13 @@ export class Network {
 
   /** Everything as it should be, and what waited goes on its way. */
   heal(): void {
+    this.#calm = true;
     this.#refused.clear();
     this.#streamless.clear();
     for (const direction of this.#directions.values()) {
       direction.lag = 0;
+      direction.narrow = 0;
+      direction.mangled = false;
       direction.dark = false;
       const waiting = [...direction.lit];
       direction.lit.clear();

@@ -2,12 +2,14 @@
  * A node of the login server: its feed, keyring and issuer as they are, over its view of the database. What it knows dies
  * with its process; the database is what it finds again.
  */
+import { encodeClientFrame } from "@mapae/verifier/revocation";
 import { createRevocationAction, type RevocationAction } from "../../packages/server/src/admin/revocations.ts";
 import { type Confirming, createConfirming } from "../../packages/server/src/feed/confirming.ts";
 import { type Feed, openFeed } from "../../packages/server/src/feed/feed.ts";
 import { createVerifiers, type Verifiers } from "../../packages/server/src/feed/verifiers.ts";
 import { createFeedSigner, createTicketJudge } from "../../packages/server/src/feed-service.ts";
 import { type Keyring, openKeyring } from "../../packages/server/src/keys/keyring.ts";
+import { watchClock } from "../../packages/server/src/maintenance.ts";
 import { Secret } from "../../packages/server/src/prelude/secret.ts";
 import type { World } from "../../packages/server/src/prelude/world.ts";
 import { LiveSet } from "../../packages/server/src/revocation/live-set.ts";
@@ -24,9 +26,13 @@ import type { Stage } from "./stage.ts";
 import type { Acceptor } from "./transport.ts";
 
 const SECRET = new Secret("A".repeat(43));
-/** As the server does it in the background. */
-const UPKEEP_MS = 30_000;
+/** As the server does it in the background, but more often. */
+const UPKEEP_MS = 5_000;
 const FIRST_UPKEEP_MS = 1_000;
+/** How soon a connection of the crowd comes again. */
+const IDLE_AGAIN_MS = 1_000;
+/** Further ahead or behind than this no machine's clock is when it starts. */
+const WRONG_AT_START_MS = 300_000;
 /** How long a process that could not start waits before it tries again: whoever supervises it. */
 const RESTART_MS = 1_000;
 
@@ -66,6 +72,7 @@ export class NodeHost {
     const { machine } = this;
     if (machine.alive) return;
     machine.boot();
+    if (Math.abs(machine.wallError()) > WRONG_AT_START_MS) this.#stage.setClock(machine, 0);
     this.#stage.note(`${machine.name} starts`);
     const life = { over: false };
     machine.onCrash(() => {
@@ -107,12 +114,30 @@ export class NodeHost {
     server.storage.revocation.onCommit((entries) => {
       if (entries.some(({ kind }) => kind === "key")) void this.#stage.aside(() => server.keyring.tick());
     });
-    this.#upkeep(server);
+    this.#upkeep(server, watchClock(server.world.clock));
+    for (let index = 0; index < this.#stage.plan.crowd; index += 1) this.#idle(server);
+  }
+
+  /** One of many connections that do nothing: it says hello, is cut for its silence, and comes again. */
+  #idle(server: Server): void {
+    const { clientId, clientSecret } = this.#stage.credentials(0);
+    const again = (): void => {
+      if (this.#server === server) this.#idle(server);
+    };
+    const connection = server.feed.connect({
+      send: () => {},
+      waiting: () => 0,
+      close: () => void this.machine.timer(IDLE_AGAIN_MS, again),
+    });
+    const after = server.feed.head;
+    connection.received(
+      encodeClientFrame({ type: "hello", clientId, clientSecret, after, instance: null, acceptMs: 0 }),
+    );
   }
 
   async #open(): Promise<Server> {
     const { machine } = this;
-    const { database, plan } = this.#stage;
+    const { database, plan, leaseMs } = this.#stage;
     const world = machine.world();
     const { clock } = world;
     const { vault, keyring } = await this.#stage.aside(() => this.#secrets(world));
@@ -128,9 +153,9 @@ export class NodeHost {
       feedKey: vault.current("feed").key,
       sign: createFeedSigner(keyring, ISSUER),
       issuer: ISSUER,
-      leaseMs: plan.leaseMs,
+      leaseMs,
       alone: plan.nodes.length === 1,
-      maxConnections: 100,
+      maxConnections: plan.connectionsMax + plan.crowd,
       world,
       alarm: (ms, ring) => machine.timer(ms, ring),
       notice: () => {},
@@ -143,7 +168,7 @@ export class NodeHost {
   }
 
   async #secrets(world: World): Promise<{ vault: Vault; keyring: Keyring }> {
-    const storage = this.#stage.database.atOnce();
+    const storage = this.#stage.database.atOnce(this.machine);
     const vault = await openVault(storage.vault, [SECRET], world);
     if (this.#stage.takesNewFeedKey()) await vault.rotate("feed");
     const options = {
@@ -157,11 +182,11 @@ export class NodeHost {
     return { vault, keyring: await openKeyring(storage.keys, vault, options, world) };
   }
 
-  #upkeep(server: Server, inMs = FIRST_UPKEEP_MS): void {
+  #upkeep(server: Server, believable: () => boolean, inMs = FIRST_UPKEEP_MS): void {
     this.machine.timer(inMs, () => {
       if (this.#server !== server) return;
-      this.#upkeep(server, UPKEEP_MS);
-      upkeep(server).catch(() => {});
+      this.#upkeep(server, believable, UPKEEP_MS);
+      if (believable()) upkeep(server).catch(() => {});
     });
   }
 }

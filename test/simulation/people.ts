@@ -13,6 +13,7 @@ import { ACCESS_TOKEN_TYPE } from "../../packages/server/src/tokens/access-token
 import type { User } from "../../packages/server/src/users/user.ts";
 import type { Database } from "./database.ts";
 import type { Server } from "./node.ts";
+import { Violation } from "./oracle.ts";
 import type { Dice } from "./random.ts";
 import type { Timeline } from "./timeline.ts";
 import type { Token, Truth } from "./truth.ts";
@@ -27,11 +28,15 @@ export const REFRESH: RefreshSettings = { graceMs: 10_000, idleMs: 14 * 86_400_0
 const SESSION_MS = 90 * 86_400_000;
 /** How far a machine's clock may be ahead or behind when a token is called over for everyone. */
 const CLOCKS_APART_MS = 2 * 3_600_000;
+/** How far the clocks of those that are right are apart. */
+const CLOCKS_NEAR_MS = 60_000;
 
 /** Someone who is signed in, as his app sees it. */
 export interface SignedIn {
   readonly user: UserId;
   readonly audience: string;
+  /** The turn of the log-in. */
+  readonly openedIn: number;
   /** As the last refresh left it. */
   standing: Standing;
 }
@@ -117,9 +122,10 @@ export class People {
       cause: CAUSE,
     });
     if (outcome.kind !== "opened") throw new Error(`the log-in came to ${outcome.kind}`);
-    const signedIn: SignedIn = { user, audience, standing: outcome.standing };
+    const openedIn = this.#database.turnOf(outcome);
+    const signedIn: SignedIn = { user, audience, openedIn, standing: outcome.standing };
     this.signedIn.push(signedIn);
-    return this.#issue(server, signedIn, this.#database.turnOf(outcome));
+    return this.#issue(server, signedIn, openedIn);
   }
 
   /** Renews; `null` where the server says that the session is over. */
@@ -154,7 +160,8 @@ export class People {
       gid: "grt_forged",
       rsq: [2 ** 47, 0],
     };
-    return this.#known(signJws({ typ: ACCESS_TOKEN_TYPE }, claims, key), Number.POSITIVE_INFINITY);
+    const never = Number.POSITIVE_INFINITY;
+    return this.#known(signJws({ typ: ACCESS_TOKEN_TYPE }, claims, key), { turn: never, openedIn: never });
   }
 
   #forget(signedIn: SignedIn): void {
@@ -162,34 +169,38 @@ export class People {
     if (at >= 0) this.signedIn.splice(at, 1);
   }
 
-  async #issue(server: Server, { standing, audience }: SignedIn, turn: number): Promise<Token> {
+  async #issue(server: Server, { standing, audience, openedIn }: SignedIn, turn: number): Promise<Token> {
     const { accessToken } = await server.tokens.tokens(standing, audience, null);
-    return this.#known(accessToken, turn);
+    return this.#known(accessToken, { turn, openedIn });
   }
 
-  #known(text: string, turn: number): Token {
+  #known(text: string, { turn, openedIn }: Pick<Token, "turn" | "openedIn">): Token {
     this.#count += 1;
     const [header, claims] = text.split(".", 2).map((part) => JSON.parse(Buffer.from(part, "base64url").toString()));
-    const token = this.#truth.issued(
-      {
-        text,
-        label: `t${this.#count}`,
-        jti: claims.jti,
-        sid: claims.sid,
-        gid: claims.gid,
-        sub: claims.sub,
-        audience: claims.aud,
-        client: claims.client_id,
-        kid: header.kid,
-        turn,
-        issuedAt: this.#timeline.now,
-        gone: this.#timeline.now + TOKEN_LIFE_MS + CLOCKS_APART_MS,
-      },
-      this.#timeline.now,
-    );
+    const { now } = this.#timeline;
+    const token = this.#truth.issued({
+      text,
+      label: `t${this.#count}`,
+      jti: claims.jti,
+      sid: claims.sid,
+      gid: claims.gid,
+      sub: claims.sub,
+      audience: claims.aud,
+      client: claims.client_id,
+      kid: header.kid,
+      turn,
+      openedIn,
+      issuedAt: now,
+      mayExpire: now + TOKEN_LIFE_MS - CLOCKS_NEAR_MS,
+      gone: now + TOKEN_LIFE_MS + CLOCKS_APART_MS,
+    });
     this.#timeline.note(
       `${token.label} issued, in turn ${turn}${token.deadAt < Number.POSITIVE_INFINITY ? ", dead" : ""}`,
     );
+    const objection = this.#truth.objection(token, now);
+    if (objection !== null) {
+      throw new Violation("a revocation was acknowledged and is not there", `${token.label} is ${objection}`);
+    }
     return token;
   }
 }

@@ -1,6 +1,7 @@
 /**
  * What a seed stands for: how many of whom, on what machines and paths, and which troubles come how often. Drawn once, at
- * the beginning, and printed with a failing seed.
+ * the beginning, and printed with a failing seed. Each part is drawn from a stream of its own: one more thing to draw
+ * leaves the others as they were.
  */
 import type { Rates } from "./machine.ts";
 import type { Weather } from "./network.ts";
@@ -11,10 +12,11 @@ export const CLOCK_RATE_ERROR = 0.01;
 export const TROUBLES = [
   /** A verifier's process stands still: the event loop, or SIGSTOP. */
   "pause a verifier",
-  /** Its machine is suspended: the monotonic clock with it. */
+  /** A machine is suspended: the monotonic clock with it. */
   "sleep",
+  /** It comes back with what was on its disk: as it was, an older copy, or damaged. */
   "restart a verifier",
-  /** Its wall clock is set, by up to an hour. */
+  /** A wall clock is set, by up to an hour. */
   "set a clock",
   /** Nothing gets through, in one direction or both, and nobody is told. */
   "go dark",
@@ -24,11 +26,21 @@ export const TROUBLES = [
   "break",
   /** No stream can be opened, but requests go through: a proxy that knows no WebSocket. */
   "refuse streams",
+  /** A path so narrow that a frame takes its time: what is sent piles up. */
+  "slow reader",
+  /** Frames are lost, doubled, late, cut short or flipped on their way. */
+  "mangle",
   "pause a node",
   "crash a node",
   "drain a node",
+  /** All nodes stop and come back with another N. */
+  "change the lease",
   /** A node cannot reach the database, in one direction or both. */
   "cut the database",
+  /** The way to the database takes its time, or the database itself does. */
+  "slow database",
+  /** The database is gone for a while, and comes back with everything that it acknowledged. */
+  "crash the database",
   /** Everything stops, and an older copy is put in place of the database. */
   "restore",
   /** Everything stops for half an hour: entries expire, and are compacted. */
@@ -55,6 +67,10 @@ export interface VerifierPlan {
 export interface Plan {
   readonly seed: number;
   readonly nodes: readonly { readonly rates: Rates; readonly wallOffset: number }[];
+  /** Connections that a node has besides, which say hello and nothing more. */
+  readonly crowd: number;
+  /** How many connections a node takes, the crowd not counted. */
+  readonly connectionsMax: number;
   readonly verifiers: readonly VerifierPlan[];
   readonly users: number;
   readonly weather: Weather;
@@ -70,38 +86,55 @@ export interface Plan {
   readonly troubles: Partial<Record<Trouble, number>>;
 }
 
+export const LEASES = [1_000, 2_000, 5_000] as const;
+
 export function planOf(seed: number, dice: Dice): Plan {
-  const nodes = Number(dice.weighted({ 1: 5, 2: 3, 3: 1 }));
-  const leaseMs = dice.pick([1_000, 1_000, 2_000, 2_000, 5_000]);
+  const size = dice.split("size");
+  const time = dice.split("time");
+  const paths = dice.split("paths");
+  const leaseMs = time.pick([1_000, 1_000, 2_000, 2_000, 5_000]);
   // The worst that is assumed: those who count the time fast, and those for whom it is counted slow.
-  const adverse = dice.chance(0.4);
-  const nodeRates = (): Rates => (adverse ? { mono: 1 + CLOCK_RATE_ERROR, wall: 1 } : ratesOf(dice));
+  const adverse = time.chance(0.4);
   const slow = { mono: 1 - CLOCK_RATE_ERROR, wall: 1 - CLOCK_RATE_ERROR };
+  const calm = { lost: 0, twice: 0 };
   return {
     seed,
-    nodes: Array.from({ length: nodes }, () => ({ rates: nodeRates(), wallOffset: dice.between(-5_000, 5_000) })),
-    verifiers: Array.from({ length: 2 + dice.below(3) }, () => ({
-      ...verifierOf(dice, leaseMs),
-      rates: adverse ? slow : ratesOf(dice),
-    })),
-    users: 3 + dice.below(4),
-    weather: { delay: dice.pick([0.2, 1, 20]), jitter: dice.pick([0.2, 2, 30]) },
-    databaseWeather: { delay: dice.pick([0.1, 1]), jitter: dice.pick([0.1, 1, 10, 100]) },
-    lostNotifications: dice.pick([0, 0, 0.2, 1]),
+    nodes: Array.from({ length: Number(size.weighted({ 1: 5, 2: 3, 3: 1 })) }, (_, index) => {
+      const own = dice.split(`node ${index}`);
+      return {
+        rates: adverse ? { mono: 1 + CLOCK_RATE_ERROR, wall: 1 } : ratesOf(own),
+        wallOffset: own.between(-5_000, 5_000),
+      };
+    }),
+    verifiers: Array.from({ length: 2 + size.below(3) }, (_, index) => {
+      const own = dice.split(`verifier ${index}`);
+      return { ...verifierOf(own, leaseMs), rates: adverse ? slow : ratesOf(own) };
+    }),
+    users: 3 + size.below(4),
+    crowd: size.chance(0.05) ? 500 : 0,
+    connectionsMax: size.chance(0.1) ? 1 : 100,
+    weather: {
+      delay: paths.pick([0.2, 1, 20]),
+      jitter: paths.pick([0.2, 2, 30]),
+      lost: paths.pick([0, 0, 0.01, 0.1]),
+      twice: paths.pick([0, 0.02, 0.2]),
+    },
+    databaseWeather: { ...calm, delay: paths.pick([0.1, 1]), jitter: paths.pick([0.1, 1, 10, 100]) },
+    lostNotifications: paths.pick([0, 0, 0.2, 1]),
     leaseMs,
-    durationMs: dice.between(15, 30) * 1_000,
-    logInEvery: dice.between(300, 900),
-    revokeEvery: dice.between(250, 900),
-    troubles: troublesOf(dice),
+    durationMs: time.between(15, 30) * 1_000,
+    logInEvery: time.between(300, 900),
+    revokeEvery: time.between(250, 900),
+    troubles: troublesOf(dice.split("troubles")),
   };
 }
 
 /** These stop everything. */
-const RARE: readonly Trouble[] = ["restore", "long night"];
+const RARE: readonly Trouble[] = ["restore", "long night", "change the lease"];
 
 /** Some seeds know one trouble, and it often; others know many. */
 function troublesOf(dice: Dice): Plan["troubles"] {
-  const kinds = Number(dice.weighted({ 1: 5, 2: 3, 3: 2, 6: 1 }));
+  const kinds = Number(dice.weighted({ 1: 3, 2: 3, 3: 2, 6: 2 }));
   const troubles: Partial<Record<Trouble, number>> = {};
   for (let index = 0; index < kinds; index += 1) {
     const trouble = dice.pick(TROUBLES);
@@ -112,7 +145,7 @@ function troublesOf(dice: Dice): Plan["troubles"] {
 }
 
 function verifierOf(dice: Dice, leaseMs: number): Omit<VerifierPlan, "rates"> {
-  const onStale = dice.weighted({ reject: 5, introspect: 3, accept: 2 });
+  const onStale = dice.weighted({ reject: 4, introspect: 3, accept: 3 });
   return {
     audience: dice.below(2),
     onStale,

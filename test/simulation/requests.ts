@@ -7,9 +7,6 @@ import type { Network } from "./network.ts";
 
 export type Answerer = (request: Request) => Promise<Response>;
 
-/** How often a proxy asks twice. */
-const TWICE = 0.02;
-
 export interface Route {
   readonly network: Network;
   readonly from: Machine;
@@ -23,8 +20,11 @@ export function request(route: Route, url: string, init: RequestInit): Promise<R
   const { network, from, to, answerer } = route;
   const deliver = from.toThisProcess();
   return new Promise((resolve, reject) => {
-    const back = (tell: () => void): void => network.bring(to, from, () => deliver(tell));
-    const ask = (): void =>
+    const back = (tell: () => void): void => {
+      if (!network.loses(to, from)) network.bring(to, from, () => deliver(tell));
+    };
+    const ask = (): void => {
+      if (network.loses(from, to)) return;
       network.bring(from, to, () => {
         const answer = answerer();
         if (answer === null || !to.alive || network.refuses(from, to)) {
@@ -45,6 +45,7 @@ export function request(route: Route, url: string, init: RequestInit): Promise<R
           );
         });
       });
+    };
     const { signal } = init;
     if (signal?.aborted) {
       reject(new DOMException("aborted", "AbortError"));
@@ -52,6 +53,6 @@ export function request(route: Route, url: string, init: RequestInit): Promise<R
     }
     signal?.addEventListener("abort", () => reject(new DOMException("aborted", "AbortError")), { once: true });
     ask();
-    if ((init.method ?? "GET") === "GET" && from.dice.chance(TWICE)) ask();
+    if ((init.method ?? "GET") === "GET" && network.doubles(from, to)) ask();
   });
 }

@@ -35,9 +35,10 @@ export interface Outcome {
   readonly recoveredIn: number;
 }
 
-export async function simulate(seed: number): Promise<Outcome> {
+/** @param changes of the plan that the seed stands for */
+export async function simulate(seed: number, changes: Partial<Plan> = {}): Promise<Outcome> {
   const dice = Dice.of(seed);
-  const plan = planOf(seed, dice.split("plan"));
+  const plan = { ...planOf(seed, dice.split("plan")), ...changes };
   const timeline = new Timeline();
   const stage = new Stage(plan, timeline, dice);
   let found: Error | null = null;
@@ -89,6 +90,6 @@ async function recover(stage: Stage, dice: Dice, run: (ms: number) => Promise<vo
   }
 }
 
-function isFresh({ issuedAt, deadAt, turn }: Token, since: number): boolean {
-  return issuedAt >= since && deadAt === Number.POSITIVE_INFINITY && turn !== Number.POSITIVE_INFINITY;
+function isFresh({ issuedAt, deadAt, turn, doubtful }: Token, since: number): boolean {
+  return issuedAt >= since && deadAt === Number.POSITIVE_INFINITY && turn !== Number.POSITIVE_INFINITY && !doubtful;
 }

@@ -5,10 +5,10 @@
 import type { Jwk } from "@mapae/verifier";
 import type { SigningKey } from "@mapae/verifier/jose";
 import { type Client, DEFAULT_CLIENT, newClientSecret } from "../../packages/server/src/clients/client.ts";
+import type { Progress } from "../../packages/server/src/feed/confirming.ts";
 import { Unavailable } from "../../packages/server/src/prelude/fault.ts";
 import { asId } from "../../packages/server/src/prelude/ids.ts";
 import type { Secret } from "../../packages/server/src/prelude/secret.ts";
-import type { Position } from "../../packages/server/src/revocation/entry.ts";
 import { beginEpoch } from "../../packages/server/src/storage/begin-epoch.ts";
 import { MapRows } from "../../packages/server/src/storage/memory/maps.ts";
 import { openMemory } from "../../packages/server/src/storage/memory/memory.ts";
@@ -18,16 +18,18 @@ import { Network } from "./network.ts";
 import { NodeHost, type Server } from "./node.ts";
 import { type Answer, Oracle, Violation, type Witness } from "./oracle.ts";
 import { AUDIENCES, CAUSE, CLIENTS, People } from "./people.ts";
-import type { Plan } from "./plan.ts";
+import { LEASES, type Plan } from "./plan.ts";
 import type { Dice } from "./random.ts";
 import type { Timeline } from "./timeline.ts";
-import { type Token, Truth } from "./truth.ts";
+import { type Token, Truth, type Wish } from "./truth.ts";
 import { VerifierHost } from "./verifier.ts";
 
 /** How often a backup is made. */
 const BACKUP_EVERY_MS = 3_000;
 /** A moment after a token falls due for a verifier, it is asked. */
 const JUST_AFTER_MS = 5;
+/** Clocks that are no further apart agree about when a token is good. */
+const CLOCKS_AGREE_MS = 30_000;
 
 export class Stage {
   readonly plan: Plan;
@@ -46,10 +48,15 @@ export class Stage {
   #aside: Promise<unknown> = Promise.resolve();
   #rows = new MapRows(Math.floor(EPOCH_MS / 1000));
   #feedKeyIsOld = false;
+  /** An older copy has taken the place of the database: leases of any length may run. */
+  wasRestored = false;
+  /** N as the nodes are configured now. */
+  leaseMs: number;
   firstKeys: { readonly keys: readonly Jwk[] } = { keys: [] };
 
   constructor(plan: Plan, timeline: Timeline, dice: Dice) {
     this.plan = plan;
+    this.leaseMs = plan.leaseMs;
     this.timeline = timeline;
     this.#dice = dice;
     const machine = (name: string, rates = { mono: 1, wall: 1 }, wallOffset = 0): Machine =>
@@ -82,7 +89,7 @@ export class Stage {
   /** What is there before time begins. */
   async prepare(): Promise<void> {
     const world = this.database.machine.world();
-    this.database.use(openMemory(world, this.#rows));
+    this.database.use(openMemory(this.database.world(), this.#rows));
     const { clients } = this.database.storage;
     const bare: Omit<Client, "id" | "kind"> = {
       name: "",
@@ -151,9 +158,10 @@ export class Stage {
     }
   }
 
-  /** Somebody was told that nobody accepts what was revoked up to a position. */
-  confirmed(position: Position): void {
-    this.truth.confirmed(position, this.timeline.now);
+  /** Somebody was told that nobody accepts what he took back, nor what was revoked up to a position. */
+  confirmed(wish: Wish, { position, unbound }: Progress): void {
+    const names = new Set<string>(unbound.map(({ instance }) => instance));
+    this.truth.confirmed(wish, position, { at: this.timeline.now, unbound: names });
     this.askAll();
   }
 
@@ -215,14 +223,14 @@ export class Stage {
     const [{ epoch }, highestExp] = [this.#rows.position(), this.#rows.highestExp()];
     const replaced = { epoch, highestExp, sessionsUntil: this.#rows.sessionsUntil() };
     const when = `${((this.timeline.now - backup.at) / 1000).toFixed(1)} s ago`;
+    this.wasRestored = true;
     this.note(`restored, as it was ${when}${keepSessions ? ", sessions and all" : ""}`);
     this.#rows = rows;
-    const storage = openMemory(world, rows);
-    this.database.use(storage);
+    this.database.use(openMemory(this.database.world(), rows));
     this.database.apart(rows, () => beginEpoch(rows, replaced, keepSessions, world.clock.now()));
     // The operator has said that nothing was taken back since: whoever does not know better may accept it again.
-    if (keepSessions) this.truth.forgot(backup.turn, this.database.turn);
-    this.#feedKeyIsOld = this.#dice.chance(0.3);
+    if (keepSessions) this.truth.forgot(backup.turn, new Set(rows.keySet().keys.map(({ kid }) => kid)));
+    this.#feedKeyIsOld = this.#dice.chance(0.5);
   }
 
   /** Once, for the first node that starts after a restore by an operator who changes the feed key as well. */
@@ -232,9 +240,33 @@ export class Stage {
     return takes;
   }
 
+  /** The longest N that there may be in this run. */
+  get longestLeaseMs(): number {
+    return this.plan.troubles["change the lease"] === undefined ? this.plan.leaseMs : Math.max(...LEASES);
+  }
+
   /** For so long, in true milliseconds, somebody may go on trusting what he learnt from his clocks. */
   get longestTrust(): number {
-    return 1.1 * (this.plan.leaseMs + Math.max(...this.plan.verifiers.map(({ acceptMs }) => acceptMs)));
+    return 1.1 * (this.longestLeaseMs + Math.max(...this.plan.verifiers.map(({ acceptMs }) => acceptMs)));
+  }
+
+  /** Of the nodes that start from now on. */
+  setLease(leaseMs: number): void {
+    this.note(`N is ${leaseMs} ms from now on`);
+    this.leaseMs = leaseMs;
+  }
+
+  /** Sets a wall clock to so much ahead of true time. */
+  setClock(machine: Machine, error: number): void {
+    machine.setWall(error);
+    // While a node's clock is off, tokens that it makes or is asked about are over before their time, or not yet good.
+    this.truth.setDoubtful(this.nodes.some((node) => Math.abs(node.machine.wallError()) > CLOCKS_AGREE_MS));
+  }
+
+  bootDatabase(): void {
+    if (this.database.machine.alive) return;
+    this.note("the database is there again");
+    this.database.machine.boot();
   }
 
   /** Now, or when its clocks may be set back by what is assumed of them. */
@@ -250,9 +282,11 @@ export class Stage {
     this.healed = true;
     this.note("everything is healed");
     this.network.heal();
+    this.bootDatabase();
+    this.database.machine.resume();
     for (const { machine } of [...this.nodes, ...this.verifiers]) {
       machine.resume();
-      this.whenSteady(machine, () => machine.setWall(0));
+      this.whenSteady(machine, () => this.setClock(machine, 0));
     }
     for (const host of [...this.nodes, ...this.verifiers]) host.boot();
   }

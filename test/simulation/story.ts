@@ -11,11 +11,11 @@ import type { RevocationKind } from "../../packages/server/src/revocation/entry.
 import type { Server } from "./node.ts";
 import { Violation } from "./oracle.ts";
 import { CAUSE, CLIENTS } from "./people.ts";
-import { TROUBLES } from "./plan.ts";
+import { CLOCK_RATE_ERROR, TROUBLES } from "./plan.ts";
 import type { Dice } from "./random.ts";
 import type { Stage } from "./stage.ts";
 import { MAKE } from "./troubles.ts";
-import { nameOf, type Token } from "./truth.ts";
+import { nameOf, type Token, type Wish } from "./truth.ts";
 
 /** How often each kind is taken back. `all` and `key` end everything, so that they are rare. */
 const KINDS: Readonly<Record<RevocationKind, number>> = {
@@ -33,6 +33,10 @@ const CROWD = 16;
 const RACE_EVERY = 2_000;
 const FORGE_EVERY = 8_000;
 const CHECK_EVERY = 250;
+/** How long after the end of the last lease an answer may come. */
+const ANSWER_MS = 50;
+/** After a restore nobody knows which leases run: the longest that can be configured. */
+const LEASE_AFTER_RESTORE_MS = 60_000;
 
 /** Plans everything that happens until the troubles end. */
 export function tell(stage: Stage, dice: Dice): void {
@@ -92,10 +96,18 @@ export function takeBack(stage: Stage, dice: Dice, kind: RevocationKind = dice.w
   const again = dice.chance(0.5);
   const own = kind === "token" && dice.chance(0.6);
   stage.atServer(dice, async (server) => {
-    if (kind === "key") await stage.revokeKey(server, token.kid);
-    else await server.revoke({ kind, id: nameOf(kind, token), reason: null }, own ? ownerOf(token) : null, CAUSE);
+    const value = nameOf(kind, token);
+    const wish: Wish = {
+      ...{ kind, value, after: stage.database.turn },
+      byRow: kind === "session" || kind === "grant" || kind === "key" || own,
+    };
+    if (kind === "key") await stage.revokeKey(server, value);
+    else await server.revoke({ kind, id: value, reason: null }, own ? ownerOf(token) : null, CAUSE);
+    acknowledged(stage, wish, token);
+    const overdue = waits && timeoutMs === null ? expectAnswer(stage, server, wish) : () => {};
     const progress = await server.confirming.confirm(waits ? "all" : "none", timeoutMs);
-    answered(stage, server, kind, token, progress);
+    overdue();
+    answered(stage, server, wish, token, progress);
     for (const host of stage.verifiers) host.check(token);
     // Signing in again works at once, also for whom everything was just ended.
     if (again && (kind === "user" || kind === "client" || kind === "all")) await logInAgain(stage, server, token);
@@ -130,13 +142,28 @@ async function logInAgain(stage: Stage, server: Server, token: Token): Promise<v
   if (user !== undefined && client !== undefined) await stage.people.logIn(server, user, client);
 }
 
+/** It is committed, says the server: from now on what was asked for must be dead. */
+function acknowledged({ truth, database, timeline }: Stage, wish: Wish, { label }: Token): void {
+  const survivor = truth.acknowledged(wish, database.turn, timeline.now);
+  if (survivor === null) return;
+  const what = `${wish.kind} of ${label} was taken back, and ${survivor.label} lives`;
+  throw new Violation("a revocation was acknowledged and is not there", what);
+}
+
+/** Waiting alone is enough: whoever waits is answered when N has passed, by the node's own clock. */
+function expectAnswer(stage: Stage, { machine }: Server, wish: Wish): () => void {
+  const leaseMs = stage.wasRestored ? LEASE_AFTER_RESTORE_MS : stage.longestLeaseMs;
+  const most = (leaseMs * (1 + CLOCK_RATE_ERROR)) / (1 - CLOCK_RATE_ERROR) + ANSWER_MS;
+  return machine.timer(most, () => {
+    const what = `${wish.kind}, asked for ${most.toFixed(0)} ms ago by the clock of ${machine.name}`;
+    stage.timeline.fail(new Violation("never confirmed", what));
+  });
+}
+
 /** Somebody has been told: from now on it must be true. */
-function answered(stage: Stage, server: Server, kind: RevocationKind, token: Token, progress: Progress): void {
+function answered(stage: Stage, server: Server, wish: Wish, token: Token, progress: Progress): void {
   const { confirmed, waitedMs, position } = progress;
   const how = confirmed ? `, confirmed after ${waitedMs.toFixed(0)} ms` : "";
-  stage.note(`${server.machine.name} answers: ${kind} of ${token.label} is revoked at ${position.seq}${how}`);
-  if (token.deadAt > stage.timeline.now && !token.orphaned) {
-    throw new Violation("a revocation was acknowledged and is not there", `${kind} of ${token.label}`);
-  }
-  if (confirmed) stage.confirmed(position);
+  stage.note(`${server.machine.name} answers: ${wish.kind} of ${token.label} is revoked at ${position.seq}${how}`);
+  if (confirmed) stage.confirmed(wish, progress);
 }

@@ -3,6 +3,7 @@
  * side while the other still believes in it. requests.ts has the other kind of traffic.
  *
  * What a reader does not read stays: first in its own machine's buffer, then with the sender, who sees it as `backlog`.
+ * On a narrow path each octet of it counts for many, as a run has too few revocations to fill a real buffer.
  */
 import type { Machine } from "./machine.ts";
 import type { Network } from "./network.ts";
@@ -20,6 +21,8 @@ export interface StreamEvents {
 export const BROKEN = 1006;
 /** What a machine takes in before its process reads, in octets: a socket's buffer. */
 const WINDOW = 64 * 1024;
+/** For how many an octet counts that waits for a narrow path. */
+const NARROW_WEIGHT = 1_000;
 /** How long TCP goes on trying in the dark before it gives up, in milliseconds. */
 const GIVES_UP = 60_000;
 
@@ -40,6 +43,8 @@ export class StreamEnd {
   #state: "opening" | "open" | "closed" = "opening";
   /** Octets that were sent and that the other side has not read. */
   #unread = 0;
+  /** A frame that something in between lets the next one overtake. */
+  #held: Message | null = null;
 
   constructor(network: Network, machine: Machine, events: StreamEvents) {
     this.#network = network;
@@ -50,6 +55,8 @@ export class StreamEnd {
 
   /** What waits here for the network, in octets. */
   get backlog(): number {
+    const peer = this.#peer;
+    if (peer !== null && this.#network.narrow(this.machine, peer.machine) > 0) return this.#unread * NARROW_WEIGHT;
     return Math.max(0, this.#unread - WINDOW);
   }
 
@@ -62,7 +69,33 @@ export class StreamEnd {
   }
 
   send(data: Message): void {
-    if (this.#state !== "open") return;
+    const peer = this.#peer;
+    if (this.#state !== "open" || peer === null) return;
+    const held = this.#held;
+    this.#held = null;
+    switch (this.#network.mangle(this.machine, peer.machine)) {
+      case "lost":
+        break;
+      case "late":
+        this.#held = data;
+        break;
+      case "doubled":
+        this.#bring(data);
+        this.#bring(data);
+        break;
+      case "cut":
+        this.#bring(data.slice(0, this.#network.below(data.length)));
+        break;
+      case "flipped":
+        this.#bring(flipped(data, this.#network.below(data.length), this.#network.below(7)));
+        break;
+      case "whole":
+        this.#bring(data);
+    }
+    if (held !== null) this.#bring(held);
+  }
+
+  #bring(data: Message): void {
     this.#unread += data.length;
     this.#carry((peer) => {
       // Nobody is there any more: the kernel of that machine says so.
@@ -74,7 +107,7 @@ export class StreamEnd {
         this.#unread -= data.length;
         if (peer.#state === "open") peer.#events.message(data);
       });
-    });
+    }, data.length);
   }
 
   /** Ends it from this side. The other side learns of it when the network lets it. */
@@ -118,12 +151,13 @@ export class StreamEnd {
   }
 
   /** Brings something to the other side, after everything that was sent before. */
-  #carry(arrive: (peer: StreamEnd) => void): void {
+  #carry(arrive: (peer: StreamEnd) => void, octets = 0): void {
     const peer = this.#peer;
     if (peer === null) return;
     const { now } = this.#network.timeline;
     const soonest = now + this.#network.delay(this.machine, peer.machine);
-    const arrivesAt = Math.max(soonest, this.#way.at(-1)?.arrivesAt ?? 0);
+    const takes = octets * this.#network.narrow(this.machine, peer.machine);
+    const arrivesAt = Math.max(soonest, this.#way.at(-1)?.arrivesAt ?? 0) + takes;
     this.#way.push({ sentAt: now, arrivesAt, arrive });
     if (this.#way.length === 1) this.#next(peer, arrivesAt);
   }
@@ -150,6 +184,16 @@ export class StreamEnd {
       });
     });
   }
+}
+
+/** With one bit of one octet turned. */
+function flipped(data: Message, at: number, bit: number): Message {
+  if (typeof data === "string") {
+    return data.slice(0, at) + String.fromCharCode(data.charCodeAt(at) ^ (1 << bit)) + data.slice(at + 1);
+  }
+  const turned = data.slice();
+  turned[at] = (turned[at] ?? 0) ^ (1 << bit);
+  return turned;
 }
 
 /** Takes a stream that arrives: answers with what is to happen on it. `null`: nobody listens there. */

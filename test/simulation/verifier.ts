@@ -14,7 +14,7 @@ import type { FeedWorld } from "../../packages/verifier/src/revocation/world.ts"
 import { type Verifier, verifierOn } from "../../packages/verifier/src/verifier.ts";
 import type { Machine } from "./machine.ts";
 import type { NodeHost } from "./node.ts";
-import type { Answer, Oracle, Witness } from "./oracle.ts";
+import { type Answer, type Oracle, Violation, type Witness } from "./oracle.ts";
 import { AUDIENCES, ISSUER } from "./people.ts";
 import { CLOCK_RATE_ERROR, type VerifierPlan } from "./plan.ts";
 import type { Dice } from "./random.ts";
@@ -23,8 +23,19 @@ import { SimulatedSocket } from "./socket.ts";
 import type { Stage } from "./stage.ts";
 import type { Token } from "./truth.ts";
 
+/** How soon after a token is called revoked its connections hear of it. */
+const TOLD_WITHIN_MS = 1_000;
+/** How many snapshots there are copies of. */
+const KEPT_MAX = 4;
 /** How far a token's own times may be off by a verifier's clock, in seconds. */
 const TOLERANCE_S = 60;
+
+/** A connection that outlives the request that opened it. */
+interface OpenConnection {
+  isClosed: boolean;
+  /** When the token was first called revoked. */
+  revokedAt: number;
+}
 
 interface Life {
   readonly verifier: Verifier;
@@ -37,8 +48,8 @@ export class VerifierHost {
   readonly #stage: Stage;
   readonly #dice: Dice;
   #life: Life | null = null;
-  /** What the owner keeps on disk. */
-  #kept: KeptSnapshot | null = null;
+  /** What the owner keeps on disk, and what a copy of the disk may hold: the newest last. */
+  #kept: KeptSnapshot[] = [];
   /** Something happened here since the oracle asked. */
   touched = false;
 
@@ -84,19 +95,50 @@ export class VerifierHost {
       }),
       this.#world(),
     );
-    const { leaseMs } = this.#stage.plan;
-    const trusted = Math.min(leaseMs, plan.maxStaleness) + plan.acceptMs;
+    const open = new Map<Token, OpenConnection>();
+    const trusted = Math.min(this.#stage.longestLeaseMs, plan.maxStaleness) + plan.acceptMs;
     this.#life = {
       verifier,
       witness: {
         name: machine.name,
+        audience,
         boundMs: trusted / (1 - CLOCK_RATE_ERROR),
         isBound: plan.acceptMs === 0,
+        isNamed: this.#stage.nodes.length === 1,
         refused: new Set(),
-        answer: (token) => answerOf(verifier.verify(token.text)),
+        instances: new Set(),
+        clockError: () => machine.wallError(),
+        answer: (token) => this.#answer(verifier, open, token),
       },
     };
     this.#stage.note(`${machine.name} starts`);
+  }
+
+  /** What it says of a token now. For each that it accepts it keeps a connection open, until it hears that it is revoked. */
+  #answer(verifier: Verifier, open: Map<Token, OpenConnection>, token: Token): Answer {
+    const verdict = verifier.verify(token.text);
+    const connection = open.get(token);
+    if (verdict.ok && connection === undefined) {
+      const opened: OpenConnection = { isClosed: false, revokedAt: Number.POSITIVE_INFINITY };
+      open.set(token, opened);
+      verifier.onRevoked(verdict.claims, () => {
+        opened.isClosed = true;
+        this.#stage.attempt(() => this.#stage.oracle.closed(this.machine.name, token, this.#stage.timeline.now));
+      });
+    }
+    if (
+      connection?.isClosed === false &&
+      !verdict.ok &&
+      verdict.code === "token_revoked" &&
+      verdict.revocation !== null
+    ) {
+      const { now } = this.#stage.timeline;
+      connection.revokedAt = Math.min(connection.revokedAt, now);
+      if (connection.revokedAt + TOLD_WITHIN_MS < now) {
+        throw new Violation("a connection was left open", `${token.label} at ${this.machine.name}`);
+      }
+    }
+    return answerOf(verdict);
   }
 
   crash(silently: boolean): void {
@@ -106,6 +148,24 @@ export class VerifierHost {
     this.#life = null;
   }
 
+  /** Now and then a machine comes back with an older copy of its disk, or with a damaged one. */
+  spoilDisk(dice: Dice): void {
+    const newest = this.#kept.at(-1);
+    if (newest === undefined || dice.chance(0.5)) return;
+    if (dice.chance(0.5)) {
+      this.#stage.note(`${this.machine.name} has an older disk`);
+      this.#kept = this.#kept.slice(0, 1);
+      return;
+    }
+    this.#stage.note(`the disk of ${this.machine.name} is damaged`);
+    const { snapshot, checkpoint } = newest;
+    const at = dice.below(snapshot.length);
+    const damaged = dice.chance(0.5)
+      ? snapshot.slice(0, at)
+      : snapshot.map((octet, index) => (index === at ? ~octet : octet));
+    this.#kept = [{ snapshot: damaged, checkpoint }];
+  }
+
   /** Whether it answers requests now. */
   get isServing(): boolean {
     return this.machine.running && this.#life !== null;
@@ -113,7 +173,11 @@ export class VerifierHost {
 
   ask(oracle: Oracle): void {
     this.touched = false;
-    if (this.isServing && this.#life !== null) oracle.ask(this.#life.witness, this.#stage.timeline.now);
+    const life = this.#life;
+    if (!this.isServing || life === null) return;
+    const instance = life.verifier.status()?.instance ?? null;
+    if (instance !== null) life.witness.instances.add(instance);
+    oracle.ask(life.witness, this.#stage.timeline.now);
   }
 
   /** A request that can wait: what the verifier answers when it has asked the issuer, if need be. */
@@ -144,9 +208,9 @@ export class VerifierHost {
 
   #keeper(): SnapshotKeeper {
     return {
-      read: async () => this.#kept,
+      read: async () => this.#kept.at(-1) ?? null,
       write: async (kept) => {
-        this.#kept = kept;
+        this.#kept = [...this.#kept.slice(1 - KEPT_MAX), kept];
       },
     };
   }
@@ -181,20 +245,7 @@ export class VerifierHost {
 }
 
 function answerOf(verdict: Verdict): Answer {
-  if (verdict.ok) return "accepted";
-  switch (verdict.code) {
-    case "token_revoked":
-      return "revoked";
-    case "revocation_unknown":
-    case "keys_unavailable":
-    case "check_required":
-      return "unknown";
-    case "verification_fault":
-    case "verifier_closed":
-      return "broken";
-    default:
-      return "refused";
-  }
+  return verdict.ok ? "accepted" : verdict.code;
 }
 
 /**

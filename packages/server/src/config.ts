@@ -160,6 +160,12 @@ export const SETTINGS = {
     LEASE_LONGEST,
     "How long a verifier may trust its copy of the revocations after it asked: the bound on staleness, and the longest that a confirmed revocation waits.",
   ),
+  lostTail: choice(
+    "MAPAE_LOST_TAIL",
+    "end_sessions",
+    ["end_sessions", "keep_sessions"],
+    "What ends, beside the epoch, when it is proven that the database lost the end of the revocation log (an older copy was put in its place): sessions and signing keys too, as by `mapae restore`, or nothing.",
+  ),
   statusListTtl: duration(
     "MAPAE_STATUS_LIST_TTL",
     "0s",

@@ -35,16 +35,29 @@ const BOUNDS = {
   joinDuplicateHeaders: true,
 };
 
+/** The settings that say where to listen, as an operator writes them. */
+export interface ListenSettings {
+  readonly host: string;
+  readonly port: string;
+}
+
+const SERVER_SETTINGS: ListenSettings = { host: "MAPAE_HOST", port: "MAPAE_PORT" };
+
 /** What a failed listen means to the operator, by its code. */
-const LISTEN_FAULTS: Record<string, (host: string, port: number) => string> = {
-  EADDRINUSE: (host, port) => `Port ${port} on ${host} is in use: another server has it. Set MAPAE_PORT to a free one.`,
-  EACCES: (_host, port) => `Port ${port} may not be used by this account. Set MAPAE_PORT to one above 1023.`,
-  EADDRNOTAVAIL: (host) => `MAPAE_HOST ${host} is no address of this machine.`,
-  ENOTFOUND: (host) => `MAPAE_HOST ${host} is no address of this machine.`,
+const LISTEN_FAULTS: Record<string, (host: string, port: number, settings: ListenSettings) => string> = {
+  EADDRINUSE: (host, port, set) =>
+    `Port ${port} on ${host} is in use: another server has it. Set ${set.port} to a free one.`,
+  EACCES: (_host, port, set) => `Port ${port} may not be used by this account. Set ${set.port} to one above 1023.`,
+  EADDRNOTAVAIL: (host, _port, set) => `${set.host} ${host} is no address of this machine.`,
+  ENOTFOUND: (host, _port, set) => `${set.host} ${host} is no address of this machine.`,
 };
 
 /** Binds the port. Throws `StartRefused` where it cannot be had. */
-export async function listen(host: string, port: number): Promise<Listening> {
+export async function listen(
+  host: string,
+  port: number,
+  settings: ListenSettings = SERVER_SETTINGS,
+): Promise<Listening> {
   let app: App = async () => problem("unavailable", { detail: "The server is starting.", retryAfter: 1 });
   let upgrade: Upgrade = (_message, socket) => void socket.destroy();
   let closing = false;
@@ -55,7 +68,7 @@ export async function listen(host: string, port: number): Promise<Listening> {
     );
   });
   server.on("upgrade", (message, socket, head) => upgrade(message, socket, head));
-  await bind(server, host, port);
+  await bind(server, host, port, settings);
   return {
     port: (server.address() as AddressInfo).port,
     answerWith: (ready, upgradeBy = upgrade) => {
@@ -83,11 +96,11 @@ function write({ status, headers, cookies, body }: Reply, response: ServerRespon
   response.end(body);
 }
 
-function bind(server: Server, host: string, port: number): Promise<void> {
+function bind(server: Server, host: string, port: number, settings: ListenSettings): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
       const says =
-        LISTEN_FAULTS[error.code ?? ""]?.(host, port) ?? `Cannot listen on ${host}:${port}: ${error.message}`;
+        LISTEN_FAULTS[error.code ?? ""]?.(host, port, settings) ?? `Cannot listen on ${host}:${port}: ${error.message}`;
       reject(new StartRefused(says));
     });
     server.listen(port, host, resolve);

@@ -1,7 +1,9 @@
 /** The measurements as Prometheus has them. Labels come from closed sets, so that no caller can make new ones. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { Feed } from "./feed/feed.ts";
+import type { MeasuredFeed } from "./feed/serving.ts";
 import type { HashAdmissionMetrics } from "./passwords/admission.ts";
+import type { Intake } from "./ssf/intake.ts";
+import type { Listening } from "./ssf/listen.ts";
 import type { Polls } from "./ssf/poll.ts";
 import type { Pushes } from "./ssf/push.ts";
 import type { WebhookRunner } from "./webhooks/runner.ts";
@@ -25,9 +27,14 @@ export interface Exposition {
 export interface MetricSources {
   readonly hashing: () => HashAdmissionMetrics;
   readonly revocations: () => number;
-  readonly feed: Pick<Feed, "connections" | "standings" | "head" | "entries" | "tally">;
+  readonly feed: MeasuredFeed;
   readonly webhooks: Pick<WebhookRunner, "tally"> | null;
-  readonly ssf: { readonly polls: Pick<Polls, "tally">; readonly pushes: Pick<Pushes, "tally"> | null };
+  readonly ssf: {
+    readonly polls: Pick<Polls, "tally">;
+    readonly pushes: Pick<Pushes, "tally"> | null;
+    readonly intake: Pick<Intake, "tally">;
+    readonly listening: Pick<Listening, "tally"> | null;
+  };
 }
 
 export interface Prometheus {
@@ -37,7 +44,7 @@ export interface Prometheus {
 
 type MakeGauge = (name: string, help: string, read: () => number) => void;
 
-function observeFeed(feed: MetricSources["feed"], gauge: MakeGauge, registers: Registry[]): void {
+export function observeFeed(feed: MeasuredFeed, gauge: MakeGauge, registers: Registry[]): void {
   const connected = () => feed.standings().filter((standing) => standing.connected);
   gauge("mapae_feed_connections", "Verifiers that follow the revocations over a stream", () => feed.connections);
   gauge("mapae_feed_instances", "Verifiers that are counted in confirmations", () => feed.standings().length);
@@ -114,6 +121,39 @@ function observeSsf({ polls, pushes }: MetricSources["ssf"], gauge: MakeGauge, r
   });
 }
 
+function observeReceivers({ intake, listening }: MetricSources["ssf"], gauge: MakeGauge, registers: Registry[]): void {
+  new Gauge({
+    name: "mapae_ssf_received_events_total",
+    help: "Events of other providers that were taken, by what became of them",
+    labelNames: ["result"],
+    registers,
+    collect() {
+      for (const [result, count] of Object.entries(intake.tally().taken)) this.set({ result }, count);
+    },
+  });
+  new Gauge({
+    name: "mapae_ssf_rejected_events_total",
+    help: "Events of other providers that were no good, by the error that they were answered with",
+    labelNames: ["error"],
+    registers,
+    collect() {
+      for (const [error, count] of Object.entries(intake.tally().rejected)) this.set({ error }, count);
+    },
+  });
+  gauge(
+    "mapae_ssf_delayed_events_total",
+    "Events of other providers that were put off: no keys, or too many at once",
+    () => intake.tally().delayed,
+  );
+  if (listening === null) return;
+  gauge("mapae_ssf_receivers", "Other providers that are listened to", () => listening.tally().active);
+  gauge(
+    "mapae_ssf_receivers_failing",
+    "Those of them whose last call failed, or of whom no sign of life came",
+    () => listening.tally().failing,
+  );
+}
+
 export function openPrometheus(sources: MetricSources): Prometheus {
   const registry = new Registry();
   const registers = [registry];
@@ -148,6 +188,7 @@ export function openPrometheus(sources: MetricSources): Prometheus {
   observeFeed(sources.feed, gauge, registers);
   observeWebhooks(sources.webhooks, gauge, registers);
   observeSsf(sources.ssf, gauge, registers);
+  observeReceivers(sources.ssf, gauge, registers);
 
   let collecting = false;
   return {

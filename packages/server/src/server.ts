@@ -7,17 +7,13 @@
  */
 import type { Logger } from "pino";
 import { type ClientAction, createClientAction } from "./admin/clients.ts";
-import { createRevocationAction, type RevocationAction } from "./admin/revocations.ts";
+import type { RevocationAction } from "./admin/revocations.ts";
 import { createWebhookAction, type WebhookAction } from "./admin/webhooks.ts";
 import type { Config } from "./config.ts";
-import { type Confirming, createConfirming } from "./feed/confirming.ts";
-import { openFeed } from "./feed/feed.ts";
-import { createVerifiers } from "./feed/verifiers.ts";
-import { createFeedSigner, createTicketJudge, logNotice } from "./feed-service.ts";
+import type { Confirming } from "./feed/confirming.ts";
 import { firstStart } from "./first-start.ts";
 import { createAddressReader } from "./http/address.ts";
 import { JWKS_MAX_AGE_SECONDS } from "./http/api/discovery.ts";
-import type { SsfOptions } from "./http/api/ssf.ts";
 import { type App, createApp, type Handler, handlerOf } from "./http/app.ts";
 import { createAuthenticator } from "./http/authenticate.ts";
 import { createOriginPolicy } from "./http/origin.ts";
@@ -26,9 +22,6 @@ import { createStreamDoor, type Upgrade } from "./http/stream.ts";
 import { isShared, type Keyring, openKeyring } from "./keys/keyring.ts";
 import { maintain, startMaintenance } from "./maintenance.ts";
 import { createMetrics } from "./metrics.ts";
-import { createIntrospect } from "./oauth/introspect.ts";
-import { createJudge } from "./oauth/judge.ts";
-import { createRevokeToken } from "./oauth/revoke.ts";
 import type { Passwords } from "./passwords/passwords.ts";
 import { openPasswords } from "./passwords-service.ts";
 import { placesIn } from "./places.ts";
@@ -37,6 +30,7 @@ import type { Secret } from "./prelude/secret.ts";
 import { Secret as SecretValue } from "./prelude/secret.ts";
 import { type SetAlarm, type Sleep, systemAlarm, systemSleep, systemWorld, type World } from "./prelude/world.ts";
 import { LiveSet } from "./revocation/live-set.ts";
+import { openRevocation } from "./revocation-service.ts";
 import { STRATEGIES } from "./sessions/strategy.ts";
 import { createIssuer } from "./signin/issue.ts";
 import { createLogIn } from "./signin/log-in.ts";
@@ -44,8 +38,7 @@ import { createPasswordAction, type PasswordAction } from "./signin/password.ts"
 import { createRefresh } from "./signin/refresh.ts";
 import { createReadSession } from "./signin/session.ts";
 import { createSignUp, type SignUp } from "./signin/sign-up.ts";
-import type { StreamAction } from "./ssf/manage.ts";
-import { openSsf } from "./ssf-service.ts";
+import { openSsf, type Ssf } from "./ssf-service.ts";
 import { openStatusService } from "./status-service.ts";
 import { openMemoryThrottle } from "./storage/memory/throttle.ts";
 import { openStorage } from "./storage/open.ts";
@@ -63,6 +56,9 @@ const TOLERANCE_SECONDS = 60;
 /** A key is published this long before it signs: many times what a verifier keeps a key set for. */
 const PUBLISH_LEAD_MS = 12 * JWKS_MAX_AGE_SECONDS * 1000;
 
+/** Other nodes have heard of a new data key by then: many times what they look for it in (storage/postgres/). */
+const KEYS_SETTLE_MS = 5_000;
+
 /** What the command line's local socket may use besides the handler. */
 export interface Operations {
   readonly storage: Storage;
@@ -74,8 +70,7 @@ export interface Operations {
   readonly signUp: SignUp;
   readonly clientAction: ClientAction;
   readonly webhookAction: WebhookAction;
-  readonly streamAction: StreamAction;
-  readonly ssf: SsfOptions;
+  readonly ssf: Ssf;
   readonly revoke: RevocationAction;
   readonly confirming: Confirming;
   readonly throttle: Throttle;
@@ -125,6 +120,31 @@ function secretsOf(config: Config, world: World): readonly Secret[] {
   return readOrMakeSecret(placesIn(config.data).secret, world.random).secrets;
 }
 
+/** What another process does to the keys is known here at once: until then this one would sign with a dead key. */
+function followKeys(storage: Storage, vault: Vault, keyring: Keyring, logger: Logger): void {
+  let looking = false;
+  let again = false;
+  const look = async (): Promise<void> => {
+    again = true;
+    if (looking) return;
+    looking = true;
+    try {
+      while (again) {
+        again = false;
+        await vault.tick();
+        await keyring.tick();
+      }
+    } finally {
+      looking = false;
+    }
+  };
+  const changed = () => void look().catch((error: unknown) => logger.warn({ err: error }, "keys could not be read"));
+  storage.onKeys(changed);
+  storage.revocation.onCommit((entries) => {
+    if (entries.some(({ kind }) => kind === "key")) changed();
+  });
+}
+
 export async function openServer(parts: ServerParts): Promise<MapaeServer> {
   const { config, logger, world = systemWorld, sleep = systemSleep, alarm = systemAlarm } = parts;
   const issuer = config.issuer ?? parts.issuer;
@@ -137,7 +157,8 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
     // Ordinary tokens go to resource servers, which could use them on the admin API.
     if (audience === adminAudience) throw new StartRefused("MAPAE_AUDIENCE is the admin API's own audience.");
     const secrets = secretsOf(config, world);
-    const vault = await openVault(storage.vault, secrets, world);
+    const settleMs = storage.nature.shared ? KEYS_SETTLE_MS : 0;
+    const vault = await openVault(storage.vault, secrets, world, { settleMs, sleep });
     const live = await LiveSet.load(storage.revocation);
     const keyring = await openKeyring(
       storage.keys,
@@ -152,6 +173,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       },
       world,
     );
+    followKeys(storage, vault, keyring, logger);
     const { admission, passwords, check } = await openPasswords(config, issuer, vault, world);
     const throttle = createThrottle(storage.throttle ?? openMemoryThrottle(world.clock), config.rateLimit === "on");
     const status = openStatusService(storage.status, keyring, { ...config, issuer }, world, alarm);
@@ -180,42 +202,13 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       { grants: storage.grants, vault, clock: world.clock },
       { idleMs: config.refreshIdle, graceMs: config.refreshGrace },
     );
-    const judge = createJudge(
-      { keyring, vault, live, sessions: storage.sessions, clock: world.clock },
-      isShared(config.signingAlg),
-    );
-    const tickets = createTicketJudge({ keyring, live, clock: world.clock }, issuer);
-    const verifiers = createVerifiers(storage.clients, audience, tickets);
-    const feed = await openFeed({
-      log: storage.revocation,
-      store: storage.feed,
-      verifiers,
-      feedKey: vault.current("feed").key,
-      sign: createFeedSigner(keyring, issuer),
-      issuer,
-      leaseMs: config.revocationLease,
-      alone: !storage.nature.shared,
-      maxConnections: config.feedConnections,
-      world,
-      alarm,
-      notice: (notice) => logNotice(logger, notice),
-    });
-    const confirming = createConfirming({ feed, log: storage.revocation, clock: world.clock }, () =>
-      Math.max(...keyring.records().map(({ highestExp }) => highestExp)),
-    );
-    const revoke = createRevocationAction({ ...storage, keyring });
-    const introspect = createIntrospect(
-      { judge, log: storage.revocation, feed, grants: storage.grants, vault, clock: world.clock },
-      issuer,
-    );
-    const revokeToken = createRevokeToken(
-      { judge, log: storage.revocation, grants: storage.grants, clients: storage.clients, vault },
-      { issuer, audience, adminAudience },
-    );
     const service = { storage, vault, config, logger };
+    const names = { issuer, audience, adminAudience };
+    const { judge, revoke, ...revocation } = await openRevocation({ ...service, keyring, live }, names, world, alarm);
+    const { verifiers, feed, confirming } = revocation;
     const webhooks = startWebhookService(service, parts.delivers !== false, world, alarm);
     const webhookAction = createWebhookAction({ ...webhooks, webhooks: storage.webhooks, vault, world });
-    const ssf = openSsf({ ...service, keyring }, parts.delivers !== false, issuer, world, alarm);
+    const ssf = openSsf({ ...service, keyring, throttle }, parts.delivers !== false, issuer, world, alarm);
     const exampleSecret = await firstStart(storage.clients, clientAction);
     const metrics = createMetrics({
       hashing: () => admission.metrics(),
@@ -237,12 +230,8 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
         clientAction,
         webhookAction,
         ...ssf,
-        feed,
-        verifiers,
-        confirming,
+        ...revocation,
         revoke,
-        introspect,
-        revokeToken,
         statusLists: status.lists,
         check: () => storage.check(),
         draining: () => draining,
@@ -262,7 +251,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
     const app = createApp({
       routes,
       base,
-      authenticator: createAuthenticator({ judge, readSession, verifiers }, { issuer, audience, adminAudience }),
+      authenticator: createAuthenticator({ judge, readSession, verifiers }, names),
       origins: createOriginPolicy(issuer, config.corsOrigins),
       addresses: createAddressReader(config.trustedProxies),
       metricsTokens: config.metricsToken ?? [],
@@ -277,20 +266,8 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       handler: handlerOf(app),
       upgrade: createStreamDoor(feed, base),
       operations: {
-        ...{
-          storage,
-          vault,
-          keyring,
-          encrypt,
-          passwords,
-          passwordAction,
-          signUp,
-          clientAction,
-          issuer,
-          audience,
-          world,
-        },
-        ...{ revoke, confirming, throttle, webhookAction, streamAction: ssf.streamAction, ssf: ssf.options },
+        ...{ storage, vault, keyring, encrypt, passwords, passwordAction, signUp, clientAction, issuer, audience },
+        ...{ world, revoke, confirming, throttle, webhookAction, ssf },
       },
       nature: storage.nature,
       exampleSecret,

@@ -85,6 +85,7 @@ const serverFrames: readonly ServerTextFrame[] = [
     ...{ type: "welcome", instance: "ins_2", leaseMs: 5000, position: at(10), feedKey: FEED_KEY },
     ...{ serverTime: EPOCH * 1000 + 7, relays: ["rly_1", "rly_2"] },
   },
+  { type: "ask", position: at(29) },
   { type: "resync", reason: "too_old" },
   { type: "drain", afterMs: 2000 },
   { type: "refused", code: "unauthorized" },
@@ -92,6 +93,15 @@ const serverFrames: readonly ServerTextFrame[] = [
 const clientFrames: readonly ClientFrame[] = [
   { type: "hello", clientId: "orders-api", clientSecret: "s3cret-\u00e9", after: at(10), instance: null, acceptMs: 0 },
   { type: "hello", clientId: "orders-api", clientSecret: "x", after: at(29), instance: "ins_1", acceptMs: 60000 },
+  {
+    type: "hello",
+    clientId: "orders-api",
+    clientSecret: "x",
+    after: at(29),
+    instance: null,
+    acceptMs: 0,
+    checkpoint: "eyJ.eyJ.c2ln",
+  },
   { type: "ping", n: 41 },
   { type: "ack", position: at(29) },
   { type: "hello", ticket: "eyJ0.eyJp.c2ln", after: at(10), instance: null, acceptMs: 0 },

@@ -45,7 +45,12 @@ export const AUDIT_EVENTS = {
   "ssf.subject_removed": "An event stream is no longer told of a user's events",
   "ssf.events_refused": "The receiver of an event stream refused events; they are not sent again",
   "ssf.events_missed": "Events were forgotten before an event stream's receiver took them",
+  "ssf.receiver_added": "Events of another provider are taken from now on",
+  "ssf.receiver_changed": "How events of another provider are taken was changed",
+  "ssf.receiver_removed": "Events of another provider are no longer taken",
+  "ssf.event_received": "An event of another provider was taken; the detail says what it led to",
   "store.backed_up": "A backup of the database was written",
+  "store.tail_lost": "The database had lost the end of the revocation log, as a verifier proved; a new epoch began",
   "store.restored": "The database was restored from a backup; a new epoch began",
 } as const;
 export type AuditEventName = keyof typeof AUDIT_EVENTS;

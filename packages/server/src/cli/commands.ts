@@ -4,6 +4,7 @@
  */
 
 import { GATE_OPTIONS } from "../gate/settings.ts";
+import { RELAY_OPTIONS } from "../relay/settings.ts";
 import { END_REASONS } from "../revocation/entry.ts";
 import { STRATEGY_NAMES } from "../sessions/strategy.ts";
 import { EVENT_TYPES } from "../ssf/event.ts";
@@ -43,6 +44,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   webhooks: "addresses of your own that are told of every revocation",
   ssf: "Shared Signals: what other systems are told of, as signed events",
   "ssf streams": "event streams that resource servers have",
+  "ssf receivers": "other providers whose events become revocations here",
   token: "access tokens: look into one, verify one, sign one",
   seal: "seal a document for one recipient",
   receipt: "acknowledge a sealed document",
@@ -366,6 +368,63 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import("./commands/ssf-streams.ts")).deleteStream,
   },
   {
+    name: "ssf receivers list",
+    says: "list the providers whose events are taken, and when each was last heard of",
+    load: async () => (await import("./commands/ssf-receivers.ts")).listReceivers,
+  },
+  {
+    name: "ssf receivers add",
+    args: ["<issuer>"],
+    says: "take another provider's events: its stream is made there, or one that is there is used",
+    options: [
+      { flags: "--push", says: "the provider pushes them (RFC 8935)" },
+      { flags: "--poll", says: "this server polls for them (RFC 8936)" },
+      {
+        flags: "--client <id>",
+        says: "who this server is to the provider; its secret is read from stdin (HTTP Basic)",
+      },
+      AUTHORIZATION_STDIN,
+      { flags: "--audience <audience>", says: "what the events must be for (default: as the provider says)" },
+      {
+        flags: "--domain <domain>",
+        says: "the provider may name users by email addresses of this domain only; may stand several times (default: any)",
+        many: true,
+      },
+      { flags: "--disable-accounts", says: "an account that is disabled there is disabled here too" },
+      { flags: "--stream <id>", says: "use this stream, which is there already" },
+      { flags: "--poll-url <url>", says: "where to poll, of a provider whose streams are managed by hand" },
+    ],
+    notes: "docs/shared-signals.md says what each event does here.",
+    load: async () => (await import("./commands/ssf-receivers.ts")).addReceiver,
+  },
+  {
+    name: "ssf receivers set",
+    args: ["<id>"],
+    says: "pause or resume a receiver, or change what its provider may do",
+    options: [
+      { flags: "--pause", says: "take no events; a poll makes up for it later" },
+      { flags: "--resume", says: "take them again" },
+      { flags: "--domain <domain>", says: "as for add, in place of the domains before", many: true },
+      { flags: "--any-domain", says: "users of any domain may be named" },
+      { flags: "--disable-accounts", says: "accounts that are disabled there are disabled here too" },
+      { flags: "--keep-accounts", says: "they are not: only their sessions end" },
+    ],
+    load: async () => (await import("./commands/ssf-receivers.ts")).setReceiver,
+  },
+  {
+    name: "ssf receivers verify",
+    args: ["<id>"],
+    says: "ask a provider for a sign of life over its stream",
+    load: async () => (await import("./commands/ssf-receivers.ts")).verifyReceiver,
+  },
+  {
+    name: "ssf receivers remove",
+    args: ["<id>"],
+    says: "take no more events of a provider, and delete the stream that was made there",
+    options: [YES],
+    load: async () => (await import("./commands/ssf-receivers.ts")).removeReceiver,
+  },
+  {
     name: "token inspect",
     args: ["[token]"],
     says: "explain a token part by part in plain words, and what is wrong with it, without verifying it",
@@ -495,12 +554,33 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import("./commands/restore.ts")).restore,
   },
   {
+    name: "move",
+    says: "carry the installation over from its SQLite file to PostgreSQL, without ending a session; no server may run",
+    options: [
+      { flags: "--to <address>", says: "postgres://user@host:port/database (default: MAPAE_DATABASE_URL)" },
+      PASSWORD_STDIN,
+      { flags: "--dry-run", says: "look at both sides, say what would be moved, and change nothing" },
+      { flags: "--undo", says: "go back to the file, as long as nothing has used the new database" },
+    ],
+    notes:
+      "The database's password is MAPAE_DATABASE_PASSWORD, or read from stdin. Every row is carried over and compared; then\nthe file is marked, and no server starts on it any more. Interrupted at any point, run it again: it goes on. docs/moving.md",
+    load: async () => (await import("./commands/move.ts")).moveCommand,
+  },
+  {
     name: "gate",
     says: "answer a proxy (nginx auth_request, HAProxy) whether a request's access token is good",
     options: GATE_OPTIONS,
     notes: "No data folder, no database: it needs the issuer's keys only. docs/gate.md has the proxies' side.",
     apart: true,
     load: async () => (await import("./commands/gate.ts")).gate,
+  },
+  {
+    name: "relay",
+    says: "follow the feed of revocations, and serve it to verifiers: fan-out that grows as a tree",
+    options: RELAY_OPTIONS,
+    notes: "No data folder, no database, and nothing to keep between two runs. docs/relay.md has the verifiers' side.",
+    apart: true,
+    load: async () => (await import("./commands/relay.ts")).relay,
   },
   {
     name: "strategies",

@@ -3,12 +3,12 @@
  * the connection stands.
  */
 import type { Hello } from "@mapae/verifier/revocation";
-import { type ClientId, newId } from "../prelude/ids.ts";
+import { newId } from "../prelude/ids.ts";
 import type { World } from "../prelude/world.ts";
-import type { Position } from "../revocation/entry.ts";
 import { type ConnectionEvent, resyncReason } from "./connection.ts";
 import type { Leases } from "./leases.ts";
 import type { FeedSource } from "./source.ts";
+import type { Tail } from "./tail.ts";
 import { mayAccept, nameOfShown, unboundTicket, type Verifier, type Verifiers } from "./verifiers.ts";
 
 export interface AdmissionParts {
@@ -16,25 +16,25 @@ export interface AdmissionParts {
   readonly leases: Leases;
   readonly verifiers: Verifiers;
   readonly world: World;
-  /** Somebody knows a position that lies ahead of the log. */
-  readonly ahead: (client: ClientId, position: Position) => void;
+  /** Hears of positions that lie ahead of the log. */
+  readonly tail: Tail;
 }
 
 /** What a hello comes to. @param isWaiting whether somebody still waits for it */
 export async function admit(
-  { source, leases, verifiers, world, ahead }: AdmissionParts,
+  { source, leases, verifiers, world, tail }: AdmissionParts,
   hello: Hello,
   isWaiting: () => boolean,
 ): Promise<readonly [ConnectionEvent, Verifier | null]> {
-  const { after, acceptMs } = hello;
+  const { after, acceptMs, checkpoint } = hello;
   const verifier = await verifiers.authenticate(hello);
   if (verifier === null || !mayAccept(verifier, acceptMs)) return [{ type: "declined", reason: "unauthorized" }, null];
   await source.loaded();
   // What it is compared with must be the log's head and not an earlier one, or it would seem to be ahead of it.
   await source.reach(after);
+  if (await tail.hear(verifier.client, after, checkpoint ?? null, source.mirror.head)) await source.reach(after);
   const { mirror } = source;
   const why = resyncReason(after, mirror.head, mirror.countAfter(after));
-  if (why === "ahead") ahead(verifier.client, after);
   if (why !== null) return [{ type: "behind", why }, null];
   if (!isWaiting()) return [{ type: "declined", reason: "unavailable" }, null];
   const instance = newId("instance", world.random);

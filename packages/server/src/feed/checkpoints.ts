@@ -13,6 +13,8 @@ const WINDOW_SECONDS = 60;
 /** Or when so many entries have come since the last one, but no sooner than that many milliseconds after it. */
 const EARLY_ENTRIES = 1_024;
 const EARLY_MS = 200;
+/** Or when the log has moved at all, no sooner than after this: a loss of what is not signed cannot be proven (tail.ts). */
+const MOVED_MS = 2_000;
 
 export interface CheckpointParts {
   readonly mirror: LogMirror;
@@ -66,6 +68,7 @@ export class Checkpoints {
     const { mirror } = this.#parts;
     const age = now - signed.at;
     if (age >= CHECKPOINT_EVERY_MS) return true;
+    if (age >= MOVED_MS && isBefore(signed.position, mirror.head)) return true;
     const isOvertaken = mirror.everyone !== null && isBefore(signed.position, mirror.everyone);
     return age >= EARLY_MS && (isOvertaken || mirror.countAfter(signed.position) >= EARLY_ENTRIES);
   }

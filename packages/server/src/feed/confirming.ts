@@ -66,6 +66,7 @@ export function createConfirming(
       const one: Remembered = { position, begun: clock.monotonic(), waiting, confirmation: null };
       remembered.push(one);
       if (remembered.length > REMEMBERED) remembered.shift();
+      if (wait === "all") feed.ask(position);
       const settled = waiting.settled.then((confirmation) => {
         one.confirmation = confirmation;
       });
@@ -78,6 +79,7 @@ export function createConfirming(
       const one = remembered.findLast(
         (each) => each.position.epoch === position.epoch && each.position.seq === position.seq,
       );
+      if (one?.confirmation === null) feed.ask(position);
       return one && progressOf(one);
     },
   };

@@ -586,6 +586,26 @@ describe("confirmation", () => {
     assert.deepEqual(stage.notices, []);
   });
 
+  test("those who follow are asked for it, behind its entries and without the window; whoever comes back meanwhile, too", async () => {
+    const stage = await Stage.open();
+    const [one, other] = [await stage.follower(), await stage.follower("files")];
+    const before = stage.head;
+    await stage.revoke();
+    const position = await stage.revoke(); // within the window of the first
+    stage.feed.ask(position);
+    for (const link of [one, other]) {
+      assert.deepEqual(link.types().slice(-3), ["rev", "rev", "ask"]);
+      assert.deepEqual(link.last("ask").position, position);
+    }
+    one.ack(position);
+    stage.feed.ask(position);
+    assert.equal(one.types().filter((type) => type === "ask").length, 1);
+    const back = stage.link();
+    back.hello("files", before);
+    await settle();
+    assert.deepEqual(back.types(), ["welcome", "rev", "ask"]);
+  });
+
   test("an acknowledgement of what was not sent cuts the connection and confirms nothing", async () => {
     const stage = await Stage.open();
     const link = await stage.follower();
@@ -762,7 +782,14 @@ const verifier = (id: string): Verifier => ({
   audience: `https://${id}.example.com`,
   shown: { by: "secret", hash: hashClientSecret(`${id} secret`) },
 });
-const request = (after: Position) => ({ verifier: verifier("orders"), after, ping: 1, instance: null, acceptMs: 0 });
+const request = (after: Position) => ({
+  verifier: verifier("orders"),
+  after,
+  ping: 1,
+  instance: null,
+  acceptMs: 0,
+  checkpoint: null,
+});
 
 describe("polling", () => {
   test("is welcome, entries and heartbeat in one answer, and keeps one id", async () => {

@@ -21,6 +21,7 @@ import { openServing, type Serving, type ServingNotice } from "./serving.ts";
 import { type IsSigned, type SignCheckpoint, Snapshots } from "./snapshots.ts";
 import type { FeedSource } from "./source.ts";
 import type { FeedStore } from "./store.ts";
+import { Tail, type TailWatch } from "./tail.ts";
 import { type IssuedTicket, issueTicket, type SignTicket, type TicketWish } from "./tickets.ts";
 import type { Verifier, Verifiers } from "./verifiers.ts";
 
@@ -36,6 +37,8 @@ export interface FeedParts {
   /** No other node serves this log: see leases.ts. */
   readonly alone: boolean;
   readonly maxConnections: number;
+  /** Left out: that the log lost its end is not looked for. */
+  readonly tail?: TailWatch;
   readonly world: World;
   readonly alarm: SetAlarm;
   /** What an operator should read. Holds no secret. */
@@ -78,7 +81,12 @@ export async function openFeed(parts: FeedParts): Promise<Feed> {
   const leases = await Leases.open({ store, clock, alarm, leaseMs, alone, failed });
   const snapshots = new Snapshots({ mirror, clock, facts: { leaseMs, feedKey }, sign, isSigned });
   const checkpoints = new Checkpoints({ mirror, clock, sign, isSigned, failed });
-  const heads = new HeadReads(() => log.readHead());
+  const tail = new Tail(parts.tail ?? null, notice, () => leases.distrust());
+  const heads = new HeadReads(async () => {
+    const known = mirror.head;
+    const head = await log.readHead();
+    return (await tail.compare(known, head)) ? log.readHead() : head;
+  });
   const source: FeedSource = {
     mirror,
     feedKey,
@@ -90,7 +98,7 @@ export async function openFeed(parts: FeedParts): Promise<Feed> {
     checkpoint: (sent, audience) => checkpoints.latest(sent, audience),
     snapshot: (audience) => snapshots.get(audience),
   };
-  const serving = openServing({ source, leases, verifiers, world, alarm, maxConnections, notice });
+  const serving = openServing({ source, leases, verifiers, world, alarm, maxConnections, tail, notice });
   // A million entries take seconds to hash: the rest of the server need not wait for them, verifiers do.
   let closed = false;
   const loaded = mirrorLog({
@@ -109,9 +117,9 @@ export async function openFeed(parts: FeedParts): Promise<Feed> {
   /** Who introspects, by resource server: all processes of one count as one, by what was lent last. */
   const introspecting = new Map<ClientId, InstanceId>();
 
-  const { connect, poll, snapshot, wait, standings, drain, tally, relays } = serving;
+  const { connect, poll, snapshot, wait, ask, standings, drain, tally, relays } = serving;
   return {
-    ...{ connect, poll, snapshot, wait, standings, drain, tally, relays },
+    ...{ connect, poll, snapshot, wait, ask, standings, drain, tally, relays },
     get connections() {
       return serving.connections;
     },

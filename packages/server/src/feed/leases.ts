@@ -11,7 +11,7 @@ import type { Behind } from "@mapae/verifier/revocation";
 import { type ClientId, type InstanceId, isTicketId } from "../prelude/ids.ts";
 import type { Clock, SetAlarm } from "../prelude/world.ts";
 import type { Position } from "../revocation/entry.ts";
-import { outlast } from "./lease.ts";
+import { LEASE_LONGEST_MS, outlast } from "./lease.ts";
 import { type Instance, Registry, type Standing } from "./registry.ts";
 import type { FeedStore } from "./store.ts";
 import { type Waiting, WaitingRoom } from "./waiting.ts";
@@ -40,7 +40,8 @@ export class Leases {
   readonly #registry = new Registry();
   readonly #room: WaitingRoom;
   /** The N of an earlier process, and when its last lease has ended. */
-  readonly #earlier: { readonly leaseMs: number; readonly endsAt: number };
+  #earlier: { readonly leaseMs: number; readonly endsAt: number };
+  readonly #openedAt: number;
 
   #lowered = false;
 
@@ -48,12 +49,16 @@ export class Leases {
     const { clock, alarm, leaseMs, alone } = parts;
     this.#parts = parts;
     this.leaseMs = leaseMs;
-    const endsAt = stored === null ? Number.NEGATIVE_INFINITY : clock.monotonic() + outlast(stored);
+    this.#openedAt = clock.monotonic();
+    const endsAt = stored === null ? Number.NEGATIVE_INFINITY : this.#openedAt + outlast(stored);
     this.#earlier = { leaseMs: stored ?? leaseMs, endsAt };
-    this.#room = new WaitingRoom(this.#registry, clock, alarm, () => ({
-      leaseMs: clock.monotonic() < endsAt ? Math.max(leaseMs, this.#earlier.leaseMs) : leaseMs,
-      knowsAllFrom: alone ? endsAt : Number.POSITIVE_INFINITY,
-    }));
+    this.#room = new WaitingRoom(this.#registry, clock, alarm, () => {
+      const earlier = this.#earlier;
+      return {
+        leaseMs: clock.monotonic() < earlier.endsAt ? Math.max(leaseMs, earlier.leaseMs) : leaseMs,
+        knowsAllFrom: alone ? earlier.endsAt : Number.POSITIVE_INFINITY,
+      };
+    });
   }
 
   static async open(parts: LeaseParts): Promise<Leases> {
@@ -66,6 +71,11 @@ export class Leases {
       else leases.#registry.recall(instance, leases.#earlier.endsAt);
     }
     return leases;
+  }
+
+  /** What the store remembered of an earlier process was out of date: that one may have given leases of any length. */
+  distrust(): void {
+    this.#earlier = { leaseMs: LEASE_LONGEST_MS, endsAt: this.#openedAt + outlast(LEASE_LONGEST_MS) };
   }
 
   /** Counts an instance from now on; what it has applied when it comes is its first acknowledgement. */
@@ -112,11 +122,12 @@ export class Leases {
   /** @param behind of a relay: for whom it speaks */
   acked(id: InstanceId, position: Position, behind: Behind | null = null): void {
     this.#registry.acked(id, position, behind);
-    this.#room.acked(id, position);
     const ticket = this.#registry.find(id)?.ticket;
     for (const one of [...(behind?.unbound ?? []), ...(ticket === undefined ? [] : [ticket])]) {
       if (this.#registry.find(one)?.announced === true) this.#registry.acked(one, position);
     }
+    // Last: it may settle an answer, which names who is missing then.
+    this.#room.acked(id, position);
   }
 
   /**

@@ -7,7 +7,7 @@
  */
 import type { ServerTextFrame } from "@mapae/verifier/revocation";
 import { Unavailable } from "../prelude/fault.ts";
-import { type ClientId, type InstanceId, newId } from "../prelude/ids.ts";
+import { type InstanceId, newId } from "../prelude/ids.ts";
 import type { SetAlarm, World } from "../prelude/world.ts";
 import { isBefore, type Position } from "../revocation/entry.ts";
 import { resyncReason } from "./connection.ts";
@@ -18,6 +18,7 @@ import type { FeedConnection, Link } from "./link.ts";
 import type { Standing } from "./registry.ts";
 import type { FeedSnapshot } from "./snapshots.ts";
 import type { FeedSource } from "./source.ts";
+import { Tail, type TailNotice } from "./tail.ts";
 import { FeedTally } from "./tally.ts";
 import { mayAccept, unboundTicket, type Verifier, type Verifiers } from "./verifiers.ts";
 import type { Confirmation, Waiting } from "./waiting.ts";
@@ -29,6 +30,8 @@ export interface PollRequest {
   readonly ping: number;
   readonly instance: string | null;
   readonly acceptMs: number;
+  /** The signed position that it shows. */
+  readonly checkpoint: string | null;
 }
 
 /** The frames of a poll's answer: text frames as values, `rev` as octets. */
@@ -57,6 +60,8 @@ export interface Serving extends FollowedFeed, MeasuredFeed {
   readonly hub: Hub;
   /** Begins to wait for a position that is committed: see leases.ts. */
   wait(position: Position, timeoutMs: number | null): Waiting;
+  /** Has everyone say at once that a position is applied, and not with the next ping: somebody waits for it. */
+  ask(position: Position): void;
   /** Takes nobody new and asks everyone to connect elsewhere within a time; then ends what is left. */
   drain(afterMs: number): Promise<void>;
   /** Ends all connections, and every wait without confirming. */
@@ -70,14 +75,14 @@ export interface ServingParts {
   readonly world: World;
   readonly alarm: SetAlarm;
   readonly maxConnections: number;
+  /** Left out: that the log lost its end is not looked for here. */
+  readonly tail?: Tail;
   readonly notice: (notice: ServingNotice) => void;
 }
 
 export type ServingNotice =
   /** Verifiers did not acknowledge: the confirmation came by the end of their leases, or not in time. */
-  | { readonly kind: "slow_verifiers"; readonly confirmation: Confirmation; readonly position: Position }
-  /** Somebody knows a position of our log that we do not: another server's, or we lost a tail. */
-  | { readonly kind: "position_ahead"; readonly client: string; readonly position: Position; readonly head: Position };
+  { readonly kind: "slow_verifiers"; readonly confirmation: Confirmation; readonly position: Position } | TailNotice;
 
 const START: Position = { epoch: 0, seq: 0 };
 /** How often a node that leaves looks whether everyone has gone. */
@@ -88,9 +93,8 @@ export function openServing(parts: ServingParts): Serving {
   const { clock } = world;
   const tally = new FeedTally();
   const frames = new Frames(() => source.mirror);
-  const ahead = (client: ClientId, position: Position): void =>
-    notice({ kind: "position_ahead", client, position, head: source.mirror.head });
-  const hub = new Hub({ source, frames, leases, verifiers, tally, world, alarm, maxConnections, ahead });
+  const { tail = new Tail(null, notice, () => {}) } = parts;
+  const hub = new Hub({ source, frames, leases, verifiers, tally, world, alarm, maxConnections, tail });
 
   /** One registration for all polls that name it: it counts by its last lease alone, so that two who share it are covered. */
   const pollerOf = async ({ verifier, instance, acceptMs }: PollRequest): Promise<InstanceId> => {
@@ -107,7 +111,7 @@ export function openServing(parts: ServingParts): Serving {
     connect: (link) => hub.connect(link),
     poll: async (request) => {
       tally.polls += 1;
-      const { verifier, after, ping, acceptMs } = request;
+      const { verifier, after, ping, acceptMs, checkpoint } = request;
       if (!mayAccept(verifier, acceptMs)) return [{ type: "refused", code: "unauthorized" }];
       await source.loaded();
       const instance = await pollerOf(request);
@@ -115,11 +119,11 @@ export function openServing(parts: ServingParts): Serving {
         const head = await source.head();
         source.mirror.advance(head.position);
         if (isBefore(source.mirror.head, after)) await source.reach(after);
+        if (await tail.hear(verifier.client, after, checkpoint, source.mirror.head)) await source.reach(after);
         const { mirror, feedKey, relays } = source;
         // All that this node knows by now, which may be more than the head that was read: see `beat` in connection.ts.
         const to = mirror.head;
         const why = resyncReason(after, to, mirror.countAfter(after));
-        if (why === "ahead") ahead(verifier.client, after);
         if (why !== null) return [{ type: "resync", reason: why }];
         const revs = to.seq === after.seq ? [] : frames.revs(after, to, verifier.audience);
         const leaseMs = leases.grant(instance, head.leaseMs);
@@ -150,6 +154,7 @@ export function openServing(parts: ServingParts): Serving {
       });
       return waiting;
     },
+    ask: (position) => hub.ask(position),
     standings: () => leases.all(),
     get relays() {
       return source.relays;

@@ -95,6 +95,7 @@ export class Snapshots {
 
   #isFresh({ madeAt, position }: Made): boolean {
     const { mirror, clock } = this.#parts;
+    if (position.epoch !== mirror.head.epoch) return false;
     const since = mirror.countAfter(position);
     return since === 0 || (since <= SNAPSHOT_FRESH_ENTRIES && clock.monotonic() - madeAt < SNAPSHOT_FRESH_MS);
   }

@@ -5,14 +5,7 @@
  *     ▲                 │
  *     └── plan() ◄──────┘        tick() applies what the schedule says is due; rotate, retire and revoke are an operator's
  */
-import {
-  type AlgorithmName,
-  type BoundKey,
-  bindKey,
-  bindSigningKey,
-  KeyRefused,
-  type SigningKey,
-} from "@mapae/verifier/jose";
+import { type BoundKey, bindKey, bindSigningKey, KeyRefused, type SigningKey } from "@mapae/verifier/jose";
 import { type Cause, draft, SYSTEM } from "../audit/event.ts";
 import { StartRefused, Unavailable } from "../prelude/fault.ts";
 import type { Secret } from "../prelude/secret.ts";
@@ -271,6 +264,6 @@ export async function openKeyring(
 }
 
 /** Whether an algorithm signs with a shared secret. */
-export function isShared(alg: AlgorithmName): boolean {
+export function isShared(alg: string): boolean {
   return alg.startsWith("HS");
 }

@@ -33,7 +33,14 @@ export function createRelayApp(parts: RelayAppParts): App {
     account: nobody,
     admin: nobody,
     verifier: nobody,
-    follower: (headers) => followerOf(relay.verifiers, headers),
+    follower: async (headers) => {
+      const who = await followerOf(relay.verifiers, headers);
+      // RFC 6750 §3: no error code for who shows nothing.
+      const code = headers.get("authorization") === null ? "missing_token" : "invalid_token";
+      return who.ok
+        ? who
+        : { ok: false, reply: problem(code, { detail: "A relay takes tickets of its issuer (Bearer)." }) };
+    },
   };
   const app = createApp({
     routes: [

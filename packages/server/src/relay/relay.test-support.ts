@@ -469,6 +469,7 @@ export class Tree {
     void this.origin.wait(position, null).settled.then((settled) => {
       answer = settled;
     });
+    this.origin.ask(position);
     return { answer: () => answer };
   }
 }

@@ -162,7 +162,11 @@ export async function openRelay(parts: RelayParts): Promise<Relay> {
   });
   const serving = openServing({ source, leases, verifiers, world, alarm, maxConnections, notice });
   const upward = new Upward({
-    settled: async (position) => (await serving.wait(position, null).settled).confirmed,
+    settled: async (position) => {
+      const waiting = serving.wait(position, null);
+      serving.ask(position);
+      return (await waiting.settled).confirmed;
+    },
     standings: () => leases.all(),
     say: (position, behind) => upstream?.cleared(position, behind),
   });
@@ -219,10 +223,9 @@ export async function openRelay(parts: RelayParts): Promise<Relay> {
     log,
   );
 
-  let closed = false;
+  let callOffCompacting = (): void => {};
   const compactLater = (): void => {
-    alarm(COMPACT_EVERY_MS, () => {
-      if (closed) return;
+    callOffCompacting = alarm(COMPACT_EVERY_MS, () => {
       const { lease } = upstream?.state ?? {};
       // By the issuer's clock, as far as it was heard: ours may be wrong, and what is forgotten here is missing behind here.
       if (lease) log.current?.mirror.compact((clock.now() + Math.min(0, lease.behind)) / 1000);
@@ -249,7 +252,7 @@ export async function openRelay(parts: RelayParts): Promise<Relay> {
     ready: () => upstream?.ready() ?? Promise.reject(new Error("the relay is starting")),
     status: () => statusOf(upstream),
     close: () => {
-      closed = true;
+      callOffCompacting();
       serving.close();
       upstream?.close();
     },

@@ -3,6 +3,13 @@
 import type { Effect } from "./effects.ts";
 import type { Position, RevocationEntry, RevocationKind } from "./entry.ts";
 
+export interface Begun {
+  /** The epoch that begins. */
+  readonly epoch: number;
+  readonly sessionsEnded: number;
+  readonly keysRevoked: number;
+}
+
 export interface RevocationStore {
   /** The position of the last entry. Synchronous knowledge of this process; never ahead of what is durable. */
   head(): Position;
@@ -16,6 +23,11 @@ export interface RevocationStore {
   after(position: Position, limit: number): Promise<readonly RevocationEntry[]>;
   /** Applies effects that have no row of their own to change (revoke a token, a client, everything). */
   apply(effects: readonly Effect[]): Promise<Position>;
+  /**
+   * Begins a new epoch because the log once had a position that it has no more (storage/begin-epoch.ts): one atomic step,
+   * after which `head` is of the new epoch. `null` where the log reaches the position.
+   */
+  restart(lost: Position, keepSessions: boolean): Promise<Begun | null>;
   /** Called after each commit that wrote entries and before the write that caused them is answered. */
   onCommit(listener: (entries: readonly RevocationEntry[]) => void): void;
   /** Removes entries that expired; `key` entries stay while any verifier may hold the key. Returns how many. */

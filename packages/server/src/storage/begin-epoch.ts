@@ -1,23 +1,20 @@
 /**
- * What must end when an older copy takes the place of the database.
+ * What must end when an older copy takes the place of the database: put there by `mapae restore`, or by whoever copied a
+ * file or rolled a disk back, which is known once somebody proves a later position (feed/tail.ts).
  *
  * A backup revives what was taken back after it was made: ended sessions, old passwords, revoked keys. So a new epoch of
  * the log begins, with an entry for everyone; every session is ended and every signing key revoked (REVOCATION §3). An
  * operator who knows that nothing of the sort happened may keep the sessions; the new epoch begins all the same, since
  * numbers of the log may repeat what verifiers have seen.
  */
-import { draft } from "../audit/event.ts";
+import { type AuditDraft, draft, SYSTEM } from "../audit/event.ts";
 import { LEASE_LONGEST_MS } from "../feed/lease.ts";
 import { audit, type Effect } from "../revocation/effects.ts";
+import { isBefore, type Position } from "../revocation/entry.ts";
 import { nextEpoch } from "../revocation/epoch.ts";
+import type { Begun } from "../revocation/store.ts";
 import { apply } from "./apply.ts";
 import type { Rows } from "./rows.ts";
-
-/** Rows whose log can begin anew. */
-export interface EpochRows extends Rows {
-  /** Every position from now on is of this epoch, from 0 on. */
-  beginEpoch(epoch: number): void;
-}
 
 /** What the database about to be replaced knew. */
 export interface ReplacedLog {
@@ -28,13 +25,6 @@ export interface ReplacedLog {
   readonly sessionsUntil: number;
 }
 
-export interface Begun {
-  /** The epoch that begins. */
-  readonly epoch: number;
-  readonly sessionsEnded: number;
-  readonly keysRevoked: number;
-}
-
 /**
  * Tokens may have been issued after the backup was made, up to now: entries of the restore outlive them. No access token
  * is good for longer than a day.
@@ -43,8 +33,22 @@ const LONGEST_TOKEN_SECONDS = 24 * 3600;
 /** Nor is any session. */
 const LONGEST_SESSION_SECONDS = 400 * LONGEST_TOKEN_SECONDS;
 
-/** @param now Unix milliseconds */
-export function beginEpoch(rows: EpochRows, replaced: ReplacedLog, keepSessions: boolean, now: number): Begun {
+const OPERATOR = { actor: { kind: "operator" }, address: null, requestId: null } as const;
+function restored(epoch: number, keepSessions: boolean): AuditDraft {
+  return draft("store.restored", OPERATOR, {}, { epoch, keep_sessions: keepSessions });
+}
+
+/**
+ * @param now Unix milliseconds
+ * @param event that the audit has of it
+ */
+export function beginEpoch(
+  rows: Rows,
+  replaced: ReplacedLog,
+  keepSessions: boolean,
+  now: number,
+  event: typeof restored = restored,
+): Begun {
   const epoch = nextEpoch(now, Math.max(rows.position().epoch, replaced.epoch));
   rows.beginEpoch(epoch);
   // The process before may have given leases of any length: nobody knows, so the longest is waited for.
@@ -57,10 +61,9 @@ export function beginEpoch(rows: EpochRows, replaced: ReplacedLog, keepSessions:
     rows.raiseSessionsUntil(Math.max(replaced.sessionsUntil, Math.ceil(now / 1000) + LONGEST_SESSION_SECONDS));
   }
 
-  const system = { actor: { kind: "operator" }, address: null, requestId: null } as const;
-  const restored = audit(draft("store.restored", system, {}, { epoch, keep_sessions: keepSessions }));
+  const told = audit(event(epoch, keepSessions));
   if (keepSessions) {
-    apply(rows, [restored], now);
+    apply(rows, [told], now);
     return { epoch, sessionsEnded: 0, keysRevoked: 0 };
   }
   // A shared secret is the operator's setting, not the backup's: the new epoch refuses its tokens without ending it.
@@ -71,6 +74,19 @@ export function beginEpoch(rows: EpochRows, replaced: ReplacedLog, keepSessions:
     ends.push({ effect: "revoke", kind: "key", value: key.kid, reason: "restored" });
   }
   rows.bumpKeySet();
-  const sessionsEnded = apply(rows, [...ends, restored], now);
+  const sessionsEnded = apply(rows, [...ends, told], now);
   return { epoch, sessionsEnded, keysRevoked: revoked.length };
+}
+
+/**
+ * The log had a position once and has it no more: what must end, ends, once.
+ * @returns `null` where the log reaches the position, as it may since another node began an epoch
+ */
+export function restartLog(rows: Rows, lost: Position, keepSessions: boolean, now: number): Begun | null {
+  const head = rows.position();
+  if (!isBefore(head, lost)) return null;
+  const detail = { lost_epoch: lost.epoch, lost_seq: lost.seq, head_epoch: head.epoch, head_seq: head.seq };
+  return beginEpoch(rows, { epoch: lost.epoch, highestExp: 0, sessionsUntil: 0 }, keepSessions, now, (epoch, keeps) =>
+    draft("store.tail_lost", SYSTEM, {}, { epoch, keep_sessions: keeps, ...detail }),
+  );
 }

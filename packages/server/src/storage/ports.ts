@@ -7,7 +7,7 @@ import type { After, Reads } from "./rows.ts";
 import { SLICE } from "./slice.ts";
 import { dueSignals } from "./ssf-steps.ts";
 import type { StepArguments, StepName, StepResult } from "./steps.ts";
-import type { Backup, Nature, Storage } from "./storage.ts";
+import type { Backup, Duty, Nature, Storage } from "./storage.ts";
 
 /** What a driver gives: a way to read, a way to run a step atomically, and news of the log. */
 export interface Engine {
@@ -21,6 +21,9 @@ export interface Engine {
   /** See RevocationStore. */
   readHead(): Promise<Position>;
   onCommit(listener: (entries: readonly RevocationEntry[]) => void): void;
+  /** See Storage. */
+  onKeys(listener: () => void): void;
+  readonly duty: Duty;
   readonly backup: Backup | null;
   check(): Promise<void>;
   close(): Promise<void>;
@@ -80,6 +83,12 @@ export function portsOver(engine: Engine): Storage {
       readHead: engine.readHead,
       after: (position, limit) => read((reads) => reads.entries(position, limit)),
       apply: (effects) => write("applyEffects", effects),
+      restart: async (lost, keepSessions) => {
+        const begun = await write("restartLog", lost, keepSessions);
+        // Where sessions are kept, no entry tells of the new epoch: the engine is asked.
+        if (begun !== null) await engine.readHead();
+        return begun;
+      },
       onCommit: engine.onCommit,
       compact: () => inSlices(() => write("compactLog")),
       count: () => read((reads) => reads.entryCounts()),
@@ -121,6 +130,15 @@ export function portsOver(engine: Engine): Storage {
       settle: (id, attempt, jitter) => write("settlePush", id, attempt, jitter),
       pauseIdle: (before) => write("pauseIdleStreams", before),
       prune: (before) => inSlices(() => write("pruneSignals", before)),
+    },
+    receivers: {
+      create: (receiver, effects) => write("createReceiver", receiver, effects),
+      list: () => read((reads) => reads.receivers.all()),
+      find: (id) => read((reads) => reads.receivers.find(id)),
+      hasTaken: (id, jti) => read((reads) => reads.receivers.hasTaken(id, jti)),
+      note: (id, note, effects) => write("noteReceiver", id, note, effects),
+      delete: (id, effects) => write("deleteReceiver", id, effects),
+      forget: (before) => inSlices(() => write("forgetTaken", before)),
     },
     audit: {
       append: async (events) => {
@@ -189,6 +207,8 @@ export function portsOver(engine: Engine): Storage {
       keepUntil: (exp) => write("keepUntil", exp),
       slot: (of, seed) => write("slotElsewhere", of, seed),
     },
+    onKeys: engine.onKeys,
+    duty: engine.duty,
     throttle: null,
     backup: engine.backup,
     check: engine.check,

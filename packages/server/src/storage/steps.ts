@@ -17,6 +17,7 @@ import type { SigningKeyRecord } from "../keys/signing-key.ts";
 import type { ClientId, UserId } from "../prelude/ids.ts";
 import type { Effect } from "../revocation/effects.ts";
 import type { EndReason, Position } from "../revocation/entry.ts";
+import type { Begun } from "../revocation/store.ts";
 import { decideEnd } from "../sessions/end-rule.ts";
 import { isLive, type Session } from "../sessions/session.ts";
 import type { EndTarget } from "../sessions/store.ts";
@@ -24,6 +25,8 @@ import type { Slot, SlotHolder } from "../status/slot.ts";
 import { type ChangeRefusal, change, type User, type UserChange } from "../users/user.ts";
 import type { WrappedKey } from "../vault/store.ts";
 import { apply } from "./apply.ts";
+import { restartLog } from "./begin-epoch.ts";
+import { RECEIVER_STEPS } from "./receiver-steps.ts";
 import type { Held, Rows } from "./rows.ts";
 import { SLICE } from "./slice.ts";
 import { holderOf, slotFor } from "./slots.ts";
@@ -66,6 +69,10 @@ export const STEPS = {
   applyEffects(rows: Rows, now: number, effects: readonly Effect[]): Position {
     apply(rows, effects, now);
     return rows.position();
+  },
+
+  restartLog(rows: Rows, now: number, lost: Position, keepSessions: boolean): Begun | null {
+    return restartLog(rows, lost, keepSessions, now);
   },
 
   compactLog(rows: Rows, now: number): number {
@@ -239,6 +246,7 @@ export const STEPS = {
 
   ...WEBHOOK_STEPS,
   ...SSF_STEPS,
+  ...RECEIVER_STEPS,
 
   /** Writes without changing anything: whether the engine can. */
   touch(rows: Rows): void {

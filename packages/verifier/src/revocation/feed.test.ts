@@ -39,6 +39,7 @@ describe("following the feed", () => {
       after: at(10),
       instance: null,
       acceptMs: 0,
+      checkpoint: "signed",
     });
     assert.ok(holdsSession(it.feed, "s-4") && holdsSession(it.feed, "s-9"));
     assert.equal(it.trust(), "stale");
@@ -49,10 +50,12 @@ describe("following the feed", () => {
     assert.equal(it.trust(), "stale");
   });
 
-  test("acknowledges a frame when its entries are in, and pings every second", async () => {
+  test("acknowledges a frame when its entries are in and it is asked for, and pings every second", async () => {
     const it = setup();
     await it.live();
     it.socket.hear(encodeRev(at(10), at(12), [entry(11)]));
+    assert.equal(it.socket.last?.type, "ping");
+    it.socket.hear({ type: "ask", position: at(12) });
     assert.deepEqual(it.socket.last, { type: "ack", position: at(12) });
     assert.ok(holdsSession(it.feed, "s-11"));
     const pings = () => it.socket.said.filter((frame) => frame?.type === "ping").length;
@@ -334,7 +337,14 @@ describe("a relay between the issuer and here", () => {
     assert.equal(snapshot?.url.href, `${RELAY}/v1/revocations/snapshot`);
     assert.equal(new Headers(snapshot?.init.headers).get("authorization"), "Bearer ticket 1");
     assert.equal(it.socket.url, "wss://relay.example.com/v1/revocations/stream");
-    const hello = { type: "hello", ticket: "ticket 1", after: at(10), instance: null, acceptMs: 0 };
+    const hello = {
+      type: "hello",
+      ticket: "ticket 1",
+      after: at(10),
+      instance: null,
+      acceptMs: 0,
+      checkpoint: "signed",
+    };
     assert.deepEqual(it.socket.last, hello);
   });
 

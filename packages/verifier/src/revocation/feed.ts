@@ -44,6 +44,7 @@ import {
 } from "./load.ts";
 import { formatPosition, type Position } from "./position.ts";
 import { RecentEntries } from "./recent.ts";
+import { CHECKPOINT_HEADER } from "./snapshot.ts";
 import { createUpstream, type UpstreamOptions } from "./upstream.ts";
 import { readVouching } from "./vouching.ts";
 import { decodePoll } from "./wire.ts";
@@ -272,11 +273,11 @@ export function followFeed<Sink extends EntrySink>(options: FeedOptions, world: 
     // Whether it is good cannot be told at the moment: it then tells nothing.
     if (found === null) told = null;
     if (found === null || stop.signal.aborted) return;
-    happen({ type: "checkpoint", link, found });
+    happen({ type: "checkpoint", link, found, checkpoint });
     if (found.is === "signed" && found.entries === "same") relay?.vouched(checkpoint, found.position);
   }
 
-  async function poll({ link, after, ping, instance }: FollowerAction & { do: "poll" }): Promise<void> {
+  async function poll({ link, after, ping, instance, checkpoint }: FollowerAction & { do: "poll" }): Promise<void> {
     const query = new URLSearchParams({ after: formatPosition(after), ping: String(ping) });
     if (instance !== null) query.set("instance", instance);
     if (acceptMs > 0) query.set("accept_ms", String(acceptMs));
@@ -284,7 +285,8 @@ export function followFeed<Sink extends EntrySink>(options: FeedOptions, world: 
     asking = { link, stop: mine };
     const allowed = await authorization().catch((error: unknown) => lost(link, messageOf(error)));
     if (allowed === undefined || stop.signal.aborted) return;
-    const headers = { accept: POLL_TYPE, authorization: allowed };
+    const signed = checkpoint === null ? {} : { [CHECKPOINT_HEADER]: checkpoint };
+    const headers = { accept: POLL_TYPE, authorization: allowed, ...signed };
     const inquiry = { url: `${base()}${FEED_PATHS.poll}?${query}`, headers, most: POLL_MAX, timeout: POLL_TIMEOUT_MS };
     const answer = await exchange(inquiry, world, mine.signal);
     if (stop.signal.aborted) return;

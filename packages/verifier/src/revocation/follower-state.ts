@@ -64,6 +64,10 @@ export interface Follower {
   readonly position: Position | null;
   /** Everything up to here has arrived without a gap, on the present link. */
   readonly received: Position | null;
+  /** The server was told that everything up to here is applied, on the present link. */
+  readonly acked: Position | null;
+  /** And wants to be told of this one as soon as it is. */
+  readonly asked: Position | null;
   readonly feedKey: Uint8Array | null;
   /** How many snapshots were taken over: what was applied on top of one says nothing about the position after the next. */
   readonly era: number;
@@ -91,6 +95,8 @@ export interface Follower {
   readonly pollSpell: number;
   /** The head that the server told last. */
   readonly head: Position | null;
+  /** Of the signed positions the one that lies furthest, also where the log has lost it since. */
+  readonly proof: Proof | null;
   /** Why there is trouble at present, for people; null while all is well. */
   readonly trouble: string | null;
 }
@@ -109,7 +115,7 @@ export type FollowerEvent =
   | { readonly type: "applied"; readonly era: number; readonly to: Position }
   /** The set is full: what was to be applied is not, and must not be passed over. */
   | { readonly type: "overflowed" }
-  | { readonly type: "checkpoint"; readonly link: number; readonly found: Found }
+  | { readonly type: "checkpoint"; readonly link: number; readonly found: Found; readonly checkpoint: string }
   /** No verifier behind this relay can accept what was revoked up to a position. */
   | { readonly type: "cleared"; readonly position: Position; readonly behind: Behind }
   /** A new ticket is at hand, for a connection that was opened with an earlier one. */
@@ -125,6 +131,14 @@ export interface LoadedCopy {
   readonly leaseMs: number;
   /** Milliseconds since the issuer signed it, at most; Infinity where nobody knows. */
   readonly age: number;
+  /** The issuer's signature over the position. */
+  readonly checkpoint: string;
+}
+
+/** A position that the issuer signed. */
+export interface Proof {
+  readonly position: Position;
+  readonly checkpoint: string;
 }
 
 /** What a checkpoint came to: not the issuer's, or what it says of the entries behind `since` up to a position. */
@@ -154,6 +168,8 @@ export type FollowerAction =
       readonly after: Position;
       readonly ping: number;
       readonly instance: string | null;
+      /** Of a position that lies further than the one asked from. */
+      readonly checkpoint: string | null;
     }
   /** `released`: for good, and without a lease from here on; the server need not wait for this verifier. */
   | { readonly do: "disconnect"; readonly link: number; readonly released: boolean }
@@ -174,6 +190,8 @@ export function newFollower(settings: FollowerSettings): Follower {
     phase: { is: "idle" },
     position: null,
     received: null,
+    acked: null,
+    asked: null,
     feedKey: null,
     era: 0,
     signedLeaseMs: 0,
@@ -191,6 +209,7 @@ export function newFollower(settings: FollowerSettings): Follower {
     pollUntil: 0,
     pollSpell: 0,
     head: null,
+    proof: null,
     trouble: null,
   };
 }

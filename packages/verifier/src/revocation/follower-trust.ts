@@ -2,8 +2,9 @@
  * How a follower comes to trust its copy, apart from what it says and does: the snapshot that it stands on, the pings that
  * it counts from, the lease that an echo gives, and the signatures that vouch for what came.
  */
-import { type Follower, isTrusted, type LoadedCopy } from "./follower-state.ts";
+import { type Follower, isTrusted, type LoadedCopy, type Proof } from "./follower-state.ts";
 import { type Lease, leaseLeft, type Moment } from "./lease.ts";
+import { comparePositions } from "./position.ts";
 
 /** How many pings may be without an echo. */
 const PINGS_MAX = 64;
@@ -11,9 +12,10 @@ const PINGS_MAX = 64;
 const LEASE_MS_MAX = 300_000;
 
 /** Takes over what a snapshot or a kept copy says of itself. No lease comes of it. */
-export function adopt(state: Follower, { position, feedKey, leaseMs, age }: LoadedCopy, now: Moment): Follower {
+export function adopt(state: Follower, copy: LoadedCopy, now: Moment): Follower {
+  const { position, feedKey, leaseMs, age, checkpoint } = copy;
   return {
-    ...state,
+    ...keep(state, { position, checkpoint }),
     position,
     received: position,
     verified: position,
@@ -23,6 +25,12 @@ export function adopt(state: Follower, { position, feedKey, leaseMs, age }: Load
     signedLeaseMs: Math.min(leaseMs, LEASE_MS_MAX),
     owed: null,
   };
+}
+
+/** A snapshot or heartbeat of a log that lost its end does not take its proof away. */
+export function keep(state: Follower, proof: Proof): Follower {
+  const further = state.proof === null || comparePositions(proof.position, state.proof.position) > 0;
+  return further ? { ...state, proof } : state;
 }
 
 /** s(n): the clocks as they stood before the ping leaves. */

@@ -15,7 +15,7 @@ import {
 } from "./follower-state.ts";
 import { type Heartbeat, REV_HEADER_BYTES, type Rev, type ServerFrame } from "./frames.ts";
 import { holds, type Moment, SKEW_MARGIN_MS } from "./lease.ts";
-import { comparePositions, type Position } from "./position.ts";
+import { comparePositions, formatPosition, type Position } from "./position.ts";
 
 const EPOCH = 1_800_000_000;
 const N = 5_000;
@@ -32,6 +32,9 @@ const SETTINGS: FollowerSettings = {
 function at(seq: number, epoch = EPOCH): Position {
   return { epoch, seq };
 }
+
+/** Stands for the issuer's signature over a position. */
+const signedText = (position: Position): string => `signed ${formatPosition(position)}`;
 
 function rev(from: Position, to: Position): Rev {
   return { type: "rev", from, to, count: 0, octets: new Uint8Array(REV_HEADER_BYTES + ENTRY_BYTES) };
@@ -91,7 +94,7 @@ function world(settings: Partial<FollowerSettings> = {}) {
       return world.send({
         type: "loaded",
         attempt: state.phase.attempt,
-        copy: { position, feedKey: KEY, leaseMs, age: 0 },
+        copy: { position, feedKey: KEY, leaseMs, age: 0, checkpoint: signedText(position) },
       });
     },
     welcome(position: Position, changes: { feedKey?: Uint8Array; instance?: string } = {}): readonly FollowerAction[] {
@@ -112,6 +115,53 @@ function world(settings: Partial<FollowerSettings> = {}) {
 function kinds(actions: readonly FollowerAction[]): string[] {
   return actions.map((action) => (action.do === "send" ? action.frame.type : action.do));
 }
+
+describe("an acknowledgement", () => {
+  const ack = (seq: number) => ({ type: "ack", position: at(seq) });
+  const said = (actions: readonly FollowerAction[]) =>
+    actions.flatMap((action) => (action.do === "send" ? [action.frame] : []));
+
+  test("goes before the next ping where nobody asks for it, and tells of all that was applied until then", () => {
+    const it = world().following();
+    assert.deepEqual(said(it.hear(rev(at(10), at(12)))), []);
+    assert.deepEqual(said(it.hear(rev(at(12), at(15)))), []);
+    const [first, second] = said(it.wake());
+    assert.deepEqual(first, ack(15));
+    assert.equal(second?.type, "ping");
+    assert.deepEqual(
+      said(it.wake()).map(({ type }) => type),
+      ["ping"],
+    );
+  });
+
+  test("goes at once where it is asked for, before or after the entries are applied, and only once", () => {
+    const it = world().following();
+    it.hear(rev(at(10), at(12)));
+    assert.deepEqual(said(it.hear({ type: "ask", position: at(11) })), [ack(12)]);
+    assert.deepEqual(said(it.hear({ type: "ask", position: at(12) })), []);
+    assert.deepEqual(said(it.hear({ type: "ask", position: at(14) })), []);
+    it.applying = false;
+    it.hear(rev(at(12), at(15)));
+    assert.deepEqual(said(it.send({ type: "applied", era: it.state.era, to: at(15) })), [ack(15)]);
+  });
+
+  test("is not of what is not applied, whatever is asked for: a later position, another epoch", () => {
+    const it = world().following();
+    it.hear(rev(at(10), at(12)));
+    for (const position of [at(13), at(1, EPOCH + 1)]) {
+      assert.deepEqual(said(it.hear({ type: "ask", position })), []);
+    }
+  });
+
+  test("is not asked for on a link that was given up", () => {
+    const it = world().following();
+    it.hear({ type: "ask", position: at(12) });
+    it.send({ type: "lost", link: it.link, reason: "gone" });
+    it.wake();
+    it.welcome(at(10));
+    assert.deepEqual(said(it.hear(rev(at(10), at(12)))), []);
+  });
+});
 
 describe("the lease", () => {
   test("comes with the echo of a ping and the head applied, and is counted from when the ping was sent", () => {
@@ -175,6 +225,7 @@ describe("the lease", () => {
       it.log.some((action) => action.do === "send" && action.frame.type === "ack"),
       false,
     );
+    assert.deepEqual(it.hear({ type: "ask", position: at(12) }), []);
     const acks = it.send({ type: "applied", era: it.state.era, to: at(12) });
     assert.deepEqual(acks, [{ do: "send", link: it.link, frame: { type: "ack", position: at(12) } }]);
     assert.equal(it.trusted, true);
@@ -261,7 +312,10 @@ describe("the lease", () => {
 describe("a copy that was kept", () => {
   test("saves the snapshot and grants no lease", () => {
     const it = world();
-    it.send({ type: "started", copy: { position: at(8), feedKey: KEY, leaseMs: N, age: 0 } });
+    it.send({
+      type: "started",
+      copy: { position: at(8), feedKey: KEY, leaseMs: N, age: 0, checkpoint: signedText(at(8)) },
+    });
     assert.equal(it.state.phase.is, "opening");
     assert.equal(it.trusted, false);
     it.welcome(at(8));
@@ -346,7 +400,7 @@ describe("a checkpoint", () => {
   test("that is not the issuer's ends the lease and the connection, and whoever sent it is believed no more", () => {
     const it = world().following();
     it.hear(it.hb(at(10)));
-    const actions = it.send({ type: "checkpoint", link: it.link, found: { is: "forged" } });
+    const actions = it.send({ type: "checkpoint", link: it.link, checkpoint: "signed", found: { is: "forged" } });
     assert.deepEqual(kinds(actions), ["disconnect", "distrust"]);
     assert.equal(it.trusted, false);
   });
@@ -354,7 +408,7 @@ describe("a checkpoint", () => {
   test("ahead of the stream tells that entries were kept back: the lease ends and a snapshot is loaded", () => {
     const it = world().following();
     it.hear(it.hb(at(10)));
-    const actions = it.send({ type: "checkpoint", link: it.link, found: signed(at(11)) });
+    const actions = it.send({ type: "checkpoint", link: it.link, checkpoint: "signed", found: signed(at(11)) });
     assert.deepEqual(kinds(actions), ["disconnect", "distrust"]);
     assert.equal(it.trusted, false);
     assert.deepEqual(kinds(it.wake()), ["load"]);
@@ -365,7 +419,12 @@ describe("a checkpoint", () => {
       const it = world({ vouched }).following();
       it.hear(it.hb(at(10)));
       assert.equal(it.trusted, true);
-      const actions = it.send({ type: "checkpoint", link: it.link, found: signed(at(10), { entries: "other" }) });
+      const actions = it.send({
+        type: "checkpoint",
+        link: it.link,
+        checkpoint: "signed",
+        found: signed(at(10), { entries: "other" }),
+      });
       assert.deepEqual(kinds(actions), ["disconnect", "distrust"]);
       assert.equal(it.trusted, false);
       assert.match(it.state.trouble ?? "", /lost or changed between the issuer and here/);
@@ -377,12 +436,58 @@ describe("a checkpoint", () => {
     const it = world().following();
     it.hear(it.hb(at(10)));
     for (const seq of [10, 4]) {
-      assert.deepEqual(it.send({ type: "checkpoint", link: it.link, found: signed(at(seq)) }), []);
+      assert.deepEqual(
+        it.send({ type: "checkpoint", link: it.link, checkpoint: "signed", found: signed(at(seq)) }),
+        [],
+      );
     }
     assert.equal(it.trusted, true);
     it.hear(rev(at(10), at(12)));
-    it.send({ type: "checkpoint", link: it.link, found: signed(at(11)) });
+    it.send({ type: "checkpoint", link: it.link, checkpoint: "signed", found: signed(at(11)) });
     assert.deepEqual(it.state.verified, at(11));
+  });
+});
+
+describe("the signed position that lies furthest", () => {
+  const tell = (it: ReturnType<typeof world>, position: Position) =>
+    it.send({ type: "checkpoint", link: it.link, found: signed(position), checkpoint: signedText(position) });
+
+  /** What the follower shows when it connects. */
+  function shown(actions: readonly FollowerAction[]): string | null | undefined {
+    for (const action of actions) {
+      if (action.do === "connect") return action.greeting.checkpoint;
+      if (action.do === "poll") return action.checkpoint;
+    }
+    return assert.fail("did not connect");
+  }
+
+  test("is shown with every hello, also when the log has lost its end", () => {
+    const it = world().following();
+    it.hear(it.hb(at(10)));
+    it.hear(rev(at(10), at(14)));
+    tell(it, at(14));
+    tell(it, at(12));
+    it.send({ type: "lost", link: it.link, reason: "gone" });
+    assert.equal(shown(it.wake()), signedText(at(14)));
+    // An older file was put in the place of the database: the snapshot lies behind, and so does what is followed.
+    it.hear({ type: "resync", reason: "ahead" });
+    it.wake();
+    assert.equal(shown(it.load(at(11))), signedText(at(14)));
+    it.welcome(at(11));
+    assert.deepEqual(it.state.proof, { position: at(14), checkpoint: signedText(at(14)) });
+    // A new epoch is further than any position of the one before.
+    it.hear({ type: "resync", reason: "epoch" });
+    it.wake();
+    assert.equal(shown(it.load(at(1, EPOCH + 60))), signedText(at(1, EPOCH + 60)));
+  });
+
+  test("goes with a poll only where it lies further than what is asked from", () => {
+    const it = world({ streams: false });
+    it.send({ type: "started", copy: null });
+    assert.equal(shown(it.load(at(10))), null);
+    it.send({ type: "polled", link: it.link, frames: [{ type: "resync", reason: "ahead" }] });
+    it.wake();
+    assert.equal(shown(it.load(at(7))), signedText(at(10)));
   });
 });
 
@@ -398,7 +503,7 @@ describe("a copy that somebody between the issuer and here feeds", () => {
       it.hear(it.hb(at(10)));
     }
     assert.equal(it.trusted, false);
-    it.send({ type: "checkpoint", link: it.link, found: signed(at(10), { age: 14_000 }) });
+    it.send({ type: "checkpoint", link: it.link, checkpoint: "signed", found: signed(at(10), { age: 14_000 }) });
     assert.equal(it.trusted, true);
     it.pass(1_000);
     it.send({ type: "woken" });
@@ -411,12 +516,12 @@ describe("a copy that somebody between the issuer and here feeds", () => {
       const it = world({ vouched: true });
       it.send({ type: "started", copy: null });
       assert.ok(it.state.phase.is === "loading");
-      const copy = { position: at(10), feedKey: KEY, leaseMs: N, age };
+      const copy = { position: at(10), feedKey: KEY, leaseMs: N, age, checkpoint: "signed" };
       it.send({ type: "loaded", attempt: it.state.phase.attempt, copy });
       it.welcome(at(10));
       it.hear(it.hb(at(10)));
       assert.equal(it.trusted, false);
-      it.send({ type: "checkpoint", link: it.link, found: signed(at(10), { age: 500 }) });
+      it.send({ type: "checkpoint", link: it.link, checkpoint: "signed", found: signed(at(10), { age: 500 }) });
       assert.equal(it.trusted, true);
       it.pass(N);
       assert.equal(it.trusted, false);
@@ -427,13 +532,18 @@ describe("a copy that somebody between the issuer and here feeds", () => {
     const it = world({ vouched: true }).following();
     it.hear(rev(at(10), at(30)));
     it.hear(it.hb(at(30)));
-    it.send({ type: "checkpoint", link: it.link, found: signed(at(29), { since: at(11) }) });
+    it.send({ type: "checkpoint", link: it.link, checkpoint: "signed", found: signed(at(29), { since: at(11) }) });
     assert.equal(it.trusted, false);
     assert.deepEqual(kinds(it.wake()), ["load"]);
     const direct = world().following();
     direct.hear(rev(at(10), at(30)));
     direct.hear(direct.hb(at(30)));
-    direct.send({ type: "checkpoint", link: direct.link, found: signed(at(29), { since: at(11) }) });
+    direct.send({
+      type: "checkpoint",
+      link: direct.link,
+      checkpoint: "signed",
+      found: signed(at(29), { since: at(11) }),
+    });
     assert.equal(direct.trusted, true);
     assert.deepEqual(direct.state.verified, at(29));
   });
@@ -442,7 +552,7 @@ describe("a copy that somebody between the issuer and here feeds", () => {
     const it = world({ vouched: true }).following();
     it.hear(it.hb(at(10)));
     it.pass(14_999);
-    it.send({ type: "checkpoint", link: it.link, found: signed(at(10), { entries: "gone" }) });
+    it.send({ type: "checkpoint", link: it.link, checkpoint: "signed", found: signed(at(10), { entries: "gone" }) });
     it.pass(1);
     it.send({ type: "woken" });
     assert.equal(it.trusted, false);

@@ -195,7 +195,12 @@ async function takeIn(
   recent.begin(snapshot.octets, SNAPSHOT_HEADER_BYTES, count);
   const now = issuerTime();
   const age = now === null ? Number.POSITIVE_INFINITY : now - signed.iat * 1000;
-  return { ok: true, copy: { position, feedKey, leaseMs, age }, kept, audience: signed.aud };
+  return {
+    ok: true,
+    copy: { position, feedKey, leaseMs, age, checkpoint: kept.checkpoint },
+    kept,
+    audience: signed.aud,
+  };
 }
 
 async function takeEntries(

@@ -68,20 +68,25 @@ const serverFrame: fc.Arbitrary<ServerTextFrame> = fc.oneof(
     },
     { requiredKeys: ["type", "echo", "head", "serverTime", "leaseMs"] },
   ),
+  plain({ type: fc.constant("ask" as const), position }),
   plain({ type: fc.constant("resync" as const), reason: word }),
   plain({ type: fc.constant("drain" as const), afterMs: count }),
   plain({ type: fc.constant("refused" as const), code: word }),
 );
 
 const clientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
-  plain({
-    type: fc.constant("hello" as const),
-    clientId: word,
-    clientSecret: word,
-    after: position,
-    instance: fc.option(word),
-    acceptMs: count,
-  }),
+  plain(
+    {
+      type: fc.constant("hello" as const),
+      clientId: word,
+      clientSecret: word,
+      after: position,
+      instance: fc.option(word),
+      acceptMs: count,
+      checkpoint: word,
+    },
+    { requiredKeys: ["type", "clientId", "clientSecret", "after", "instance", "acceptMs"] },
+  ),
   plain({ type: fc.constant("ping" as const), n: count }),
   plain({
     type: fc.constant("hello" as const),

@@ -39,6 +39,8 @@ export function encodeServerFrame(frame: ServerTextFrame): string {
       const signed = checkpoint === undefined ? {} : { checkpoint };
       return seal({ type: "hb", echo, ...head, server_time: serverTime, lease_ms: leaseMs, ...signed });
     }
+    case "ask":
+      return seal({ type: "ask", ...frame.position });
     case "resync":
       return seal({ type: "resync", reason: frame.reason });
     case "drain":
@@ -51,11 +53,13 @@ export function encodeServerFrame(frame: ServerTextFrame): string {
 export function encodeClientFrame(frame: ClientFrame): string {
   switch (frame.type) {
     case "hello": {
-      const { after, instance, acceptMs } = frame;
+      const { after, instance, acceptMs, checkpoint } = frame;
       const known = instance === null ? {} : { instance };
       const credentials =
         "ticket" in frame ? { ticket: frame.ticket } : { client_id: frame.clientId, client_secret: frame.clientSecret };
-      return seal({ type: "hello", ...credentials, after: formatPosition(after), ...known, accept_ms: acceptMs });
+      const signed = checkpoint === undefined ? {} : { checkpoint };
+      const place = { after: formatPosition(after), ...known, accept_ms: acceptMs };
+      return seal({ type: "hello", ...credentials, ...place, ...signed });
     }
     case "ticket":
       return seal({ type: "ticket", ticket: frame.ticket });
@@ -84,7 +88,10 @@ export function decodeClientFrame(data: unknown): ClientFrame | null {
       const credentials = credentialsOf(it);
       if (after === null || credentials === null || !isCount(acceptMs)) return null;
       if (instance !== null && !isWord(instance)) return null;
-      return { type: "hello", ...credentials, after, instance, acceptMs };
+      const { checkpoint } = it;
+      if (checkpoint !== undefined && typeof checkpoint !== "string") return null;
+      const signed = checkpoint === undefined ? {} : { checkpoint };
+      return { type: "hello", ...credentials, after, instance, acceptMs, ...signed };
     }
     case "ticket":
       return isTicket(it.ticket) ? { type: "ticket", ticket: it.ticket } : null;
@@ -121,6 +128,8 @@ function serverFrame(it: JsonObject): ServerTextFrame | null {
       const signed = checkpoint === undefined ? {} : { checkpoint };
       return { type: "hb", echo, head: position, serverTime, leaseMs, ...signed };
     }
+    case "ask":
+      return position === null ? null : { type: "ask", position };
     case "resync":
       return isWord(it.reason) ? { type: "resync", reason: it.reason } : null;
     case "drain":

@@ -4,7 +4,7 @@
  *   c₀ = SHA-256("")      cᵢ₊₁ = SHA-256( cᵢ ‖ SHA-256(pieceᵢ) )
  *
  * A chain needs constant memory and no hash that can be fed bit by bit, which WebCrypto has not; the pieces' own hashes can
- * be computed side by side.
+ * be computed side by side, where a runtime has threads for them.
  */
 
 /** Octets that own their memory, as WebCrypto wants them. */
@@ -33,6 +33,12 @@ export function joined(...parts: readonly Uint8Array[]): Octets {
     at += part.length;
   }
   return whole;
+}
+
+/** Octets that came in parts as one; copied only where there are several. */
+export function whole(parts: readonly Uint8Array[]): Uint8Array {
+  const [first = new Uint8Array(), ...others] = parts.filter(({ length }) => length > 0);
+  return others.length === 0 ? first : joined(first, ...others);
 }
 
 export const CHAIN_START: Octets = Uint8Array.from(

@@ -52,10 +52,11 @@ export async function* sealFile(
   let length = 0;
   for await (const { octets, last } of cutToPieces(source, size)) {
     if (index >= PIECES_MAX) throw new RangeError("The file is larger than can be sealed in one envelope.");
-    const plainHash = chunkEngine.hashBeside(octets);
+    const plainHash = chunkEngine.hash([octets]);
     const parts = await cipher.seal(nonceOf(index, last), octets);
     await sealed.add(chunkEngine.hash(parts));
     await plain.add(plainHash);
+    await chunkEngine.turn();
     yield* parts;
     index += 1;
     length += octets.length;
@@ -113,20 +114,17 @@ async function readSealedFile(source: Seekable, options: OpenOptions): Promise<S
   return layer.ok ? { ok: true, layer, frame: found.fit(layer.header) } : layer;
 }
 
-/** The hash over all pieces in the order in which they stand, against the one that was signed. Two are hashed at a time. */
+/** The hash over all pieces in the order in which they stand, against the one that was signed. Two hashes may be under way. */
 async function isWhole(source: Seekable, frame: Frame, { header }: SignedLayer): Promise<boolean> {
   const chain = new Chain(chunkEngine);
-  let beside: Promise<Octets> | null = null;
-  for await (const { octets, last } of readPieces(source, frame)) {
-    if (beside === null && !last) {
-      beside = chunkEngine.hashBeside(octets);
-      continue;
-    }
+  let before: Octets | Promise<Octets> | null = null;
+  for await (const { octets } of readPieces(source, frame)) {
     const hash = chunkEngine.hash([octets]);
-    if (beside !== null) await chain.add(beside);
-    await chain.add(hash);
-    beside = null;
+    if (before !== null) await chain.add(before);
+    before = hash;
+    await chunkEngine.turn();
   }
+  if (before !== null) await chain.add(before);
   return encodeBase64url(chain.value) === header.hash;
 }
 
@@ -141,7 +139,8 @@ async function decrypt(
   for await (const { octets, index, last } of readPieces(source, frame)) {
     const piece = await cipher.open(nonceOf(index, last), octets);
     if (piece === null) return null;
-    await Promise.all([chain.add(chunkEngine.hashBeside(piece)), write(piece)]);
+    await Promise.all([chain.add(chunkEngine.hash([piece])), write(piece)]);
+    await chunkEngine.turn();
   }
   return chain.value;
 }

@@ -1,5 +1,5 @@
 /** Cuts a stream of octets into pieces of one size, and says of each whether it is the last: there is always one. */
-import { joined } from "./digest.ts";
+import { whole } from "./digest.ts";
 
 export interface Piece {
   readonly octets: Uint8Array;
@@ -27,9 +27,4 @@ export async function* cutToPieces(source: AsyncIterable<Uint8Array>, size: numb
     held += rest.length;
   }
   yield { octets: whole(waiting), last: true };
-}
-
-function whole(parts: readonly Uint8Array[]): Uint8Array {
-  const [first = new Uint8Array(), ...others] = parts.filter(({ length }) => length > 0);
-  return others.length === 0 ? first : joined(first, ...others);
 }

@@ -91,16 +91,27 @@ async function watch(
   return now;
 }
 
-const nameOf = ({ client_id, instance }: Confirmation["outstanding"][number]) => `${client_id} (${instance ?? "?"})`;
+type Named = Confirmation["outstanding"][number];
 
-function progress({ acknowledged, outstanding, waited_ms }: Confirmation): string {
-  const count = acknowledged + outstanding.length;
+function nameOf({ client_id, instance = "?", verifiers }: Named): string {
+  return `${client_id} (${instance}${verifiers === undefined ? "" : `, for ${verifiers} behind it`})`;
+}
+
+/** How many verifiers were to acknowledge: behind relays too. */
+function countOf({ acknowledged, outstanding }: Confirmation): number {
+  return outstanding.reduce((count, { verifiers = 1 }) => count + verifiers, acknowledged);
+}
+
+function progress(confirmation: Confirmation): string {
+  const { acknowledged, outstanding, waited_ms } = confirmation;
+  const count = countOf(confirmation);
   const missing = outstanding.slice(0, 3).map(nameOf).join(", ");
   return `${acknowledged} of ${count} verifiers have acknowledged after ${seconds(waited_ms)}; waiting for ${missing || "leases of before the start"}`;
 }
 
-function describe({ confirmed, acknowledged, outstanding, unbound, waited_ms, everywhere_at }: Confirmation): string {
-  const count = acknowledged + outstanding.length;
+function describe(confirmation: Confirmation): string {
+  const { confirmed, acknowledged, outstanding, unbound, waited_ms, everywhere_at } = confirmation;
+  const count = countOf(confirmation);
   const took = seconds(waited_ms);
   const lines = [
     confirmed

@@ -31,6 +31,7 @@ export interface Wait {
 const named = z.object({
   client_id: z.string(),
   instance: z.string().optional().describe("the process; told to administrators"),
+  verifiers: z.number().int().optional().describe("of a relay: how many behind it are meant"),
 });
 
 export const positionSchema = z.object({ epoch: z.number().int(), seq: z.number().int() });
@@ -50,7 +51,11 @@ export const confirmationSchema = z.object({
 /** @param inFull for an administrator: which process, too */
 export function confirmationView(progress: Progress, inFull: boolean): z.infer<typeof confirmationSchema> {
   const { position, confirmed, waitedMs, acknowledged, outstanding, unbound, everywhereAt } = progress;
-  const view = ({ client, instance }: Named) => (inFull ? { client_id: client, instance } : { client_id: client });
+  const view = ({ client, instance, verifiers }: Named): z.infer<typeof named> => ({
+    client_id: client,
+    ...(inFull ? { instance } : {}),
+    ...(verifiers === undefined ? {} : { verifiers }),
+  });
   return {
     position,
     confirmed,

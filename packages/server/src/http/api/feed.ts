@@ -64,11 +64,12 @@ export function feedRoutes(feed: FollowedFeed): readonly Route[] {
         }),
         answer: { status: 200, schema: null, says: `Frames, one a line (\`${POLL_TYPE}\`).` },
       },
-      async ({ query }, verifier): Promise<Reply> => {
+      async ({ query, headers }, verifier): Promise<Reply> => {
         const after = parsePosition(query.after);
         if (after === null) return invalid("/after", "must be a position: epoch.seq");
         const { ping, instance = null, accept_ms: acceptMs = 0 } = query;
-        const frames = await feed.poll({ verifier, after, ping, instance, acceptMs });
+        const checkpoint = headers.get(CHECKPOINT_HEADER);
+        const frames = await feed.poll({ verifier, after, ping, instance, acceptMs, checkpoint });
         const lines = frames.map((frame) => `${encodePollLine(frame)}\n`).join("");
         return text(lines, { "content-type": POLL_TYPE, "cache-control": "no-store" });
       },

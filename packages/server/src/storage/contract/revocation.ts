@@ -6,7 +6,7 @@ import { asId } from "../../prelude/ids.ts";
 import type { Position, RevocationEntry } from "../../revocation/entry.ts";
 import { TOKENS_PER_GRANT } from "../apply.ts";
 import { signingKey } from "./keys.ts";
-import { CAUSE, type Open, SECOND, Stage } from "./stage.ts";
+import { CAUSE, FIRST_PAGE, type Open, SECOND, Stage } from "./stage.ts";
 
 const START: Position = { epoch: 0, seq: 0 };
 
@@ -248,6 +248,102 @@ export function describeRevocationStore(open: Open): void {
       assert.equal(await stage.store.revocation.compact(), 0);
       await stage.store.keys.replace(1, [{ ...stolen, state: "gone" }], []);
       assert.equal(await stage.store.revocation.compact(), 1);
+      await stage.store.close();
+    });
+    test("a log that had a later position begins anew: everyone's tokens, every session and every key, once", async () => {
+      const stage = await Stage.open(open);
+      const { keys, revocation, sessions } = stage.store;
+      const { version } = await keys.all();
+      await keys.replace(version, [signingKey({ kid: "k1", state: "active" }), signingKey({ kid: "k2" })], []);
+      const user = await stage.user();
+      const { standing } = await stage.logIn(user.id);
+      const known = await revocation.apply([{ effect: "revoke", kind: "token", value: "jti", reason: "admin" }]);
+      const lost = { epoch: known.epoch, seq: known.seq + 3 };
+      stage.clock.advance(60 * SECOND);
+      const begun = await revocation.restart(lost, false);
+      assert.deepEqual(begun, { epoch: stage.clock.now() / 1000, sessionsEnded: 1, keysRevoked: 2 });
+      const epoch = begun?.epoch ?? 0;
+      assert.deepEqual(revocation.head(), { epoch, seq: 3 });
+      assert.deepEqual(await revocation.readHead(), revocation.head());
+      const entries = await revocation.after(known, 10);
+      assert.deepEqual(
+        entries.map((entry) => [entry.epoch, entry.seq, entry.kind, entry.value]),
+        [
+          [epoch, 1, "all", ""],
+          [epoch, 2, "key", "k1"],
+          [epoch, 3, "key", "k2"],
+        ],
+      );
+      assert.deepEqual(stage.heard.slice(-3), entries);
+      assert.equal((await sessions.find(standing.session.id))?.ended?.reason, "restored");
+      assert.ok((await keys.all()).keys.every(({ state }) => state === "revoked"));
+      const { items } = await stage.store.audit.list({ name: "store.tail_lost" }, FIRST_PAGE);
+      assert.deepEqual(
+        items.map(({ detail }) => detail),
+        [
+          {
+            epoch,
+            keep_sessions: false,
+            lost_epoch: lost.epoch,
+            lost_seq: lost.seq,
+            head_epoch: known.epoch,
+            head_seq: known.seq,
+          },
+        ],
+      );
+      // The same word again, from another verifier.
+      assert.equal(await revocation.restart(lost, false), null);
+      assert.deepEqual(revocation.head(), { epoch, seq: 3 });
+      const next = await revocation.apply([{ effect: "revoke", kind: "token", value: "jti2", reason: "admin" }]);
+      assert.deepEqual(next, { epoch, seq: 4 });
+      await stage.store.close();
+    });
+
+    test("of many who prove the same loss at the same time, one begins the epoch", async () => {
+      const stage = await Stage.open(open);
+      const { epoch } = stage.store.revocation.head();
+      const begun = await Promise.all(
+        Array.from({ length: 20 }, (_, index) => stage.store.revocation.restart({ epoch, seq: index + 1 }, false)),
+      );
+      assert.equal(begun.filter((each) => each !== null).length, 1);
+      assert.deepEqual(await stage.events("store.tail_lost"), ["store.tail_lost"]);
+      await stage.store.close();
+    });
+
+    test("where sessions are kept, the epoch begins all the same and nothing ends", async () => {
+      const stage = await Stage.open(open);
+      const user = await stage.user();
+      const { standing } = await stage.logIn(user.id);
+      const before = stage.store.revocation.head();
+      const begun = await stage.store.revocation.restart({ epoch: before.epoch, seq: 9 }, true);
+      assert.equal(begun?.sessionsEnded, 0);
+      assert.ok((begun?.epoch ?? 0) > before.epoch);
+      assert.deepEqual(stage.store.revocation.head(), { epoch: begun?.epoch, seq: 0 });
+      assert((await stage.refresh(standing.grant)).allow);
+      const next = await stage.store.revocation.apply([
+        { effect: "revoke", kind: "user", value: "u", reason: "admin" },
+      ]);
+      assert.deepEqual(next, { epoch: begun?.epoch, seq: 1 });
+      assert.deepEqual(stage.heard.at(-1)?.epoch, begun?.epoch);
+      await stage.store.close();
+    });
+
+    test("a position of a later epoch was lost with it, and the next epoch is later still", async () => {
+      const stage = await Stage.open(open);
+      const lost = { epoch: stage.store.revocation.head().epoch + 1000, seq: 0 };
+      assert.equal((await stage.store.revocation.restart(lost, false))?.epoch, lost.epoch + 1);
+      await stage.store.close();
+    });
+
+    test("a position that the log has, or of an earlier epoch, begins nothing", async () => {
+      const stage = await Stage.open(open);
+      const head = await stage.store.revocation.apply([
+        { effect: "revoke", kind: "token", value: "jti", reason: "admin" },
+      ]);
+      for (const known of [head, { ...head, seq: 0 }, { epoch: head.epoch - 1, seq: 1e9 }]) {
+        assert.equal(await stage.store.revocation.restart(known, false), null);
+      }
+      assert.deepEqual(stage.store.revocation.head(), head);
       await stage.store.close();
     });
   });

@@ -23,6 +23,7 @@ import {
   createEndGrant,
   createEndGrantsOfClient,
   createEndSessions,
+  createRestart,
 } from "./endings.ts";
 import { judgedSession } from "./judged.ts";
 import type { LiveStore } from "./live-store.ts";
@@ -94,7 +95,7 @@ export async function withLive(truth: Storage, live: LiveStore, options: LiveOpt
         return done;
       },
     },
-    revocation: { ...truth.revocation, apply: createApply(desk) },
+    revocation: { ...truth.revocation, apply: createApply(desk), restart: createRestart(desk) },
     sessions,
     grants: { open: createOpen(desk), use: createUse(desk), find: createFind(desk), end: createEndGrant(desk) },
     close: async () => {

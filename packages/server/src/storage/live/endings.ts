@@ -131,3 +131,13 @@ export function createApply(desk: Desk): RevocationStore["apply"] {
     return position;
   };
 }
+
+/** A log that lost its end ends everybody's sessions, which are in the live store: counted there. */
+export function createRestart({ truth, live, outbox }: Desk): RevocationStore["restart"] {
+  return async (lost, keepSessions) => {
+    const count = keepSessions ? 0 : await orAway(live.countUnended(), 0);
+    const begun = await truth.revocation.restart(lost, keepSessions);
+    await outbox.flush();
+    return begun && { ...begun, sessionsEnded: begun.sessionsEnded + count };
+  };
+}

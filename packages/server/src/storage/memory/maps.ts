@@ -8,14 +8,13 @@ import type { ClientId, GrantId, UserId } from "../../prelude/ids.ts";
 import type { UserFilter } from "../../users/store.ts";
 import type { User } from "../../users/user.ts";
 import type { WrappedKey } from "../../vault/store.ts";
-import type { EpochRows } from "../begin-epoch.ts";
-import type { After, Held } from "../rows.ts";
+import type { After, Held, Rows } from "../rows.ts";
 import { LogMaps } from "./log-maps.ts";
 import { byText, follows, oldestFirst } from "./order.ts";
 import { fill, type HeldGrant } from "./session-maps.ts";
 import { StatusMaps } from "./status-maps.ts";
 
-export class MapRows extends LogMaps implements EpochRows {
+export class MapRows extends LogMaps implements Rows {
   readonly status = new StatusMaps();
   #keySetVersion = 0;
   readonly #dataKeys = new Map<number, WrappedKey>();

@@ -43,6 +43,10 @@ class Recorder implements Statements {
   place(): never {
     return this.run();
   }
+
+  beginEpoch(): never {
+    return this.run();
+  }
 }
 
 /** What every entry asks for. */

@@ -103,6 +103,8 @@ export class Replay implements Statements {
   /** What every write so far has changed. */
   #writes: ReadonlySet<string>[] = [];
   #entries: RevocationEntry[] = [];
+  /** The epoch that it has begun. */
+  #begun: number | null = null;
   /** Answers were taken anew, so the step may go another way. */
   #corrected = false;
 
@@ -117,6 +119,7 @@ export class Replay implements Statements {
     this.#toldPlaced = [];
     this.#writes = [];
     this.#entries = [];
+    this.#begun = null;
   }
 
   // What the step does
@@ -149,6 +152,7 @@ export class Replay implements Statements {
   position(): Position {
     const last = this.#entries.at(-1);
     if (last !== undefined) return { epoch: last.epoch, seq: last.seq };
+    if (this.#begun !== null) return this.#base;
     return this.#options.issues ? this.#options.seen : this.#base;
   }
 
@@ -159,7 +163,14 @@ export class Replay implements Statements {
     return placed;
   }
 
+  /** The row of the counter is locked: see FIRST in locks.ts. */
+  beginEpoch(epoch: number): void {
+    this.#begun = epoch;
+    this.run("UPDATE state SET epoch = ?, seq = 0", epoch);
+  }
+
   get #base(): Position {
+    if (this.#begun !== null) return { epoch: this.#begun, seq: 0 };
     return this.#counter ?? this.#options.seen;
   }
 

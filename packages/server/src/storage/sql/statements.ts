@@ -17,8 +17,9 @@ export interface Statements extends Questions {
   run(sql: string, ...values: readonly Value[]): void;
   /** The same where it matters how many rows it changed. */
   changes(sql: string, ...values: readonly Value[]): number;
-  /** See `Rows`. */
+  /** See `Rows`, both. */
   position(): Position;
+  beginEpoch(epoch: number): void;
   /** Gives an entry the next position, and notes it as one of this transaction. */
   place(entry: Omit<RevocationEntry, keyof Position>): RevocationEntry;
 }

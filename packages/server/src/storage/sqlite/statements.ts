@@ -4,7 +4,6 @@
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Position, RevocationEntry } from "../../revocation/entry.ts";
-import type { EpochRows } from "../begin-epoch.ts";
 import { integer, type Row, type Value } from "../sql/columns.ts";
 import { SqlReads } from "../sql/reads.ts";
 import { SqlRows } from "../sql/rows.ts";
@@ -49,6 +48,8 @@ class SqliteQuestions implements Questions {
 class SqliteStatements extends SqliteQuestions implements Statements {
   #head: Position;
   #fresh: RevocationEntry[] = [];
+  /** Whether the head moved in this transaction. */
+  #moved = false;
 
   constructor(db: DatabaseSync) {
     super(db);
@@ -70,12 +71,14 @@ class SqliteStatements extends SqliteQuestions implements Statements {
   place(entry: Omit<RevocationEntry, keyof Position>): RevocationEntry {
     this.#head = { epoch: this.#head.epoch, seq: this.#head.seq + 1 };
     const placed = { ...this.#head, ...entry };
+    this.#moved = true;
     this.#fresh.push(placed);
     return placed;
   }
 
   beginEpoch(epoch: number): void {
     this.run("UPDATE state SET epoch = ?, seq = 0", epoch);
+    this.#moved = true;
     this.#head = { epoch, seq: 0 };
   }
 
@@ -85,9 +88,9 @@ class SqliteStatements extends SqliteQuestions implements Statements {
   }
 
   reset(committed: boolean): void {
-    const moved = this.#fresh.length > 0;
+    if (this.#moved && !committed) this.#head = this.head();
+    this.#moved = false;
     this.#fresh = [];
-    if (moved && !committed) this.#head = this.head();
   }
 }
 
@@ -104,14 +107,9 @@ export class SqliteReads extends SqlReads<SqliteQuestions> {
 }
 
 /** Rows inside the transaction of the one writer (commit.ts). */
-export class SqliteRows extends SqlRows<SqliteStatements> implements EpochRows {
+export class SqliteRows extends SqlRows<SqliteStatements> {
   constructor(db: DatabaseSync) {
     super(new SqliteStatements(db));
-  }
-
-  /** The log begins anew at an epoch: its next entry is the first. */
-  beginEpoch(epoch: number): void {
-    this.engine.beginEpoch(epoch);
   }
 
   /** Writes the head where it moved, and hands over the entries of the transaction. Before its commit. */
