@@ -59,9 +59,9 @@ export interface Route {
   readonly problems: readonly ProblemCode[];
   /**
    * `oauth`: bodies are forms, and errors are as RFC 6749 §5.2 has them. `ssf`: errors have the statuses that the Shared
-   * Signals Framework lists.
+   * Signals Framework lists. `secevent`: the body is a signed event, and errors are as RFC 8935 §2.3 has them.
    */
-  readonly style: "api" | "oauth" | "ssf";
+  readonly style: "api" | "oauth" | "ssf" | "secevent";
   handle(call: Call<unknown, unknown>, caller: Caller | null, verifier: Verifier | null): Promise<Reply>;
 }
 
