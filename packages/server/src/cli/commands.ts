@@ -446,6 +446,8 @@ export const COMMANDS: readonly CommandRow[] = [
       { flags: "--secret-file <file>", says: "a file with the shared secret (base64url), for HS*" },
       { flags: "--alg <alg>", says: "the algorithm of the shared secret", choices: ["HS256", "HS384", "HS512"] },
       { flags: "--audience <audience>", says: "whom the token must be meant for; not checked where it is left out" },
+      { flags: "--key <keys>", says: "your private keys: open an encrypted token" },
+      ...PASSPHRASE_OPTIONS,
     ],
     notes: "The token is read from stdin, or pasted at a prompt. Revocation is not asked: only the issuer knows it.",
     apart: true,
