@@ -14,7 +14,6 @@ import { isBefore, type Position } from "../revocation/entry.ts";
 import type { Named, Tally } from "./confirm.ts";
 import { LEASE_LONGEST_MS } from "./lease.ts";
 import type { Nodes, OtherNode } from "./nodes.ts";
-import type { Confirmation } from "./waiting.ts";
 
 /** What the others contribute to an answer. */
 export interface Elsewhere extends Tally {
@@ -146,7 +145,10 @@ export interface AnsweringParts {
   /** Has the verifiers here told of everything up to a position; rejects where that cannot be read now. */
   readonly bring: (position: Position) => Promise<void>;
   /** Waits for the verifiers that this process gave leases to. */
-  readonly wait: (position: Position) => { readonly settled: Promise<Confirmation>; look(): Tally };
+  readonly wait: (position: Position) => {
+    readonly settled: Promise<Tally & { readonly confirmed: boolean }>;
+    look(): Tally;
+  };
 }
 
 /** The side that answers: one question at a time, the last that was asked. */
