@@ -38,9 +38,11 @@ export async function maintain(
   const now = clock.now();
   await vault.tick();
   await keyring.tick();
-  await storage.revocation.compact();
   live.compact(now / 1000);
   feed.compact();
+  // The rest is in the store, and one process sees to it for all.
+  if (!storage.duty.held) return;
+  await storage.revocation.compact();
   await storage.sessions.sweep(now - settings.sessionRetention);
   await storage.status.prune(now - KEPT_MS);
   await storage.webhooks.prune(now - settings.webhookRetention);

@@ -64,13 +64,18 @@ export function openSsf(
   const fault = (error: unknown) => logger.warn({ err: error }, "an event stream could not be worked on");
   const pushes =
     delivers && off === null
-      ? startPushes({ streams, sets, vault, caller: createCaller(mayReach, alarm), world, alarm, fault })
+      ? startPushes({
+          ...{ streams, sets, vault, world, alarm, fault },
+          caller: createCaller(mayReach, alarm),
+          mine: () => storage.duty.held,
+        })
       : null;
   const wake = (): void => {
     polls.wake();
     pushes?.wake();
   };
   storage.revocation.onCommit(wake);
+  storage.duty.onCall(wake);
   const heard = openReceivers(parts, mayReach, delivers, issuer, world, alarm);
   const { ssfDefaultSubjects: defaultSubjects, ssfInactivity: inactivity } = config;
   return {
@@ -115,6 +120,7 @@ function openReceivers(
   const listening = delivers
     ? startListening({
         ...parts,
+        mine: () => storage.duty.held,
         onLost: ({ id, issuer: provider }, failure) =>
           logger.warn({ receiver: id, provider, failure }, "another provider cannot be listened to; it is tried again"),
         onBack: ({ id, issuer: provider }) =>
@@ -124,6 +130,7 @@ function openReceivers(
     : null;
   const verify = createVerify(parts);
   const wake = () => listening?.wake();
+  storage.duty.onCall(wake);
   return {
     intake,
     listening,

@@ -452,6 +452,8 @@ export const COMMANDS: readonly CommandRow[] = [
       { flags: "--secret-file <file>", says: "a file with the shared secret (base64url), for HS*" },
       { flags: "--alg <alg>", says: "the algorithm of the shared secret", choices: ["HS256", "HS384", "HS512"] },
       { flags: "--audience <audience>", says: "whom the token must be meant for; not checked where it is left out" },
+      { flags: "--key <keys>", says: "your private keys: open an encrypted token" },
+      ...PASSPHRASE_OPTIONS,
     ],
     notes: "The token is read from stdin, or pasted at a prompt. Revocation is not asked: only the issuer knows it.",
     apart: true,
@@ -558,6 +560,19 @@ export const COMMANDS: readonly CommandRow[] = [
     options: [{ flags: "--keep-sessions", says: "do not end the sessions that the backup holds" }, YES],
     makes: true,
     load: async () => (await import("./commands/restore.ts")).restore,
+  },
+  {
+    name: "move",
+    says: "carry the installation over from its SQLite file to PostgreSQL, without ending a session; no server may run",
+    options: [
+      { flags: "--to <address>", says: "postgres://user@host:port/database (default: MAPAE_DATABASE_URL)" },
+      PASSWORD_STDIN,
+      { flags: "--dry-run", says: "look at both sides, say what would be moved, and change nothing" },
+      { flags: "--undo", says: "go back to the file, as long as nothing has used the new database" },
+    ],
+    notes:
+      "The database's password is MAPAE_DATABASE_PASSWORD, or read from stdin. Every row is carried over and compared; then\nthe file is marked, and no server starts on it any more. Interrupted at any point, run it again: it goes on. docs/moving.md",
+    load: async () => (await import("./commands/move.ts")).moveCommand,
   },
   {
     name: "gate",

@@ -63,6 +63,8 @@ export interface ListenParts {
   /** It is heard again. */
   readonly onBack: (receiver: Receiver) => void;
   readonly fault: (error: unknown) => void;
+  /** Whether it is this process that listens, of those that serve the same data. */
+  readonly mine: () => boolean;
 }
 
 /** Asks for a verification event; `null`, or why not. */
@@ -85,7 +87,7 @@ export function createVerify({
 }
 
 export function startListening(parts: ListenParts): Listening {
-  const { receivers, transmitter, intake, vault, world, alarm, onLost, onBack, fault } = parts;
+  const { receivers, transmitter, intake, vault, world, alarm, onLost, onBack, fault, mine } = parts;
   const { clock } = world;
   const verify = createVerify(parts);
   const accounts = new Map<ReceiverId, Account>();
@@ -186,7 +188,7 @@ export function startListening(parts: ListenParts): Listening {
     return news;
   }
 
-  const rounds = startRounds({ due, work, collectMs: 0, everyMs: LOOK_MS, clock, alarm, fault });
+  const rounds = startRounds({ mine, due, work, collectMs: 0, everyMs: LOOK_MS, clock, alarm, fault });
   return {
     wake: () => {
       resting.clear();

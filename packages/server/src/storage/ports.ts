@@ -7,7 +7,7 @@ import type { After, Reads } from "./rows.ts";
 import { SLICE } from "./slice.ts";
 import { dueSignals } from "./ssf-steps.ts";
 import type { StepArguments, StepName, StepResult } from "./steps.ts";
-import type { Backup, Nature, Storage } from "./storage.ts";
+import type { Backup, Duty, Nature, Storage } from "./storage.ts";
 
 /** What a driver gives: a way to read, a way to run a step atomically, and news of the log. */
 export interface Engine {
@@ -21,6 +21,9 @@ export interface Engine {
   /** See RevocationStore. */
   readHead(): Promise<Position>;
   onCommit(listener: (entries: readonly RevocationEntry[]) => void): void;
+  /** See Storage. */
+  onKeys(listener: () => void): void;
+  readonly duty: Duty;
   readonly backup: Backup | null;
   check(): Promise<void>;
   close(): Promise<void>;
@@ -204,6 +207,8 @@ export function portsOver(engine: Engine): Storage {
       keepUntil: (exp) => write("keepUntil", exp),
       slot: (of, seed) => write("slotElsewhere", of, seed),
     },
+    onKeys: engine.onKeys,
+    duty: engine.duty,
     throttle: null,
     backup: engine.backup,
     check: engine.check,

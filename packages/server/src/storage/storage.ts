@@ -40,6 +40,17 @@ export interface Nature {
   readonly shared: boolean;
 }
 
+/** What one process does for all that serve the same data: deliver webhooks, forget what is over. */
+export interface Duty {
+  /** Whether it is this process's now. */
+  readonly held: boolean;
+  /** Called when there may be something to do: the duty came or went, or another process left work behind. */
+  onCall(listener: () => void): void;
+}
+
+/** Where one process serves the data. */
+export const ALONE: Duty = { held: true, onCall: () => {} };
+
 export interface Storage {
   readonly nature: Nature;
   readonly vault: VaultStore;
@@ -56,6 +67,9 @@ export interface Storage {
   readonly sessions: SessionStore;
   readonly grants: GrantStore;
   readonly elsewhere: ElsewhereStore;
+  /** Called when a key of any kind was changed, by this process or another: what is held of them in memory is old. */
+  onKeys(listener: () => void): void;
+  readonly duty: Duty;
   /** Counters of limits that all nodes share; `null`: each node counts for itself. */
   readonly throttle: ThrottleStore | null;
   /** Makes a copy while serving; `null` where there is nothing to copy or the engine has tools of its own. */

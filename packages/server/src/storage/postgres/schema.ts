@@ -351,4 +351,27 @@ export const MIGRATIONS: readonly Migration[] = [
   CREATE INDEX received_events_by_time ON received_events (at);
   `,
   },
+  {
+    oldest: 1,
+    sql: `
+  -- The move that filled this database, or is filling it (storage/move/): whose, and how far it has come with each table.
+  CREATE TABLE move (
+    id           BIGINT PRIMARY KEY CHECK (id = 1),
+    move         TEXT NOT NULL,
+    installation TEXT NOT NULL,
+    source       TEXT NOT NULL,
+    state        TEXT NOT NULL,
+    begun_at     BIGINT NOT NULL,
+    done_at      BIGINT,
+    -- when a program opened it for the first time after the move
+    used_at      BIGINT
+  );
+  CREATE TABLE move_tables (
+    name  TEXT COLLATE "C" PRIMARY KEY,
+    rows  BIGINT NOT NULL,
+    -- the key of the last row that was carried over, as JSON
+    after TEXT
+  );
+  `,
+  },
 ];

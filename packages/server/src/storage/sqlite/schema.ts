@@ -347,4 +347,14 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX received_events_by_time ON received_events (at);
   `,
+  `
+  -- Where this installation is moving to, or has gone (moved.ts).
+  CREATE TABLE moved (
+    id     INTEGER PRIMARY KEY CHECK (id = 1),
+    move   TEXT NOT NULL,
+    target TEXT NOT NULL,
+    at     INTEGER NOT NULL,
+    gone   INTEGER NOT NULL
+  ) STRICT;
+  `,
 ];
