@@ -412,6 +412,12 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import("./commands/ssf-receivers.ts")).setReceiver,
   },
   {
+    name: "ssf receivers show",
+    args: ["<id>"],
+    says: "show one receiver: what it may do, when it was last heard of, what last went wrong",
+    load: async () => (await import("./commands/ssf-receivers.ts")).showReceiver,
+  },
+  {
     name: "ssf receivers verify",
     args: ["<id>"],
     says: "ask a provider for a sign of life over its stream",
