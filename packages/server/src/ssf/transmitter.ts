@@ -29,11 +29,8 @@ export interface PollRequest {
   readonly most: number;
 }
 
-export interface Polled {
-  /** Signed events, by the names that the provider gave them. */
-  readonly sets: ReadonlyMap<string, string>;
-  readonly more: boolean;
-}
+/** Signed events, by the names that the provider gave them. */
+export type Polled = ReadonlyMap<string, string>;
 
 export interface Transmitter {
   discover(issuer: string): Promise<Found<TransmitterFacts>>;
@@ -184,10 +181,10 @@ export function createTransmitter(caller: Caller, mayReach: MayReach): Transmitt
       if (called === null) return null;
       const answer = objectIn(called, 200);
       if (!answer.ok) return answer;
-      const { sets, moreAvailable } = answer.value;
+      const { sets } = answer.value;
       if (typeof sets !== "object" || sets === null || Array.isArray(sets)) return no("its answer has no sets");
       const named = Object.entries(sets).filter((entry): entry is [string, string] => typeof entry[1] === "string");
-      return { ok: true, value: { sets: new Map(named), more: moreAvailable === true } };
+      return { ok: true, value: new Map(named) };
     },
   };
 }
