@@ -1,8 +1,10 @@
 /** A TCP proxy on loopback that a test can cut: between a program and a server that should notice. */
 import { connect, createServer, type Socket } from "node:net";
 
-export interface Proxy {
+export interface TcpProxy {
   readonly port: number;
+  /** The port of the server that new connections go to. */
+  target: number;
   /** Cuts every connection that there is. */
   cut(): void;
   /** From now on, whether new connections are taken. */
@@ -12,14 +14,14 @@ export interface Proxy {
   close(): Promise<void>;
 }
 
-export async function startProxy(target: number): Promise<Proxy> {
+export async function startProxy(target: number): Promise<TcpProxy> {
   const pairs = new Set<readonly [Socket, Socket]>();
   const server = createServer((client) => {
     if (!proxy.open) {
       client.destroy();
       return;
     }
-    const upstream = connect(target, "127.0.0.1");
+    const upstream = connect(proxy.target, "127.0.0.1");
     const pair = [client, upstream] as const;
     pairs.add(pair);
     const end = (): void => {
@@ -42,8 +44,9 @@ export async function startProxy(target: number): Promise<Proxy> {
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
-  const proxy: Proxy = {
+  const proxy: TcpProxy = {
     port: typeof address === "object" && address !== null ? address.port : 0,
+    target,
     open: true,
     watch: null,
     cut: () => {

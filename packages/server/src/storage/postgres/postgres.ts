@@ -44,7 +44,7 @@ export interface PostgresSettings {
 
 /** How often a node looks for what it was not told of. */
 const POLL_MS = 500;
-/** With every so many polls, whoever has the duty looks for work that it was not told of. */
+/** With every so many polls, a node gives a sign of life, and whoever has the duty looks for work that it was not told of. */
 const CALL_POLLS = 20;
 
 /** Opens a database, made ready where it is empty. Throws `StartRefused`. */
@@ -79,10 +79,17 @@ export async function openPostgres(
     };
     let callOff = (): void => {};
     let polls = 0;
+    /** A sign of life, also of a node that has no verifiers; and what whoever has the duty does besides. */
+    const sign = (): void => {
+      node.readHead().catch(() => {});
+      if (!listener.held) return;
+      node.bury().catch(() => {});
+      call(callListeners);
+    };
     const poll = (): void => {
       lookUp();
       polls += 1;
-      if (listener.held && polls % CALL_POLLS === 0) call(callListeners);
+      if (polls % CALL_POLLS === 0) sign();
       callOff = alarm(POLL_MS, poll);
     };
     const listener = new Listener({
@@ -90,7 +97,7 @@ export async function openPostgres(
       heard: (hint) => {
         if (settings.listens === false) return;
         if (hint === WORK) call(callListeners);
-        else lookUp();
+        else if (hint === null || !node.hear(hint)) lookUp();
       },
       duty: () => call(callListeners),
     });
@@ -136,6 +143,7 @@ export async function openPostgres(
         },
         onCall: (told) => void callListeners.add(told),
       },
+      nodes: node,
       backup: null,
       check: async () => {
         await understood(node.readHead());

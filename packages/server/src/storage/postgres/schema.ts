@@ -374,4 +374,11 @@ export const MIGRATIONS: readonly Migration[] = [
   );
   `,
   },
+  {
+    oldest: 1,
+    sql: `
+  -- The longest lease that a node gives, and what it says of its verifiers; without the first, the longest there is.
+  ALTER TABLE nodes ADD COLUMN lease_ms BIGINT NOT NULL DEFAULT 60000, ADD COLUMN word TEXT;
+  `,
+  },
 ];
