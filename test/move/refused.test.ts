@@ -241,6 +241,17 @@ test("a server that was started on the new database and changed nothing does not
   assert.equal(undone.code, 0, undone.stderr);
   const listed = await mapae(folder, ["users", "list", "--json"]);
   assert.equal(JSON.parse(listed.stdout).identifier, "kim");
+
+  // Moved again, and used: then the file is a backup like any other, and can be restored in its own place.
+  assert.equal((await move(folder, target)).code, 0);
+  await postgres.query("UPDATE users SET name = 'Lee'", target.url);
+  const doctor = await mapae(folder, ["doctor"]);
+  assert.equal(doctor.code, 1);
+  assert.match(doctor.stdout, /fail +database +.+mapae\.db was moved to PostgreSQL at/);
+  const restored = await mapae(folder, ["restore", fileIn(folder), "--yes"]);
+  assert.equal(restored.code, 0, restored.stderr);
+  const again = await mapae(folder, ["users", "list", "--json"]);
+  assert.equal(JSON.parse(again.stdout).identifier, "kim");
 });
 
 /** Whether a server has taken up the duty of those on this database. */
