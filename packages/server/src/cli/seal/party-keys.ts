@@ -8,6 +8,7 @@ import {
   bindPrivateKeys,
   bindPublicKeys,
   fetchKeyText,
+  type Jwk,
   KEY_TEXT_MAX,
   KeysRefused,
   type Named,
@@ -42,6 +43,16 @@ export async function ownKeys(context: Context, at: string): Promise<PrivateKeys
 export async function openingKeys(context: Context): Promise<readonly DecryptionKey[]> {
   const at = context.given.text("key");
   return at === undefined ? [] : (await ownKeys(context, at)).opening.map(({ key }) => key);
+}
+
+/** One's own keys as a verifier takes them, seen to be good for opening. */
+export async function decryptionKeys(context: Context, at: string): Promise<{ readonly keys: readonly Jwk[] }> {
+  const keys = await refused(at, async () => {
+    const jwks = await ownJwks(context, at);
+    firstOf((await bindPrivateKeys(jwks)).opening, at, "encryption");
+    return jwks;
+  });
+  return { keys };
 }
 
 /** The published half of keys, of which either half may be given: where nothing private is done with them. */
