@@ -4,6 +4,7 @@
  *   blocks ──► one script, a mark after every block ──► bash ──► what each block printed ──► compared
  *
  * Documents speak of the ports that a reader will see (4000, 4001, and 4200 of a relay); the shell is given the real ones.
+ * 4001 is the example's API, or else whatever the document starts there.
  */
 import { spawnSync } from "node:child_process";
 import { symlinkSync, writeFileSync } from "node:fs";
@@ -94,14 +95,15 @@ export async function play(scene: Scene, folder: string): Promise<readonly strin
   let postgres: Postgres | null = null;
   try {
     if (scene.api) api = await startOrdersApi(folder, { ISSUER: login.url });
-    const relayPort = await freePort();
+    const [relayPort, otherPort] = [await freePort(), await freePort()];
     if (scene.postgres) postgres = await startPostgres({ settings: { fsync: "off" } });
     const database = postgres === null ? null : new URL(await postgres.database());
     const password = decodeURIComponent(database?.password ?? "");
     if (database !== null) database.password = "";
     const ports = [
       ["localhost:4000", new URL(login.url).host],
-      ["localhost:4001", api === undefined ? "localhost:4001" : new URL(api.url).host],
+      ["localhost:4001", api === undefined ? `localhost:${otherPort}` : new URL(api.url).host],
+      ["MAPAE_PORT=4001", `MAPAE_PORT=${otherPort}`],
       ["localhost:4200", `localhost:${relayPort}`],
       [DATABASE, database?.href ?? DATABASE],
       [DATABASE.replace(/^.*@/, ""), database === null ? DATABASE : `${database.host}${database.pathname}`],

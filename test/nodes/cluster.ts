@@ -45,7 +45,7 @@ export async function openNode(settings: ConfigInput): Promise<Node> {
   const read = readConfig(settings);
   if (!read.ok) throw new Error(read.faults.join(" "));
   const { config } = read;
-  const server = await openServer({ config, issuer: ISSUER, logger: createLogger(config.logLevel) });
+  const server = await openServer({ config, issuer: config.issuer ?? ISSUER, logger: createLogger(config.logLevel) });
   const call = async (method: string, path: string, ask: Ask = {}): Promise<Answer> => {
     const headers = new Headers(ask.headers);
     if (ask.token !== undefined) headers.set("authorization", `Bearer ${ask.token}`);
@@ -72,6 +72,15 @@ export async function openNode(settings: ConfigInput): Promise<Node> {
       call("POST", "/v1/sessions/refresh", { body: { refresh_token: refreshToken, ...more } }),
     close: () => server.close(),
   };
+}
+
+/** Asks a server process over its socket. */
+export async function answered(url: string, method: string, path: string, ask: Ask = {}): Promise<Answer> {
+  const headers = new Headers(ask.headers);
+  if (ask.token !== undefined) headers.set("authorization", `Bearer ${ask.token}`);
+  if (ask.body !== undefined) headers.set("content-type", "application/json");
+  const body = ask.body === undefined ? null : JSON.stringify(ask.body);
+  return answerOf(await fetch(`${url}${path}`, { method, headers, body }));
 }
 
 /** So many nodes on one database. */

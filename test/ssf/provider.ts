@@ -1,6 +1,6 @@
 /** Another provider on a port of its own: its configuration, its keys, a stream for us, and events that it signs and sends. */
 import { generateKeyPairSync } from "node:crypto";
-import { createServer, type IncomingMessage } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { bindSigningKey, signJws } from "@mapae/verifier/jose";
 import { type Json, list, object, text } from "../stage.ts";
@@ -24,6 +24,8 @@ export interface Provider {
   credential: string;
   /** Whether it answers anything. */
   away: boolean;
+  /** By path: what it does in place of an answer. */
+  instead: Readonly<Record<string, (response: ServerResponse) => void>>;
   /** Signs an event; what is given takes the place of its own claims. */
   sign(type: string, claims?: Json, members?: Json, typ?: string): string;
   /** Waits to be polled. */
@@ -58,6 +60,11 @@ export async function openProvider(audience = "https://login.example"): Promise<
     const path = url.split("?")[0] ?? "";
     const body = await read(request);
     if (provider.away) return void response.destroy();
+    const odd = provider.instead[path];
+    if (odd !== undefined) {
+      asked.push({ method, path: url, authorization: headers.authorization, body });
+      return odd(response);
+    }
     const answer = (status: number, value: unknown = null): void => {
       response.writeHead(status, { "content-type": "application/json" });
       response.end(value === null ? undefined : JSON.stringify(value));
@@ -103,6 +110,7 @@ export async function openProvider(audience = "https://login.example"): Promise<
     configuration: {},
     credential: "",
     away: false,
+    instead: {},
     sign: (type, claims = {}, members = {}, typ = "secevent+jwt") => {
       count += 1;
       const own = {

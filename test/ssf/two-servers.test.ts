@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout } from "node:timers/promises";
+import { createVerifier } from "@mapae/verifier";
 import { documents, mapae, type Ran } from "../cli/mapae.ts";
 import { type Running, startLoginServer, temporaryFolder } from "../processes.ts";
 import { type Json, object, PASSWORD, text } from "../stage.ts";
@@ -80,6 +81,23 @@ for (const method of ["poll", "push"] as const) {
       }),
     );
 
+    // An API of the receiving server, which knows nothing of the other.
+    const api = ok(await mapae(here, ["clients", "create", "orders", "--json"], { settings: settings.here }));
+    const verifier = createVerifier({
+      issuer: receiver.url,
+      audience: receiver.url,
+      credentials: { clientId: "orders", clientSecret: text(api.client_secret) },
+      revocation: { onStale: "reject" },
+    });
+    t.after(() => verifier.close());
+    await verifier.ready();
+    /** What the API says of a token: `null` where it accepts it. */
+    const verdict = (token: string): unknown => {
+      const judged = verifier.verify(token);
+      if (judged.ok) return null;
+      return judged.code === "token_revoked" ? judged.reason : judged.code;
+    };
+
     const logIn = async (): Promise<string> => text((await ask(receiver, "/v1/sessions", KIM)).access_token);
     const endThere = async () =>
       ok(
@@ -90,7 +108,9 @@ for (const method of ["poll", "push"] as const) {
 
     const first = await logIn();
     assert.equal(await endOf(receiver, first), null);
+    assert.equal(verdict(first), null);
     await endThere();
+    await until("the API refuses it", async () => verdict(first) === "reported");
     await until("it is ended here", async () => (await endOf(receiver, first)) === "reported");
 
     // Ended there while this server is down: told when it is back.
@@ -99,6 +119,9 @@ for (const method of ["poll", "push"] as const) {
     await endThere();
     receiver = await startLoginServer(here, settings.here);
     await until("it is ended here too", async () => (await endOf(receiver, second)) === "reported");
+    await until("and at the API", async () => verdict(second) === "reported");
+    const fresh = await logIn();
+    await until("who logs in again is let in", async () => verdict(fresh) === null);
 
     // And the other way round: killed the moment it has acknowledged.
     const third = await logIn();

@@ -412,6 +412,12 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import("./commands/ssf-receivers.ts")).setReceiver,
   },
   {
+    name: "ssf receivers show",
+    args: ["<id>"],
+    says: "show one receiver: what it may do, when it was last heard of, what last went wrong",
+    load: async () => (await import("./commands/ssf-receivers.ts")).showReceiver,
+  },
+  {
     name: "ssf receivers verify",
     args: ["<id>"],
     says: "ask a provider for a sign of life over its stream",
@@ -446,6 +452,8 @@ export const COMMANDS: readonly CommandRow[] = [
       { flags: "--secret-file <file>", says: "a file with the shared secret (base64url), for HS*" },
       { flags: "--alg <alg>", says: "the algorithm of the shared secret", choices: ["HS256", "HS384", "HS512"] },
       { flags: "--audience <audience>", says: "whom the token must be meant for; not checked where it is left out" },
+      { flags: "--key <keys>", says: "your private keys: open an encrypted token" },
+      ...PASSPHRASE_OPTIONS,
     ],
     notes: "The token is read from stdin, or pasted at a prompt. Revocation is not asked: only the issuer knows it.",
     apart: true,
@@ -560,7 +568,7 @@ export const COMMANDS: readonly CommandRow[] = [
       { flags: "--to <address>", says: "postgres://user@host:port/database (default: MAPAE_DATABASE_URL)" },
       PASSWORD_STDIN,
       { flags: "--dry-run", says: "look at both sides, say what would be moved, and change nothing" },
-      { flags: "--undo", says: "go back to the file, as long as nothing has used the new database" },
+      { flags: "--undo", says: "go back to the file, as long as nothing was changed in the new database" },
     ],
     notes:
       "The database's password is MAPAE_DATABASE_PASSWORD, or read from stdin. Every row is carried over and compared; then\nthe file is marked, and no server starts on it any more. Interrupted at any point, run it again: it goes on. docs/moving.md",

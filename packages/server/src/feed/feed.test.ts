@@ -144,7 +144,7 @@ class Stage {
       },
       issuer: ISSUER,
       leaseMs: N,
-      alone: true,
+      nodes: null,
       maxConnections: 3,
       world: this.time.world,
       alarm: this.time.alarm,
@@ -582,6 +582,7 @@ describe("confirmation", () => {
       acknowledged: 2,
       outstanding: [],
       unbound: [],
+      unheard: [],
     });
     assert.deepEqual(stage.notices, []);
   });
@@ -734,7 +735,7 @@ describe("confirmation", () => {
   });
 
   test("where other nodes serve the same log, acknowledgements confirm nothing, and N is waited for", async () => {
-    const stage = await Stage.open({ alone: false });
+    const stage = await Stage.open({ nodes: "unknown" });
     const link = await stage.follower();
     const position = await stage.revoke();
     const held = stage.confirm(position);

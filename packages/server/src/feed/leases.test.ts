@@ -18,7 +18,7 @@ test("who may accept without a lease and has acknowledged is not named in the an
     clock: { now: () => 0, monotonic: () => 0 },
     alarm: () => () => {},
     leaseMs: 5_000,
-    alone: true,
+    nodes: null,
     failed: () => {},
   });
   const relay = asId("instance", "ins_relay");

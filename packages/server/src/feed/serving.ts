@@ -154,7 +154,10 @@ export function openServing(parts: ServingParts): Serving {
       });
       return waiting;
     },
-    ask: (position) => hub.ask(position),
+    ask: (position) => {
+      hub.ask(position);
+      leases.ask(position);
+    },
     standings: () => leases.all(),
     get relays() {
       return source.relays;

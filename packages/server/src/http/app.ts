@@ -110,6 +110,7 @@ export function createApp(options: AppOptions): App {
       const authenticated = await authenticator.follower(headers);
       return authenticated.ok ? { ok: true, caller: null, verifier: authenticated.verifier } : authenticated;
     },
+    provider: () => ANYONE,
     metrics: ({ headers }, visit) => {
       const given = /^Bearer (\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
       const known = given !== undefined && options.metricsTokens.some((token) => sameBytes(token.reveal(), given));

@@ -20,6 +20,7 @@ const BY_ACCESS: Record<Access, readonly ProblemCode[]> = {
   revoker: ["missing_token", "invalid_token", "session_ended", "forbidden"],
   verifier: ["invalid_client"],
   follower: ["invalid_client"],
+  provider: [],
   metrics: ["forbidden"],
   operator: [],
 };
@@ -58,6 +59,7 @@ const SECURITY: Record<Access, readonly Record<string, readonly string[]>[]> = {
   revoker: [{ bearer: [] }],
   verifier: [{ resource_server: [] }],
   follower: [{ resource_server: [] }, { ticket: [] }],
+  provider: [{ provider: [] }],
   metrics: [],
   operator: [],
 };
@@ -153,6 +155,7 @@ export function openApi(
         bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
         resource_server: { type: "http", scheme: "basic" },
         ticket: { type: "http", scheme: "bearer" },
+        provider: { type: "http", scheme: "bearer" },
       },
       schemas: {
         Problem: {

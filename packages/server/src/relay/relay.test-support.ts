@@ -265,7 +265,7 @@ export class Tree {
       },
       issuer: ISSUER,
       leaseMs: N,
-      alone: true,
+      nodes: null,
       maxConnections: 50,
       world,
       alarm,

@@ -94,7 +94,7 @@ export async function openRelay(parts: RelayParts): Promise<Relay> {
   const { id, issuer, keys, world, alarm, outside, maxConnections, maxEntries, notice } = parts;
   const { clock } = world;
   const leases = await Leases.open({
-    ...{ store: NOTHING, clock, alarm, leaseMs: LEASE_LONGEST_MS, alone: true },
+    ...{ store: NOTHING, clock, alarm, leaseMs: LEASE_LONGEST_MS, nodes: null },
     failed: () => {},
   });
   const nothing = { mirror: new LogMirror(), feedKey: new Uint8Array(32) };

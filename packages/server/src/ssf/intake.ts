@@ -42,8 +42,8 @@ export const RESULTS = [
 export type Result = (typeof RESULTS)[number];
 
 export type Taken =
-  /** It need not be sent again. */
-  | { readonly ok: true }
+  /** It need not be sent again. `repeated`: it had been taken before. */
+  | { readonly ok: true; readonly repeated: boolean }
   /** It will never be good. */
   | { readonly ok: false; readonly error: SetError; readonly description: string }
   /** It could not be dealt with now: the keys cannot be had, or too much came at once. After so many seconds. */
@@ -110,7 +110,7 @@ export function createIntake(services: {
     if (!read.ok && read.error === null) return delay(KEYS_RETRY_SECONDS);
     if (!read.ok) return reject(receiver, read.error, read.description);
     const { set } = read;
-    if (await receivers.hasTaken(receiver.id, set.jti)) return { ok: true };
+    if (await receivers.hasTaken(receiver.id, set.jti)) return { ok: true, repeated: true };
     if (set.type === CONTROL_TYPES.verification) return verification(receiver, set);
     if (set.type === CONTROL_TYPES["stream-updated"]) return streamUpdated(receiver, set);
     return event(receiver, set, cause);
@@ -145,7 +145,7 @@ export function createIntake(services: {
       return reject(receiver, "invalid_state", "Its state is not the one that was asked for.");
     }
     await receivers.note(receiver.id, { note: answers ? "verified" : "heard" }, [named(receiver, set, "control")]);
-    return { ok: true };
+    return { ok: true, repeated: false };
   };
 
   const streamUpdated = async (receiver: Receiver, set: ReceivedSet): Promise<Taken> => {
@@ -154,7 +154,7 @@ export function createIntake(services: {
       return reject(receiver, "invalid_request", "It tells of another stream, or no status.");
     }
     await receivers.note(receiver.id, { note: "status", status: String(status) }, [named(receiver, set, "control")]);
-    return { ok: true };
+    return { ok: true, repeated: false };
   };
 
   const event = async (receiver: Receiver, set: ReceivedSet, cause: Cause): Promise<Taken> => {
@@ -168,7 +168,7 @@ export function createIntake(services: {
       const as = result === "unknown_subject" ? "unmatched" : "event";
       await revocation.apply([...effects, told, named(receiver, set, as)]);
       taken[result] += 1;
-      return { ok: true };
+      return { ok: true, repeated: false };
     };
     if (measure.asks === "nothing") return done(measure.why, {}, []);
     const aimed = await aim(receiver, measure);

@@ -7,7 +7,7 @@
  * An event is acknowledged after what it did was committed: where this process dies in between, the provider sends it
  * again, and the name says that it was taken.
  */
-
+import { isDeepStrictEqual } from "node:util";
 import { SYSTEM } from "../audit/event.ts";
 import { startRounds } from "../delivery/rounds.ts";
 import type { ReceiverId } from "../prelude/ids.ts";
@@ -26,6 +26,8 @@ const BATCH = 50;
 const EMPTY_MS = 5_000;
 /** An answer that came sooner than this was not waited for. */
 const SOON_MS = 1_000;
+/** So often it is looked up where the provider has what. */
+const LOOK_UP_MS = 3_600_000;
 /** That a poll was answered is written down this often at the most. */
 const HEARD_MS = 60_000;
 
@@ -66,20 +68,22 @@ export interface ListenParts {
 }
 
 /** Asks for a verification event; `null`, or why not. */
+export type Verify = (receiver: Receiver, signal?: AbortSignal) => Promise<string | null>;
+
 export function createVerify({
   receivers,
   transmitter,
   vault,
   world,
-}: Pick<ListenParts, "receivers" | "transmitter" | "vault" | "world">): (receiver: Receiver) => Promise<string | null> {
-  return async (receiver) => {
+}: Pick<ListenParts, "receivers" | "transmitter" | "vault" | "world">): Verify {
+  return async (receiver, signal) => {
     const { verificationEndpoint } = receiver.facts;
     if (verificationEndpoint === null) return "the provider offers no verification";
     const state = world.random.bytes(24).toString("base64url");
     // Noted first: the event may be here before the answer is.
     await receivers.note(receiver.id, { note: "asked", stateHash: stateHash(state) }, []);
     const shown = openReceiverCredential(receiver.id, receiver.credential, vault);
-    const asked = await transmitter.verify(verificationEndpoint, receiver.stream.id, state, shown);
+    const asked = await transmitter.verify(verificationEndpoint, receiver.stream.id, state, shown, signal);
     return asked.ok ? null : asked.why;
   };
 }
@@ -91,11 +95,15 @@ export function startListening(parts: ListenParts): Listening {
   const accounts = new Map<ReceiverId, Account>();
   /** Not before this, by the monotonic clock. */
   const resting = new Map<ReceiverId, number>();
+  /** When it was looked up where the provider has what, by the same clock. */
+  const lookedUp = new Map<ReceiverId, number>();
   let tally: ListenTally = { active: 0, failing: 0 };
 
-  const isVerificationDue = ({ facts, asked, verifiedAt, createdAt }: Receiver): boolean =>
+  /** Every hour; and where nothing else is asked of a provider that fails, when it is its turn again. */
+  const isVerificationDue = ({ facts, stream, failures, asked, verifiedAt, createdAt }: Receiver): boolean =>
     facts.verificationEndpoint !== null &&
-    clock.now() - Math.max(createdAt, asked?.at ?? 0, verifiedAt ?? 0) >= VERIFY_EVERY_MS;
+    ((failures > 0 && stream.pollUrl === null) ||
+      clock.now() - Math.max(createdAt, asked?.at ?? 0, verifiedAt ?? 0) >= VERIFY_EVERY_MS);
 
   async function due(): Promise<readonly Receiver[]> {
     const active = (await receivers.list()).filter(({ state }) => state === "active");
@@ -107,16 +115,37 @@ export function startListening(parts: ListenParts): Listening {
     return active;
   }
 
-  async function work(receiver: Receiver, signal: AbortSignal): Promise<boolean> {
-    if (isVerificationDue(receiver)) {
-      if (isSilent(receiver, clock.now())) onLost(receiver, "verification: no answer");
-      const why = await verify(receiver);
-      if (why !== null) await failed(receiver, `verification: ${why}`);
-    }
+  /** A provider may move its keys and endpoints (SSF 1.0 §7). While it does not say, they are where they were. */
+  async function lookUp(receiver: Receiver, signal: AbortSignal): Promise<Receiver> {
+    const { id, issuer, facts } = receiver;
+    const at = lookedUp.get(id);
+    if (at !== undefined && clock.monotonic() - at < LOOK_UP_MS) return receiver;
+    lookedUp.set(id, clock.monotonic());
+    const found = await transmitter.discover(issuer, signal);
+    if (!found.ok || isDeepStrictEqual(found.value, facts)) return receiver;
+    return (await receivers.note(id, { note: "facts", facts: found.value }, [])) ?? receiver;
+  }
+
+  async function work(listed: Receiver, signal: AbortSignal): Promise<boolean> {
+    const receiver = await lookUp(listed, signal);
     const { pollUrl } = receiver.stream;
+    if (isVerificationDue(receiver)) {
+      if (isSilent(receiver, clock.now()) && receiver.failures === 0) onLost(receiver, "verification: no answer");
+      const why = await verify(receiver, signal);
+      if (signal.aborted) return false;
+      if (why !== null) await failed(receiver, `verification: ${why}`);
+      else if (pollUrl === null && receiver.failures > 0) await heard(receiver);
+    }
     const rests = (resting.get(receiver.id) ?? 0) > clock.monotonic();
     return pollUrl === null || rests ? false : poll(receiver, pollUrl, signal);
   }
+
+  const rest = ({ id }: Receiver, ms: number): void => void resting.set(id, clock.monotonic() + ms);
+
+  const heard = async (receiver: Receiver): Promise<void> => {
+    if (receiver.failures > 0) onBack(receiver);
+    await receivers.note(receiver.id, { note: "heard" }, []);
+  };
 
   const failed = async (receiver: Receiver, failure: string): Promise<void> => {
     const { id, failures } = receiver;
@@ -137,40 +166,41 @@ export function startListening(parts: ListenParts): Listening {
     }
     // It has heard what was done with; what comes now is the next account.
     accounts.delete(receiver.id);
-    if (receiver.failures > 0) onBack(receiver);
-    const stale = receiver.failures > 0 || clock.now() - (receiver.heardAt ?? 0) > HEARD_MS;
-    if (stale) await receivers.note(receiver.id, { note: "heard" }, []);
-    const { sets, more } = polled.value;
-    await takeAll(receiver, sets);
-    if (sets.size > 0 || more) return true;
-    if (clock.monotonic() - began < SOON_MS) resting.set(receiver.id, clock.monotonic() + EMPTY_MS);
-    return clock.monotonic() - began >= SOON_MS;
+    if (receiver.failures > 0 || clock.now() - (receiver.heardAt ?? 0) > HEARD_MS) await heard(receiver);
+    if (await takeAll(receiver, polled.value)) return true;
+    // Nothing that was not dealt with before, whatever it says of more: that is worth no second poll at once.
+    const soon = clock.monotonic() - began < SOON_MS;
+    if (soon) rest(receiver, EMPTY_MS);
+    return !soon;
   }
 
-  /** In the provider's order. What cannot be dealt with now is not acknowledged, and comes again. */
-  async function takeAll(receiver: Receiver, sets: ReadonlyMap<string, string>): Promise<void> {
+  /**
+   * In the provider's order. What cannot be dealt with now is not acknowledged, and comes again.
+   * @returns whether any of it was new
+   */
+  async function takeAll(receiver: Receiver, sets: ReadonlyMap<string, string>): Promise<boolean> {
+    let news = false;
     const account: Account = { ack: [], refused: new Map() };
     accounts.set(receiver.id, account);
     for (const [name, text] of sets) {
       const current = await receivers.find(receiver.id);
-      if (current === undefined || current.state !== "active") return;
+      if (current === undefined || current.state !== "active") return news;
       const taken = await intake.take(current, text, SYSTEM);
+      news ||= !taken.ok || !taken.repeated;
       if (taken.ok) account.ack.push(name);
       else if (taken.error !== null) account.refused.set(name, { err: taken.error, description: taken.description });
       else {
-        resting.set(receiver.id, clock.monotonic() + taken.retryAfter * 1000);
-        return;
+        rest(receiver, taken.retryAfter * 1000);
+        break;
       }
     }
+    return news;
   }
 
   const rounds = startRounds({ mine, due, work, collectMs: 0, everyMs: LOOK_MS, clock, alarm, fault });
   return {
-    wake: () => {
-      resting.clear();
-      rounds.wake();
-    },
-    tally: () => tally,
+    wake: rounds.wake,
+    tally: () => (mine() ? tally : { active: 0, failing: 0 }),
     stop: rounds.stop,
   };
 }

@@ -59,8 +59,6 @@ export const REMEMBERED_MS = (OLDEST_SECONDS + 24 * 3600) * 1000;
 /** How far ahead of ours the provider's clock may be. */
 const AHEAD_SECONDS = 300;
 const JTI_LONGEST = 255;
-/** Longest event, in UTF-16 units: as long as one that is pushed may be. */
-const LONGEST = 64 * 1024;
 
 /** What events may be signed with: every algorithm whose keys can be published. */
 export const SET_ALGORITHMS: readonly AlgorithmName[] = (Object.keys(ALGORITHMS) as AlgorithmName[]).filter(
@@ -76,7 +74,6 @@ export async function readSet(
   keys: Pick<PublishedKeys, "find" | "seek" | "reachable">,
   now: number,
 ): Promise<SetRead> {
-  if (text.length > LONGEST) return refused("invalid_request", "It is longer than 64 KiB.");
   const jws = parseJws(text);
   if (!jws.ok) return refused("invalid_request", "This is no signed token.");
   // RFC 8417 §2.3, SSF 1.0 §4.1.1.

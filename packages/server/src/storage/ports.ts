@@ -1,4 +1,6 @@
 /** The ports of the capabilities over `Reads` and the table of steps: shared by the drivers whose rows are at hand. */
+
+import type { Nodes } from "../feed/nodes.ts";
 import { decodeCursor, type Page, type PageRequest, pageOf } from "../prelude/page.ts";
 import type { Clock } from "../prelude/world.ts";
 import type { Position, RevocationEntry } from "../revocation/entry.ts";
@@ -24,6 +26,7 @@ export interface Engine {
   /** See Storage. */
   onKeys(listener: () => void): void;
   readonly duty: Duty;
+  readonly nodes: Nodes | null;
   readonly backup: Backup | null;
   check(): Promise<void>;
   close(): Promise<void>;
@@ -209,6 +212,7 @@ export function portsOver(engine: Engine): Storage {
     },
     onKeys: engine.onKeys,
     duty: engine.duty,
+    nodes: engine.nodes,
     throttle: null,
     backup: engine.backup,
     check: engine.check,

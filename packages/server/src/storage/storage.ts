@@ -4,6 +4,7 @@
  */
 import type { AuditStore } from "../audit/store.ts";
 import type { ClientStore } from "../clients/store.ts";
+import type { Nodes } from "../feed/nodes.ts";
 import type { FeedStore } from "../feed/store.ts";
 import type { ElsewhereStore } from "../grants/elsewhere.ts";
 import type { GrantStore } from "../grants/store.ts";
@@ -70,6 +71,8 @@ export interface Storage {
   /** Called when a key of any kind was changed, by this process or another: what is held of them in memory is old. */
   onKeys(listener: () => void): void;
   readonly duty: Duty;
+  /** Who else serves the same data; `null`: nobody can. */
+  readonly nodes: Nodes | null;
   /** Counters of limits that all nodes share; `null`: each node counts for itself. */
   readonly throttle: ThrottleStore | null;
   /** Makes a copy while serving; `null` where there is nothing to copy or the engine has tools of its own. */

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { receiverSchema } from "../../http/api/admin-ssf-receivers.ts";
 import type { Command, Context } from "../context.ts";
 import { CommandFailed, exitCode } from "../exit.ts";
+import { record } from "../output.ts";
 import { confirm, readSecret } from "../prompt.ts";
 import { when } from "./when.ts";
 
@@ -17,6 +18,8 @@ const pathOf = (id: string, rest = ""): string => `${PATH}/${encodeURIComponent(
 async function* once(rows: readonly Listed[]): AsyncGenerator<readonly Listed[]> {
   yield rows;
 }
+
+const domainsOf = ({ domains }: Listed): string => (domains.length === 0 ? "any domain" : domains.join(", "));
 
 /** What is wrong with it, in few words, if anything is. */
 function troubleOf({ state, silent, stream_status: status, last_failure: failure }: Listed): string {
@@ -88,6 +91,41 @@ export const addReceiver: Command = async (context) => {
   return exitCode("ok");
 };
 
+export const showReceiver: Command = async ({ given, output, operate }) => {
+  const path = pathOf(given.required("id"));
+  const { receiver } = await operate((operator) => operator.ask(one, { method: "GET", path }));
+  const { failures, next_attempt_at: next } = receiver;
+  output.result(
+    { receiver },
+    record([
+      ["id", receiver.id],
+      ["issuer", receiver.issuer],
+      ["state", receiver.state],
+      ["events come", receiver.method === "push" ? "pushed" : "by polling"],
+      [
+        "stream",
+        receiver.stream_status === null ? receiver.stream_id : `${receiver.stream_id}, ${receiver.stream_status}`,
+      ],
+      ["for", receiver.audience.join(", ")],
+      ["names users of", domainsOf(receiver)],
+      ["disables accounts", receiver.disable_accounts ? "yes" : "no"],
+      ["heard", when(receiver.heard_at)],
+      [
+        "sign of life",
+        receiver.silent ? `${when(receiver.verified_at)}, and none since it was asked` : when(receiver.verified_at),
+      ],
+      ["last event", when(receiver.event_at)],
+      [
+        "events",
+        `${receiver.events} taken, ${receiver.unmatched} of them of nobody here; ${receiver.rejected} refused`,
+      ],
+      ["last trouble", receiver.last_failure ?? "none"],
+      ["next attempt", next === null ? "as always" : `${when(next)}, after ${failures} failed`],
+    ]),
+  );
+  return exitCode("ok");
+};
+
 export const setReceiver: Command = async ({ given, output, operate }) => {
   const domains = given.texts("domain");
   const state = given.flag("pause") ? "paused" : given.flag("resume") ? "active" : undefined;
@@ -104,9 +142,11 @@ export const setReceiver: Command = async ({ given, output, operate }) => {
   if (Object.keys(body).length === 0) throw new CommandFailed("usage", "say what to change; see --help");
   const path = pathOf(given.required("id"));
   const { receiver } = await operate((operator) => operator.ask(one, { method: "PATCH", path, body }));
-  const named = receiver.domains.length === 0 ? "any domain" : receiver.domains.join(", ");
   const accounts = receiver.disable_accounts ? "disables accounts" : "disables no accounts";
-  output.result({ receiver }, `${receiver.id} is ${receiver.state}; names users of ${named}; ${accounts}`);
+  output.result(
+    { receiver },
+    `${receiver.id} is ${receiver.state}; names users of ${domainsOf(receiver)}; ${accounts}`,
+  );
   return exitCode("ok");
 };
 

@@ -154,6 +154,20 @@ export function adminReceiverRoutes(
     ),
     administrative(
       {
+        method: "GET",
+        path: "/v1/admin/ssf/receivers/{id}",
+        group,
+        summary: "One receiver, with what last went wrong",
+        answer: { status: 200, schema: one, says: "The receiver." },
+        problems: ["not_found"],
+      },
+      async ({ params }) => {
+        const receiver = await find(params.id);
+        return receiver === undefined ? problem("not_found") : json(200, { receiver: receiverView(receiver, now()) });
+      },
+    ),
+    administrative(
+      {
         method: "PATCH",
         path: "/v1/admin/ssf/receivers/{id}",
         group,

@@ -29,6 +29,7 @@ export function openMemory(world: World, rows = empty(world)): Storage {
     // Nobody else changes them.
     onKeys: () => {},
     duty: ALONE,
+    nodes: null,
     backup: null,
     check: async () => {},
     close: async () => {},

@@ -363,7 +363,7 @@ export const MIGRATIONS: readonly Migration[] = [
     state        TEXT NOT NULL,
     begun_at     BIGINT NOT NULL,
     done_at      BIGINT,
-    -- when a program opened it for the first time after the move
+    -- when a program opened it last, after the move
     used_at      BIGINT
   );
   CREATE TABLE move_tables (
@@ -372,6 +372,13 @@ export const MIGRATIONS: readonly Migration[] = [
     -- the key of the last row that was carried over, as JSON
     after TEXT
   );
+  `,
+  },
+  {
+    oldest: 1,
+    sql: `
+  -- The longest lease that a node gives, and what it says of its verifiers; without the first, the longest there is.
+  ALTER TABLE nodes ADD COLUMN lease_ms BIGINT NOT NULL DEFAULT 60000, ADD COLUMN word TEXT;
   `,
   },
 ];

@@ -52,7 +52,7 @@ const COUNTER: Bound = {
 const MOVE = prepared("UPDATE state SET seq = ?");
 /** Other nodes look at the log when they hear of this; it is a hint, and may be lost. */
 export const CHANNEL = "'mapae_' || current_schema()";
-const TELL = prepared(`SELECT pg_notify(${CHANNEL}, ?)`);
+export const TELL = prepared(`SELECT pg_notify(${CHANNEL}, ?)`);
 /** There is something to do for the node that has the duty. */
 export const WORK = "work";
 /** Steps after which every node looks at its keys, and those after which one looks for work. */

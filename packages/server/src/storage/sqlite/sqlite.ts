@@ -78,6 +78,7 @@ export async function openSqlite(file: string, world: World, writer = moduleBesi
       // Nobody else changes them.
       onKeys: () => {},
       duty: ALONE,
+      nodes: null,
       backup: backupOf(file),
       check: async () => {
         read((rows) => rows.head());
