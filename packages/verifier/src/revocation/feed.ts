@@ -17,6 +17,7 @@ import {
   isTrusted,
   newFollower,
   trustLeft,
+  VOUCH_MS,
   wakeAt,
 } from "./follower-state.ts";
 import {
@@ -134,6 +135,7 @@ export function followFeed<Sink extends EntrySink>(options: FeedOptions, world: 
   const recent = new RecentEntries();
   const loading: LoadOptions = {
     ...{ base, issuer, authorization, audiences, most: maxEntries, copy, recent, readSigned, issuerTime },
+    refused: upstream.renew,
     relay: relay?.id ?? null,
     above: (relays) => {
       above = relays;
@@ -274,7 +276,10 @@ export function followFeed<Sink extends EntrySink>(options: FeedOptions, world: 
     if (found === null) told = null;
     if (found === null || stop.signal.aborted) return;
     happen({ type: "checkpoint", link, found, checkpoint });
-    if (found.is === "signed" && found.entries === "same") relay?.vouched(checkpoint, found.position);
+    if (found.is !== "signed" || found.entries !== "same") return;
+    relay?.vouched(checkpoint, found.position);
+    // It is old; or a clock was set, ours or the issuer's, since we heard what that one says.
+    if (found.age >= VOUCH_MS) upstream.doubtTime();
   }
 
   async function poll({ link, after, ping, instance, checkpoint }: FollowerAction & { do: "poll" }): Promise<void> {

@@ -186,8 +186,9 @@ function onFrame(state: Follower, frame: ServerFrame, now: Moment, chance: numbe
   const { phase } = state;
   if (frame.type === "refused") {
     const unknown = frame.code === "unauthorized";
-    // What was good until now may be too old to be shown again. What was refused twice will not be taken soon.
-    const least = unknown && state.failures > 0 ? WAIT_LONG_MS : 0;
+    // What was good until now may be too old to be shown again. What was refused twice will not be taken soon; but a ticket
+    // is another each time, and the issuer itself says where no more are to be had.
+    const least = unknown && state.failures > 0 && !state.settings.vouched ? WAIT_LONG_MS : 0;
     // Somebody else came under our id: we are not that one any more.
     const instance = frame.code === "superseded" ? null : state.instance;
     const left = leave({ ...state, instance }, `the server refused: ${frame.code}`, now, chance, { least });
