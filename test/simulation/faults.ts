@@ -142,7 +142,7 @@ export const FAULTS: readonly Fault[] = [
     file: FOLLOWER,
     line: "return event.copy === null ? load(state) : connect(adopt(state, event.copy, now), now);",
     instead:
-      "return event.copy === null ? load(state) : connect({ ...adopt(state, event.copy, now), lease: { sent: now, ms: event.copy.leaseMs, heard: now, behind: 0 } }, now);",
+      "return event.copy === null ? load(state) : connect({ ...adopt(state, event.copy, now), lease: { sent: now, ms: event.copy.leaseMs, age: 0, heard: now, behind: 0 } }, now);",
   },
   {
     name: "gap in the stream not noticed",

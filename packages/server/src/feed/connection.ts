@@ -62,6 +62,15 @@ interface Heard {
   readonly frames: number;
 }
 
+/** A heartbeat as it goes out once the entries up to its head have. */
+export interface Owed {
+  readonly echo: number;
+  readonly head: Position;
+  readonly leaseMs: number;
+  /** By how much what is known may be older than the ping, in milliseconds: where this is a relay. */
+  readonly ageMs?: number;
+}
+
 export interface LiveState extends Heard {
   readonly phase: "live";
   readonly instance: InstanceId;
@@ -72,7 +81,7 @@ export interface LiveState extends Heard {
   readonly begun: number;
   readonly reading: boolean;
   /** A heartbeat that waits for the entries up to its head. */
-  readonly owed: { readonly echo: number; readonly head: Position; readonly leaseMs: number } | null;
+  readonly owed: Owed | null;
 }
 
 export type ConnectionState =
@@ -91,7 +100,7 @@ export type ConnectionEvent =
   /** The node's log stands at `head`: send what is missing. */
   | { readonly type: "news"; readonly head: Position }
   /** The read that the last `read_head` asked for found this head, on which a lease of `leaseMs` may be given. */
-  | { readonly type: "head"; readonly head: Position; readonly leaseMs: number }
+  | ({ readonly type: "head" } & Omit<Owed, "echo">)
   | { readonly type: "no_head" }
   /** How much waits for the network, after something was handed to it. */
   | { readonly type: "backlog"; readonly octets: number }
@@ -108,7 +117,7 @@ export type ConnectionAction =
   | { readonly do: "welcome"; readonly position: Position }
   | { readonly do: "send_entries"; readonly from: Position; readonly to: Position }
   | { readonly do: "read_head" }
-  | { readonly do: "heartbeat"; readonly echo: number; readonly head: Position; readonly leaseMs: number }
+  | ({ readonly do: "heartbeat" } & Owed)
   | { readonly do: "acked"; readonly position: Position; readonly behind: Behind | null }
   | { readonly do: "renew"; readonly ticket: string }
   | { readonly do: "resync"; readonly why: string }
@@ -178,8 +187,9 @@ function live(state: LiveState, event: ConnectionEvent): Step {
       return flush(state, event.head);
     case "head": {
       if (!state.reading) return [state, []];
-      const { head, leaseMs } = event;
-      const read: LiveState = { ...state, reading: false, owed: { echo: state.begun, head, leaseMs } };
+      const { head, leaseMs, ageMs } = event;
+      const owed: Owed = { echo: state.begun, head, leaseMs, ...(ageMs === undefined ? {} : { ageMs }) };
+      const read: LiveState = { ...state, reading: false, owed };
       return then(beat(read), readAgain);
     }
     case "no_head":
@@ -245,7 +255,7 @@ function flush(state: LiveState, head: Position): Step {
 function beat(state: LiveState): Step {
   const { owed, sent } = state;
   if (owed === null || isBefore(sent, owed.head)) return [state, []];
-  return [{ ...state, owed: null }, [{ do: "heartbeat", echo: owed.echo, head: sent, leaseMs: owed.leaseMs }]];
+  return [{ ...state, owed: null }, [{ do: "heartbeat", ...owed, head: sent }]];
 }
 
 function then([state, actions]: Step, next: (state: LiveState) => Step): Step {

@@ -89,7 +89,10 @@ export class WaitingRoom {
   }
 
   #decide(question: Question): Decision {
-    return decide(question, (id) => this.#registry.find(id), this.#clock.monotonic());
+    // Who was given a ticket since may get a lease of a relay that has not heard of it yet, and accept beyond that one.
+    const since = this.#registry.announced().filter((id) => !question.instances.includes(id));
+    const instances = since.length === 0 ? question.instances : [...question.instances, ...since];
+    return decide({ ...question, instances }, (id) => this.#registry.find(id), this.#clock.monotonic());
   }
 
   #look(open: Open): void {

@@ -30,7 +30,7 @@ import {
   REV_HEADER_BYTES,
   type ServerFrame,
 } from "./frames.ts";
-import type { Moment } from "./lease.ts";
+import { elapsed, type Moment } from "./lease.ts";
 import {
   type Believed,
   type EntrySink,
@@ -94,6 +94,8 @@ export interface Feed<Sink extends EntrySink = Copy> {
   leaseLeft(): number;
   /** N as it is in force here, in milliseconds. */
   readonly leaseMs: number;
+  /** By how many milliseconds what is known here by the lease may be out of date now. */
+  age(): number;
   /** `Authorization` of this resource server's requests to the issuer. */
   readonly authorization: string;
   /** What tokens name whose single revocations are told here; null before the first snapshot. */
@@ -338,6 +340,7 @@ export function followFeed<Sink extends EntrySink>(options: FeedOptions, world: 
     get leaseMs() {
       return Math.min(state.era === 0 ? LEASE_MS_USUAL : state.signedLeaseMs, maxStaleness);
     },
+    age: () => (state.lease === null ? 0 : state.lease.age + elapsed(state.lease.sent, now())),
     authorization: upstream.secret,
     get audience() {
       return audience;

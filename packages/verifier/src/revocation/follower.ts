@@ -24,7 +24,7 @@ import {
   type Phase,
   type Step,
 } from "./follower-state.ts";
-import { adopt, ago, grant, keep, later, notePing, wellIfTrusted } from "./follower-trust.ts";
+import { adopt, ago, grant, keep, later, leaseMsOf, notePing, wellIfTrusted } from "./follower-trust.ts";
 import type { ClientFrame, Greeting, Heartbeat, Rev, ServerFrame, Welcome } from "./frames.ts";
 import { clocksAgree, elapsed, type Lease, type Moment } from "./lease.ts";
 import { comparePositions, type Position } from "./position.ts";
@@ -259,8 +259,9 @@ function heartbeat(state: Follower, frame: Heartbeat, now: Moment, chance: numbe
   if (!clocksAgree(frame.serverTime, ping.sent, now)) {
     return [{ ...told, trouble: "this machine's clock is more than ten minutes off the server's" }, []];
   }
-  const ms = Math.min(frame.leaseMs, state.signedLeaseMs, state.settings.maxStaleness);
-  const lease: Lease = { sent: ping.sent, ms, heard: now, behind: frame.serverTime - now.wall };
+  const { ageMs: age = 0 } = frame;
+  const ms = leaseMsOf(state, frame);
+  const lease: Lease = { sent: ping.sent, ms, age, heard: now, behind: frame.serverTime - now.wall };
   const forget: FollowerAction = { do: "forget", serverTime: Math.min(frame.serverTime, now.wall) };
   if (position === null || comparePositions(frame.head, position) > 0) {
     return [{ ...told, owed: { head: frame.head, lease } }, [forget]];

@@ -35,9 +35,10 @@ export function encodeServerFrame(frame: ServerTextFrame): string {
       return seal({ type: "welcome", ...told, ...relays });
     }
     case "hb": {
-      const { echo, head, serverTime, leaseMs, checkpoint } = frame;
+      const { echo, head, serverTime, leaseMs, ageMs, checkpoint } = frame;
+      const aged = ageMs === undefined ? {} : { age_ms: ageMs };
       const signed = checkpoint === undefined ? {} : { checkpoint };
-      return seal({ type: "hb", echo, ...head, server_time: serverTime, lease_ms: leaseMs, ...signed });
+      return seal({ type: "hb", echo, ...head, server_time: serverTime, lease_ms: leaseMs, ...aged, ...signed });
     }
     case "resync":
       return seal({ type: "resync", reason: frame.reason });
@@ -120,11 +121,13 @@ function serverFrame(it: JsonObject): ServerTextFrame | null {
       return { type: "welcome", ...told, ...(relays === undefined ? {} : { relays }) };
     }
     case "hb": {
-      const { echo, checkpoint } = it;
+      const { echo, age_ms: ageMs, checkpoint } = it;
       if (position === null || !isCount(echo) || !isCount(leaseMs) || !isCount(serverTime)) return null;
+      if (ageMs !== undefined && !isCount(ageMs)) return null;
       if (checkpoint !== undefined && typeof checkpoint !== "string") return null;
+      const aged = ageMs === undefined ? {} : { ageMs };
       const signed = checkpoint === undefined ? {} : { checkpoint };
-      return { type: "hb", echo, head: position, serverTime, leaseMs, ...signed };
+      return { type: "hb", echo, head: position, serverTime, leaseMs, ...aged, ...signed };
     }
     case "resync":
       return isWord(it.reason) ? { type: "resync", reason: it.reason } : null;
