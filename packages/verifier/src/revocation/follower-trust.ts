@@ -49,10 +49,10 @@ export function pingEvery({ signedLeaseMs, settings }: Follower): number {
 
 /**
  * How long a lease is taken for that a server gives. What a relay knows may be older than our ping: that counts, where the
- * owner wants to know less than N late.
+ * owner wants to know less than N late. Below 0 it is over as it comes, and what he allows beyond it is counted from there.
  */
 export function leaseMsOf({ settings, signedLeaseMs }: Follower, { leaseMs, ageMs = 0 }: Heartbeat): number {
-  return Math.max(0, Math.min(leaseMs, signedLeaseMs, settings.maxStaleness - ageMs));
+  return Math.min(leaseMs, signedLeaseMs, settings.maxStaleness - ageMs);
 }
 
 export function grant(state: Follower, given: Lease, now: Moment): Follower {
