@@ -46,7 +46,7 @@ before(async () => {
   operations = Object.entries(object(document.paths)).flatMap(([pattern, item]) =>
     Object.entries(object(item)).map(([method, value]): Operation => {
       const operation = object(value);
-      // The forms of the OAuth endpoints are another matter: see test/feed/oauth.test.ts.
+      // The forms of the OAuth endpoints and pushed events are another matter: test/feed/oauth.test.ts, test/ssf/.
       const takesJson = object(object(operation.requestBody).content)["application/json"] !== undefined;
       const forVerifiers = list(operation.security).some((scheme) => "resource_server" in scheme);
       const schema = object(object(object(object(operation.requestBody).content)["application/json"]).schema);
@@ -99,8 +99,14 @@ async function send(operation: Operation, ask: Ask): Promise<Answer> {
 function assertRefused(answer: Answer, operation: Operation, ...codes: readonly string[]): void {
   const where = `${operation.method} ${operation.pattern}: ${answer.status} ${answer.text}`;
   assert.ok(answer.status >= 400 && answer.status < 500, where);
-  assert.equal(answer.headers.get("content-type"), "application/problem+json", where);
   assert.equal(answer.text.includes(SECRET), false, where);
+  if (operation.pattern.startsWith("/ssf/events/") && answer.status !== 404) {
+    // RFC 8935 §2.3 has another form.
+    assert.equal(answer.headers.get("content-type"), "application/json", where);
+    assert.ok(["invalid_request", "authentication_failed"].includes(String(answer.body.err)), where);
+    return;
+  }
+  assert.equal(answer.headers.get("content-type"), "application/problem+json", where);
   if (codes.length > 0) assert.ok(codes.includes(String(answer.body.code)), where);
 }
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { z } from "zod";
+import { openProvider } from "../ssf/provider.ts";
 import {
   type Answer,
   type Ask,
@@ -24,7 +25,7 @@ let document: Json;
 const served = new Set<string>();
 
 before(async () => {
-  stage = await openStage({ settings: { statusListTtl: "30s" } });
+  stage = await openStage({ settings: { statusListTtl: "30s", dangerouslyAllowSsfTo: "127.0.0.1" } });
   admin = await stage.admin();
   document = (await stage.call("GET", "/openapi.json")).body;
 });
@@ -315,6 +316,33 @@ test("Shared Signals: a stream's life, by its receiver and by an administrator",
   assert.equal(list(listed.body.streams).length, 1);
   assert.equal((await ask("DELETE", path, { token: admin })).status, 204);
   assert.equal((await stage.call("DELETE", path, { token: admin })).status, 404);
+});
+
+test("Shared Signals: a receiver's life, and an event that is pushed to it", async (t) => {
+  const provider = await openProvider();
+  t.after(() => provider.close());
+  const body = { issuer: provider.issuer, method: "push", domains: ["example.com"] };
+  const added = await ask("POST", "/v1/admin/ssf/receivers", { token: admin, body });
+  const path = `/v1/admin/ssf/receivers/${text(object(added.body.receiver).id)}`;
+  assert.equal(added.body.push, null, "the provider knows it already");
+  const set = provider.sign("urn:unheard-of", { sub_id: { format: "email", email: "kim@example.com" } });
+  const headers = {
+    "content-type": "application/secevent+jwt",
+    authorization: text(object(provider.stream().delivery).authorization_header),
+  };
+  const pushed = await ask("POST", path.replace("/v1/admin/ssf/receivers", "/ssf/events"), { raw: set, headers });
+  assert.deepEqual([pushed.status, pushed.text], [202, ""]);
+  const asked = await ask("POST", `${path}/verify`, { token: admin });
+  assert.equal(object(asked.body.receiver).verified_at, null);
+  const wish = { state: "paused", domains: [], disable_accounts: true };
+  const paused = object((await ask("PATCH", path, { token: admin, body: wish })).body.receiver);
+  assert.deepEqual([paused.state, paused.domains, paused.disable_accounts], ["paused", [], true]);
+  const shown = object((await ask("GET", path, { token: admin })).body.receiver);
+  assert.deepEqual([shown.events, shown.method, shown.issuer], [1, "push", provider.issuer]);
+  const listed = await ask("GET", "/v1/admin/ssf/receivers", { token: admin });
+  assert.deepEqual(listed.body.receivers, [shown]);
+  assert.deepEqual((await ask("DELETE", path, { token: admin })).body, { left: null });
+  for (const method of ["GET", "DELETE"]) assert.equal((await stage.call(method, path, { token: admin })).status, 404);
 });
 
 test("lists come in pages that miss nothing and repeat nothing", async () => {

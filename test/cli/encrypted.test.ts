@@ -3,11 +3,36 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { createTestIssuer } from "@mapae/verifier/testing";
 import { EXIT_CODES } from "../../packages/server/src/cli/exit.ts";
 import { temporaryFolder } from "../processes.ts";
 import { documents, mapae } from "./mapae.ts";
 
 const AUDIENCE = "https://orders.example";
+
+test("an encrypted token is verified with the private key, by what is inside, and not without it", async (t) => {
+  const folder = temporaryFolder((task) => t.after(task));
+  const run = (line: string, stdin = "") => mapae(folder, line.split(" "), { stdin });
+  for (const name of ["orders", "other"]) assert.equal((await run(`seal keygen ${name}`)).code, 0);
+  const issuer = createTestIssuer();
+  writeFileSync(join(folder, "jwks"), JSON.stringify(issuer.jwks));
+  const [, encryption] = JSON.parse(readFileSync(join(folder, "orders.public"), "utf8")).keys;
+  const verify = `token verify --jwks jwks --audience ${issuer.audience}`;
+  const good = await run(`${verify} --key orders.private`, await issuer.encryptedToken(encryption, { sub: "kdw" }));
+  assert.match(good.stdout, /^VALID {2}of kdw for /);
+  const expired = await issuer.encryptedToken(encryption, { exp: 1_000_000_000 });
+  const refused = await run(`${verify} --key orders.private`, expired);
+  assert.equal(refused.code, EXIT_CODES.failed.code);
+  assert.match(refused.stdout, /^NOT VALID {2}token_expired: .* It expired \d+d/);
+  for (const [options, says] of [
+    ["", /^NOT VALID {2}not_decryptable: .*--key <keys>/],
+    [" --key other.private", /^NOT VALID {2}not_decryptable: .*The key does not open it/],
+  ] as const) {
+    const ran = await run(`${verify}${options}`, await issuer.encryptedToken(encryption));
+    assert.equal(ran.code, EXIT_CODES.failed.code);
+    assert.match(ran.stdout, says);
+  }
+});
 
 test("keys are registered, tokens signed by hand are encrypted for them, and the private key looks inside", async (t) => {
   const folder = temporaryFolder((task) => t.after(task));

@@ -3,7 +3,16 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -183,6 +192,58 @@ describe("sealed documents at the command line", { concurrency: false }, () => {
       /^mapae: signs: it has no key for encryption\n$/,
     );
     await ends("open --from a.public --to b.private --out never --seen plan sealed", "usage", /plan is not a list/);
+    assert.equal(existsSync(at("never")), false);
+  });
+
+  test("p2c bombs, gigabyte headers, weak, wrong and mixed keys end at once, each with its code", async () => {
+    const open = "open --from a.public --to b.private --out never";
+    // Two gigabytes of what would be a header, without a dot; the same behind the head of a sealed file, and with a foot.
+    writeFileSync(at("endless"), "eyJ".repeat(1000));
+    truncateSync(at("endless"), 2 ** 31);
+    await ends(`${open} endless`, "notFromSender", /none that can be read/);
+    const magic = Buffer.from("894d41504145010a", "hex");
+    writeFileSync(at("headed"), magic);
+    truncateSync(at("headed"), 2 ** 31);
+    await ends(`${open} headed`, "notFromSender", /none that can be read/);
+    appendFileSync(at("headed"), Buffer.concat([Buffer.from("7fffffff", "hex"), magic]));
+    await ends(`${open} headed`, "notFromSender", /none that can be read/);
+    await ends("receipt verify --from b.public --to a.public sealed endless", "notFromSender", /none that can be read/);
+
+    const header = { alg: "PBES2-HS512+A256KW", enc: "A256GCM", cty: "jwk-set+json", p2s: "AAAAAAAAAAAAAAAAAAAAAA" };
+    const bomb = Buffer.from(JSON.stringify({ ...header, p2c: 2 ** 31 - 1 })).toString("base64url");
+    writeFileSync(at("bomb"), `${bomb}.AAAA.AAAA.AAAA.AAAA`);
+    writeFileSync(at("horse"), "correct horse\n");
+    await ends(
+      "open --from a.public --to bomb --passphrase-file horse --out never sealed",
+      "usage",
+      /^mapae: bomb: .*2,?000,?000/,
+    );
+
+    const weak = generateKeyPairSync("rsa", { modulusLength: 1024 });
+    writeFileSync(at("weak.pem"), weak.privateKey.export({ format: "pem", type: "pkcs8" }));
+    writeFileSync(at("weak.pub"), weak.publicKey.export({ format: "pem", type: "spki" }));
+    await ends("seal --from weak.pem --to b.public --out never plan", "usage", /smaller than the algorithm demands/);
+    await ends("seal --from a.private --to weak.pub --out never plan", "usage", /smaller than the algorithm demands/);
+    writeFileSync(
+      at("useless"),
+      JSON.stringify({
+        keys: [
+          { kty: "oct", k: "A".repeat(43) },
+          { kty: "EC", crv: "P-521" },
+        ],
+      }),
+    );
+    await ends("seal --from a.private --to useless --out never plan", "usage", /^mapae: useless: /);
+    writeFileSync(at("no-keys"), '{"keys":[]}');
+    await ends("seal --from a.private --to no-keys --out never plan", "usage", /^mapae: no-keys: It holds no key\./);
+
+    // A's and C's keys in one file: whoever of them signed counts as the named sender, and C is not let in by mistake.
+    const [mine, theirs] = [JSON.parse(read("a.public")), JSON.parse(read("c.public"))];
+    writeFileSync(at("both"), JSON.stringify({ keys: [...theirs.keys, ...mine.keys] }));
+    await ends("open --from both --to b.private --out mixed sealed", "ok", /Opened/);
+    await ends("open --from c.public --to b.private --out never sealed", "notFromSender", /not the named sender's/);
+    await ends("open --from b.public --to a.private --out never sealed", "notFromSender", /not the named sender's/);
+    await ends(`open --from a.public --to c.private --out never sealed`, "notForMe", /not for me or altered/);
     assert.equal(existsSync(at("never")), false);
   });
 

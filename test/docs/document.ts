@@ -9,6 +9,7 @@
  *   ```sh shown            is not run: it needs a domain, root, or an engine that a test does not have
  *
  *   <!-- scene: MAPAE_SESSION_LIMIT=1 api -->     from here on: a login server with these settings (and the example's API)
+ *   <!-- scene: postgres -->                      the same, and an empty database of a real PostgreSQL
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -27,6 +28,8 @@ export interface Scene {
   readonly settings: Readonly<Record<string, string>>;
   /** Whether the example's API runs beside the login server. */
   readonly api: boolean;
+  /** Whether there is a PostgreSQL. */
+  readonly postgres: boolean;
   readonly blocks: readonly Block[];
 }
 
@@ -44,13 +47,15 @@ const SCENE = /^<!-- scene:(.*)-->$/;
 function readScene(words: string): Omit<Scene, "blocks"> {
   const settings: Record<string, string> = {};
   let api = false;
+  let postgres = false;
   for (const word of words.trim().split(/\s+/)) {
     const [name = "", value] = word.split("=", 2);
     if (value !== undefined) settings[name] = value;
     else if (word === "api") api = true;
+    else if (word === "postgres") postgres = true;
     else if (word !== "") throw new Error(`a scene knows no ${JSON.stringify(word)}`);
   }
-  return { settings, api };
+  return { settings, api, postgres };
 }
 
 export function parseDocument(path: string, text: string): Document {

@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { withoutPostgres } from "../components/postgres.ts";
 import { ROOT, temporaryFolder } from "../processes.ts";
 import { documentPaths, readDocument } from "./document.ts";
 import { jsonDifference, textDifference } from "./match.ts";
@@ -35,6 +36,7 @@ for (const { path, scenes } of documents) {
   if (scenes.length === 0) continue;
   test(`what ${path} tells to type answers what it shows`, async (t) => {
     for (const scene of scenes) {
+      if (scene.postgres && withoutPostgres() !== false) continue;
       const folder = temporaryFolder((task) => t.after(task));
       assert.deepEqual(await play(scene, folder), []);
     }

@@ -4,10 +4,12 @@
  *   blocks ──► one script, a mark after every block ──► bash ──► what each block printed ──► compared
  *
  * Documents speak of the ports that a reader will see (4000, 4001, and 4200 of a relay); the shell is given the real ones.
+ * 4001 is the example's API, or else whatever the document starts there.
  */
 import { spawnSync } from "node:child_process";
 import { symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { type Postgres, startPostgres } from "../components/postgres.ts";
 import {
   environment,
   FLAGS,
@@ -21,7 +23,7 @@ import {
 import type { Block, Scene } from "./document.ts";
 import { jsonDifference, textDifference } from "./match.ts";
 
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 60_000;
 /** After each block: a record separator (U+001E) and the block's line. */
 const MARK = "\u001e";
 
@@ -42,7 +44,20 @@ npm() {
 }
 # What a document started and left running ends with it.
 trap 'kill $(jobs -p) 2> /dev/null || true' EXIT
+# The service manager, as far as documents use it: the scene's login server, on its port, with what the shell exports.
+systemctl() {
+  case "$*" in
+    "stop mapae") kill "$LOGIN_PID"; while [ -e data/mapae.sock ]; do sleep 0.05; done ;;
+    "start mapae")
+      MAPAE_PORT="$LOGIN_PORT" node "${LOGIN_SERVER}" serve > service.log 2>&1 & LOGIN_PID=$!
+      until grep -q "ready at" service.log; do kill -0 "$LOGIN_PID"; sleep 0.05; done ;;
+    *) echo "a document may not do: systemctl $*" >&2; return 1 ;;
+  esac
+}
 `;
+
+/** What documents call the database of a scene with PostgreSQL. */
+const DATABASE = "postgres://mapae@db.internal/mapae";
 
 const outputOf = (blocks: readonly Block[], run: number) =>
   blocks.slice(run + 1).find(({ does }) => does === "run" || does === "output");
@@ -77,13 +92,21 @@ export async function play(scene: Scene, folder: string): Promise<readonly strin
   symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"), "dir");
   const login = await startLoginServer(folder, scene.settings);
   let api: Running | undefined;
+  let postgres: Postgres | null = null;
   try {
     if (scene.api) api = await startOrdersApi(folder, { ISSUER: login.url });
-    const relayPort = await freePort();
+    const [relayPort, otherPort] = [await freePort(), await freePort()];
+    if (scene.postgres) postgres = await startPostgres({ settings: { fsync: "off" } });
+    const database = postgres === null ? null : new URL(await postgres.database());
+    const password = decodeURIComponent(database?.password ?? "");
+    if (database !== null) database.password = "";
     const ports = [
       ["localhost:4000", new URL(login.url).host],
-      ["localhost:4001", api === undefined ? "localhost:4001" : new URL(api.url).host],
+      ["localhost:4001", api === undefined ? `localhost:${otherPort}` : new URL(api.url).host],
+      ["MAPAE_PORT=4001", `MAPAE_PORT=${otherPort}`],
       ["localhost:4200", `localhost:${relayPort}`],
+      [DATABASE, database?.href ?? DATABASE],
+      [DATABASE.replace(/^.*@/, ""), database === null ? DATABASE : `${database.host}${database.pathname}`],
     ] as const;
     const real = (text: string) => ports.reduce((before, [shown, is]) => before.replaceAll(shown, is), text);
     const shown = (text: string) => ports.reduce((before, [name, is]) => before.replaceAll(is, name), text);
@@ -97,6 +120,9 @@ export async function play(scene: Scene, folder: string): Promise<readonly strin
     const { PATH = "" } = process.env;
     const printed = shell(script, folder, {
       ...environment({}),
+      ...(database !== null && { MAPAE_DATABASE_PASSWORD: password }),
+      LOGIN_PID: `${login.pid}`,
+      LOGIN_PORT: new URL(login.url).port,
       PATH: `${dirname(process.execPath)}:${join(ROOT, "node_modules/.bin")}:${PATH}`,
       NODE_OPTIONS: FLAGS.join(" "),
     });
@@ -110,5 +136,6 @@ export async function play(scene: Scene, folder: string): Promise<readonly strin
   } finally {
     await api?.stop();
     await login.stop();
+    await postgres?.remove();
   }
 }

@@ -1,8 +1,10 @@
 /** The whole way: the login server issues, the gate follows its revocations, the proxy lets through or not. */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import type { Jwk } from "@mapae/verifier";
+import { createTestIssuer } from "@mapae/verifier/testing";
 import { documents, mapae } from "../cli/mapae.ts";
 import { startLoginServer, temporaryFolder } from "../processes.ts";
 import { ask, bearer, freePort, programOf, seen, startApi, startGate, startProxy, untilReady } from "./stage.ts";
@@ -25,6 +27,38 @@ async function logIn(server: string): Promise<LogIn> {
   const body = (await response.json()) as { access_token: string; user: { id: string }; session: { id: string } };
   return { token: body.access_token, user: body.user.id, session: body.session.id };
 }
+
+test("the gate opens encrypted tokens with the API's key, and does not start with keys that cannot open", async (t) => {
+  const folder = temporaryFolder((task) => t.after(task));
+  for (const name of ["orders", "other"]) assert.equal((await mapae(folder, ["seal", "keygen", name])).code, 0);
+  const { keys } = JSON.parse(readFileSync(join(folder, "orders.public"), "utf8")) as { keys: readonly Jwk[] };
+  const encryption = keys.find(({ use }) => use === "enc");
+  assert.ok(encryption);
+  const issuer = createTestIssuer();
+  await issuer.listen();
+  t.after(() => issuer.close());
+  const gatePort = await freePort();
+  const args = ["--issuer", issuer.issuer, "--audience", issuer.audience];
+  const gate = await startGate(t, gatePort, [...args, "--key-file", join(folder, "orders.private")]);
+  await untilReady(gate, gatePort);
+  const asked = (token: string) => ask(`http://127.0.0.1:${gatePort}/verify`, bearer(token));
+  const good = await asked(await issuer.encryptedToken(encryption, { sub: "kdw" }));
+  assert.deepEqual([good.status, good.headers["x-mapae-subject"]], [204, "kdw"]);
+  assert.equal((await asked(issuer.token())).status, 204);
+  const [other] = (
+    JSON.parse(readFileSync(join(folder, "other.public"), "utf8")) as { keys: readonly Jwk[] }
+  ).keys.slice(1);
+  assert.ok(other);
+  assert.equal((await asked(await issuer.encryptedToken(other))).status, 401);
+  for (const [file, says] of [
+    ["orders.public", /holds no private key/],
+    ["absent", /cannot be read/],
+  ] as const) {
+    const ran = await mapae(folder, ["gate", ...args, "--key-file", file]);
+    assert.match(ran.stderr, says);
+    assert.notEqual(ran.code, 0);
+  }
+});
 
 for (const name of ["nginx", "haproxy"] as const) {
   const program = programOf(name);

@@ -62,8 +62,9 @@ test("a node that died between the two stores is finished by the next one", need
   const { standing } = await first.logIn((await first.user()).id);
   await server.kill();
   await first.store.sessions.end({ session: standing.session.id }, "logout", CAUSE);
+  // It goes without having been able to tell.
+  await first.store.close();
   await server.start();
-  // Nobody asked the first one since, and it is as good as dead.
   const second = await openLive(server.url, truth, systemWorld, PREFIX);
   t.after(() => second.live.close());
   assert.equal((await second.live.session(standing.session.id)).found?.session.ended, null);
@@ -72,6 +73,24 @@ test("a node that died between the two stores is finished by the next one", need
   assert.deepEqual(await second.live.position(), truth.revocation.head());
   assert.ok(!(await node.refresh(standing.grant)).allow);
 });
+
+test(
+  "a store that was away while something ended is told when it is back, and not when somebody asks",
+  needsRedis,
+  async (t) => {
+    const server = await startRedis(t);
+    const truth = openMemory(systemWorld);
+    const node = await nodeOn(t, truth, server.url);
+    const { standing } = await node.logIn((await node.user()).id);
+    await server.kill();
+    await node.store.sessions.end({ session: standing.session.id }, "logout", CAUSE);
+    await server.start();
+    await until(
+      "the mark",
+      async () => Number(await server.ask("HEXISTS", `outage:s:${standing.session.id}`, "e")) === 1,
+    );
+  },
+);
 
 test("a store that freezes costs a second and no session", needsRedis, async (t) => {
   const server = await startRedis(t);
@@ -196,5 +215,9 @@ test("a store that is full, or was deposed, is unavailable and ends nobody's ses
   assert.ok((await node.refresh(standing.grant)).allow);
   const another = await startRedis(t);
   await server.ask("REPLICAOF", "127.0.0.1", another.port);
+  // Now it has what the other one has, which is nothing; and of a replica that proves nothing.
+  await until("the copy", async () => (await server.info("replication")).master_link_status === "up");
+  assert.equal(await server.ask("DBSIZE"), 0);
   await unavailable(node.refresh({ ...standing.grant, generation: 2 }));
+  await unavailable(node.store.grants.find(standing.grant.secretId));
 });

@@ -1,26 +1,40 @@
-/** Many at once, through the whole server: who wins must not depend on luck, on memory and on SQLite alike. */
+/** Many at once, through the whole server: who wins must not depend on luck, whichever engine holds the data. */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { ConfigInput } from "../../packages/server/src/config.ts";
+import type { World } from "../../packages/server/src/prelude/world.ts";
+import { openPostgres } from "../../packages/server/src/storage/postgres/postgres.ts";
+import type { Storage } from "../../packages/server/src/storage/storage.ts";
+import { type Postgres, startPostgres, withoutPostgres } from "../components/postgres.ts";
 import { type Answer, list, object, openStage, PASSWORD, type Stage, type Tokens, text, tokensOf } from "../stage.ts";
 
 const GRACE = 10_000;
 const folder = mkdtempSync(join(tmpdir(), "mapae-races-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
+async function served(server: Postgres, world: World): Promise<Storage> {
+  const limits = { password: null, connections: 10, timeoutMs: 20_000 };
+  return openPostgres({ url: await server.schema(), ...limits, clock: world.clock }, world);
+}
+
 const count = (answers: readonly Answer[], status: number) =>
   answers.filter((answer) => answer.status === status).length;
 
-for (const engine of ["memory", "sqlite"] as const) {
-  describe(engine, () => {
+const skip = withoutPostgres();
+const postgres = skip === false ? await startPostgres({ settings: { fsync: "off" } }) : null;
+after(() => postgres?.remove());
+
+for (const engine of ["memory", "sqlite", "postgres"] as const) {
+  describe(engine, { skip: engine === "postgres" && skip }, () => {
     let files = 0;
     const open = (settings: ConfigInput = {}): Promise<Stage> => {
       files += 1;
       const databaseUrl = engine === "memory" ? "memory:" : `sqlite:${join(folder, `${files}.db`)}`;
       return openStage({
+        ...(postgres !== null && engine === "postgres" && { open: (world) => served(postgres, world) }),
         settings: { databaseUrl, secret: "s".repeat(40), rateLimit: "off", loginFloor: "0", ...settings },
       });
     };

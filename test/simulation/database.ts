@@ -17,7 +17,7 @@ import type { World } from "../../packages/server/src/prelude/world.ts";
 import { isBefore, type Position, type RevocationEntry } from "../../packages/server/src/revocation/entry.ts";
 import type { RevocationStore } from "../../packages/server/src/revocation/store.ts";
 import type { MapRows } from "../../packages/server/src/storage/memory/maps.ts";
-import type { Storage } from "../../packages/server/src/storage/storage.ts";
+import { ALONE, type Storage } from "../../packages/server/src/storage/storage.ts";
 import type { Machine } from "./machine.ts";
 import type { Network } from "./network.ts";
 import type { Dice } from "./random.ts";
@@ -282,6 +282,8 @@ function everyPort(like: Storage, run: (call: (storage: Storage) => unknown) => 
     .map((name) => [name, portOf(name)]);
   const rest = {
     nature: { says: "simulated", warnings: [], shared: true },
+    onKeys: () => {},
+    duty: ALONE,
     backup: null,
     check: async () => {},
     close: async () => {},

@@ -154,7 +154,7 @@ export class NodeHost {
       sign: createFeedSigner(keyring, ISSUER),
       issuer: ISSUER,
       leaseMs,
-      alone: plan.nodes.length === 1,
+      nodes: plan.nodes.length === 1 ? null : "unknown",
       maxConnections: plan.connectionsMax + plan.crowd,
       world,
       alarm: (ms, ring) => machine.timer(ms, ring),

@@ -1,8 +1,15 @@
 /** One meaning of a session in every strategy: the same story through the same HTTP API, whatever the app carries. */
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
+import { systemSleep, type World } from "../../packages/server/src/prelude/world.ts";
 import { STRATEGIES, STRATEGY_NAMES, type StrategyName } from "../../packages/server/src/sessions/strategy.ts";
-import { type Answer, list, object, openStage, PASSWORD, type Stage, text } from "../stage.ts";
+import { SESSION_MS } from "../../packages/server/src/storage/contract/stage.ts";
+import { withLive } from "../../packages/server/src/storage/live/compose.ts";
+import { openMemory } from "../../packages/server/src/storage/memory/memory.ts";
+import type { Storage } from "../../packages/server/src/storage/storage.ts";
+import { needsRedis, startRedis } from "../components/redis.ts";
+import { beside, openLive } from "../live/stage.ts";
+import { type Answer, list, object, openStage, PASSWORD, type Stage, type StageOptions, text } from "../stage.ts";
 
 const MINUTE = 60_000;
 const COOKIE = "__Host-mapae_session";
@@ -33,13 +40,45 @@ async function refusedWith(device: Device, reason: string): Promise<void> {
   assert.deepEqual([status, body.code, body.reason], [401, "session_ended", reason]);
 }
 
-const HERE: readonly StrategyName[] = STRATEGY_NAMES.filter((name) => STRATEGIES[name].needs !== "Valkey or Redis");
+type Open = (url: string, world: World) => Promise<Storage>;
 
-for (const strategy of HERE) {
-  describe(`strategy ${strategy}`, async () => {
-    const stage = await openStage({
-      settings: { strategy, sessionLimit: "2", refreshIdle: "30m", sessionTtl: "2h", accessTtl: "5m" },
-    });
+/** Sessions in a real Valkey or Redis, asked each time. */
+const asked: Open = (url, world) => beside(openMemory(world), url, world, { time: world.clock });
+/** The same with a copy of every log-in in this process. */
+const copied: Open = async (url, world) => {
+  const truth = openMemory(world);
+  const { replicate } = await openLive(url, truth, world, { time: world.clock });
+  const { live } = await replicate(systemSleep);
+  return withLive(truth, live, { clock: world.clock, leaseMs: 5000, sessionMs: SESSION_MS });
+};
+
+/** Each strategy where it runs by itself, and each that can have its log-ins in Valkey or Redis, there. */
+const PLACES: readonly { readonly strategy: StrategyName; readonly on: Open | null }[] = [
+  ...STRATEGY_NAMES.filter((name) => STRATEGIES[name].needs !== "Valkey or Redis").map((strategy) => ({
+    strategy,
+    on: null,
+  })),
+  { strategy: "replicated", on: copied },
+  { strategy: "central", on: asked },
+  { strategy: "token", on: asked },
+];
+
+async function openIn(on: Open | null, settings: StageOptions["settings"]): Promise<Stage> {
+  if (on === null) return openStage({ settings: settings ?? {} });
+  const redis = await startRedis({ after: (task) => after(() => task()) });
+  return openStage({ settings: settings ?? {}, open: (world) => on(redis.url, world) });
+}
+
+test("every strategy is held to the story", () => {
+  const held = new Set(PLACES.map(({ strategy }) => strategy));
+  assert.deepEqual([...held].sort(), [...STRATEGY_NAMES].sort());
+});
+
+for (const { strategy, on } of PLACES) {
+  const title = `strategy ${strategy}${on === null ? "" : ", log-ins in Valkey or Redis"}`;
+  describe(title, on === null ? {} : needsRedis, async () => {
+    const settings = { sessionLimit: "2", refreshIdle: "30m", sessionTtl: "2h", accessTtl: "5m" };
+    const stage = await openIn(on, { strategy, ...settings });
     after(() => stage.close());
 
     test("a log-in carries what the strategy says, and opens the account", async () => {

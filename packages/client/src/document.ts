@@ -33,6 +33,7 @@ export const END_REASONS = [
   "client_deleted",
   "key_revoked",
   "restored",
+  "reported",
   /** Somebody signed in here anew without signing out. */
   "replaced",
   /** The storage was emptied, or the session ended while this client was not looking. */

@@ -10,6 +10,7 @@ import type { Feed } from "./feed/feed.ts";
 import type { Keyring } from "./keys/keyring.ts";
 import type { Clock } from "./prelude/world.ts";
 import type { LiveSet } from "./revocation/live-set.ts";
+import { REMEMBERED_MS } from "./ssf/read-set.ts";
 import { KEPT_MS } from "./status/slot.ts";
 import type { Storage } from "./storage/storage.ts";
 import type { Vault } from "./vault/vault.ts";
@@ -37,14 +38,17 @@ export async function maintain(
   const now = clock.now();
   await vault.tick();
   await keyring.tick();
-  await storage.revocation.compact();
   live.compact(now / 1000);
   feed.compact();
+  // The rest is in the store, and one process sees to it for all.
+  if (!storage.duty.held) return;
+  await storage.revocation.compact();
   await storage.sessions.sweep(now - settings.sessionRetention);
   await storage.status.prune(now - KEPT_MS);
   await storage.webhooks.prune(now - settings.webhookRetention);
   await storage.streams.pauseIdle(now - settings.ssfInactivity);
   await storage.streams.prune(now - settings.ssfRetention);
+  await storage.receivers.forget(now - REMEMBERED_MS);
   await storage.audit.prune(now - settings.auditRetention);
 }
 

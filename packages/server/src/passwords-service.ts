@@ -37,6 +37,7 @@ export async function openPasswords(
         return vault.current("pepper");
       },
       get: (id) => vault.find("pepper", id)?.key,
+      learn: (id) => vault.learn("pepper", id),
     },
     parameters: argon2Parameters(),
     admission,

@@ -2,6 +2,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { MeasuredFeed } from "./feed/serving.ts";
 import type { HashAdmissionMetrics } from "./passwords/admission.ts";
+import type { Intake } from "./ssf/intake.ts";
+import type { Listening } from "./ssf/listen.ts";
 import type { Polls } from "./ssf/poll.ts";
 import type { Pushes } from "./ssf/push.ts";
 import type { WebhookRunner } from "./webhooks/runner.ts";
@@ -27,7 +29,12 @@ export interface MetricSources {
   readonly revocations: () => number;
   readonly feed: MeasuredFeed;
   readonly webhooks: Pick<WebhookRunner, "tally"> | null;
-  readonly ssf: { readonly polls: Pick<Polls, "tally">; readonly pushes: Pick<Pushes, "tally"> | null };
+  readonly ssf: {
+    readonly polls: Pick<Polls, "tally">;
+    readonly pushes: Pick<Pushes, "tally"> | null;
+    readonly intake: Pick<Intake, "tally">;
+    readonly listening: Pick<Listening, "tally"> | null;
+  };
 }
 
 export interface Prometheus {
@@ -114,6 +121,39 @@ function observeSsf({ polls, pushes }: MetricSources["ssf"], gauge: MakeGauge, r
   });
 }
 
+function observeReceivers({ intake, listening }: MetricSources["ssf"], gauge: MakeGauge, registers: Registry[]): void {
+  new Gauge({
+    name: "mapae_ssf_received_events_total",
+    help: "Events of other providers that were taken, by what became of them",
+    labelNames: ["result"],
+    registers,
+    collect() {
+      for (const [result, count] of Object.entries(intake.tally().taken)) this.set({ result }, count);
+    },
+  });
+  new Gauge({
+    name: "mapae_ssf_rejected_events_total",
+    help: "Events of other providers that were no good, by the error that they were answered with",
+    labelNames: ["error"],
+    registers,
+    collect() {
+      for (const [error, count] of Object.entries(intake.tally().rejected)) this.set({ error }, count);
+    },
+  });
+  gauge(
+    "mapae_ssf_delayed_events_total",
+    "Events of other providers that were put off: no keys, or too many at once",
+    () => intake.tally().delayed,
+  );
+  if (listening === null) return;
+  gauge("mapae_ssf_receivers", "Other providers that are listened to", () => listening.tally().active);
+  gauge(
+    "mapae_ssf_receivers_failing",
+    "Those of them whose last call failed, or of whom no sign of life came",
+    () => listening.tally().failing,
+  );
+}
+
 export function openPrometheus(sources: MetricSources): Prometheus {
   const registry = new Registry();
   const registers = [registry];
@@ -148,6 +188,7 @@ export function openPrometheus(sources: MetricSources): Prometheus {
   observeFeed(sources.feed, gauge, registers);
   observeWebhooks(sources.webhooks, gauge, registers);
   observeSsf(sources.ssf, gauge, registers);
+  observeReceivers(sources.ssf, gauge, registers);
 
   let collecting = false;
   return {

@@ -53,7 +53,7 @@ export async function openRevocation(
     sign: createFeedSigner(keyring, issuer),
     issuer,
     leaseMs: config.revocationLease,
-    alone: !storage.nature.shared,
+    nodes: storage.nodes,
     maxConnections: config.feedConnections,
     tail: createTailWatch(keyring, issuer, log, config.lostTail === "keep_sessions"),
     world,

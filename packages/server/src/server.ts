@@ -14,7 +14,6 @@ import type { Confirming } from "./feed/confirming.ts";
 import { firstStart } from "./first-start.ts";
 import { createAddressReader } from "./http/address.ts";
 import { JWKS_MAX_AGE_SECONDS } from "./http/api/discovery.ts";
-import type { SsfOptions } from "./http/api/ssf.ts";
 import { type App, createApp, type Handler, handlerOf } from "./http/app.ts";
 import { createAuthenticator } from "./http/authenticate.ts";
 import { createOriginPolicy } from "./http/origin.ts";
@@ -39,8 +38,7 @@ import { createPasswordAction, type PasswordAction } from "./signin/password.ts"
 import { createRefresh } from "./signin/refresh.ts";
 import { createReadSession } from "./signin/session.ts";
 import { createSignUp, type SignUp } from "./signin/sign-up.ts";
-import type { StreamAction } from "./ssf/manage.ts";
-import { openSsf } from "./ssf-service.ts";
+import { openSsf, type Ssf } from "./ssf-service.ts";
 import { openStatusService } from "./status-service.ts";
 import { openMemoryThrottle } from "./storage/memory/throttle.ts";
 import { openStorage } from "./storage/open.ts";
@@ -58,6 +56,9 @@ const TOLERANCE_SECONDS = 60;
 /** A key is published this long before it signs: many times what a verifier keeps a key set for. */
 const PUBLISH_LEAD_MS = 12 * JWKS_MAX_AGE_SECONDS * 1000;
 
+/** Other nodes have heard of a new data key by then: many times what they look for it in (storage/postgres/). */
+const KEYS_SETTLE_MS = 5_000;
+
 /** What the command line's local socket may use besides the handler. */
 export interface Operations {
   readonly storage: Storage;
@@ -69,8 +70,7 @@ export interface Operations {
   readonly signUp: SignUp;
   readonly clientAction: ClientAction;
   readonly webhookAction: WebhookAction;
-  readonly streamAction: StreamAction;
-  readonly ssf: SsfOptions;
+  readonly ssf: Ssf;
   readonly revoke: RevocationAction;
   readonly confirming: Confirming;
   readonly throttle: Throttle;
@@ -120,6 +120,31 @@ function secretsOf(config: Config, world: World): readonly Secret[] {
   return readOrMakeSecret(placesIn(config.data).secret, world.random).secrets;
 }
 
+/** What another process does to the keys is known here at once: until then this one would sign with a dead key. */
+function followKeys(storage: Storage, vault: Vault, keyring: Keyring, logger: Logger): void {
+  let looking = false;
+  let again = false;
+  const look = async (): Promise<void> => {
+    again = true;
+    if (looking) return;
+    looking = true;
+    try {
+      while (again) {
+        again = false;
+        await vault.tick();
+        await keyring.tick();
+      }
+    } finally {
+      looking = false;
+    }
+  };
+  const changed = () => void look().catch((error: unknown) => logger.warn({ err: error }, "keys could not be read"));
+  storage.onKeys(changed);
+  storage.revocation.onCommit((entries) => {
+    if (entries.some(({ kind }) => kind === "key")) changed();
+  });
+}
+
 export async function openServer(parts: ServerParts): Promise<MapaeServer> {
   const { config, logger, world = systemWorld, sleep = systemSleep, alarm = systemAlarm } = parts;
   const issuer = config.issuer ?? parts.issuer;
@@ -132,7 +157,8 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
     // Ordinary tokens go to resource servers, which could use them on the admin API.
     if (audience === adminAudience) throw new StartRefused("MAPAE_AUDIENCE is the admin API's own audience.");
     const secrets = secretsOf(config, world);
-    const vault = await openVault(storage.vault, secrets, world);
+    const settleMs = storage.nature.shared ? KEYS_SETTLE_MS : 0;
+    const vault = await openVault(storage.vault, secrets, world, { settleMs, sleep });
     const live = await LiveSet.load(storage.revocation);
     const keyring = await openKeyring(
       storage.keys,
@@ -147,10 +173,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       },
       world,
     );
-    // Another node may have revoked it: nobody may sign with it from now on.
-    storage.revocation.onCommit((entries) => {
-      if (entries.some(({ kind }) => kind === "key")) keyring.tick().catch((err: unknown) => logger.warn({ err }));
-    });
+    followKeys(storage, vault, keyring, logger);
     const { admission, passwords, check } = await openPasswords(config, issuer, vault, world);
     const throttle = createThrottle(storage.throttle ?? openMemoryThrottle(world.clock), config.rateLimit === "on");
     const status = openStatusService(storage.status, keyring, { ...config, issuer }, world, alarm);
@@ -185,7 +208,7 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
     const { verifiers, feed, confirming } = revocation;
     const webhooks = startWebhookService(service, parts.delivers !== false, world, alarm);
     const webhookAction = createWebhookAction({ ...webhooks, webhooks: storage.webhooks, vault, world });
-    const ssf = openSsf({ ...service, keyring }, parts.delivers !== false, issuer, world, alarm);
+    const ssf = openSsf({ ...service, keyring, throttle }, parts.delivers !== false, issuer, world, alarm);
     const exampleSecret = await firstStart(storage.clients, clientAction);
     const metrics = createMetrics({
       hashing: () => admission.metrics(),
@@ -243,20 +266,8 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       handler: handlerOf(app),
       upgrade: createStreamDoor(feed, base),
       operations: {
-        ...{
-          storage,
-          vault,
-          keyring,
-          encrypt,
-          passwords,
-          passwordAction,
-          signUp,
-          clientAction,
-          issuer,
-          audience,
-          world,
-        },
-        ...{ revoke, confirming, throttle, webhookAction, streamAction: ssf.streamAction, ssf: ssf.options },
+        ...{ storage, vault, keyring, encrypt, passwords, passwordAction, signUp, clientAction, issuer, audience },
+        ...{ world, revoke, confirming, throttle, webhookAction, ssf },
       },
       nature: storage.nature,
       exampleSecret,

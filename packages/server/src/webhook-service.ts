@@ -24,9 +24,14 @@ export function startWebhookService(
   const mayReach = createReach(config.dangerouslyAllowWebhooksTo);
   const fault = (error: unknown) => logger.warn({ err: error }, "a webhook could not be worked on");
   const runner = delivers
-    ? startWebhooks({ store: storage.webhooks, vault, world, alarm, caller: createCaller(mayReach, alarm), fault })
+    ? startWebhooks({
+        ...{ store: storage.webhooks, vault, world, alarm, fault },
+        caller: createCaller(mayReach, alarm),
+        mine: () => storage.duty.held,
+      })
     : null;
   const wake = () => runner?.wake();
   storage.revocation.onCommit(wake);
+  storage.duty.onCall(wake);
   return { runner, mayReach, wake };
 }

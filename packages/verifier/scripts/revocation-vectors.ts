@@ -85,6 +85,7 @@ const serverFrames: readonly ServerTextFrame[] = [
     ...{ type: "welcome", instance: "ins_2", leaseMs: 5000, position: at(10), feedKey: FEED_KEY },
     ...{ serverTime: EPOCH * 1000 + 7, relays: ["rly_1", "rly_2"] },
   },
+  { type: "ask", position: at(29) },
   { type: "resync", reason: "too_old" },
   { type: "drain", afterMs: 2000 },
   { type: "refused", code: "unauthorized" },

@@ -1,4 +1,5 @@
 /** The tokens that every runtime judges, with the verdicts of the one that runs this. */
+import { generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createVerifier, type VerifierOptions } from "@mapae/verifier";
 import {
@@ -81,7 +82,24 @@ function verdictOf(token: string, jwk: Jwk, alg: AlgorithmName): string {
   }
 }
 
-export function createFixture(): { fixture: object; jwks: object } {
+/** Encrypted tokens for every kind of key, with the key that opens them. */
+function encryptedFor(issuer: TestIssuer): Promise<object[]> {
+  const pairs = {
+    X25519: generateKeyPairSync("x25519"),
+    "P-256": generateKeyPairSync("ec", { namedCurve: "P-256" }),
+    RSA: generateKeyPairSync("rsa", { modulusLength: 2048 }),
+  };
+  return Promise.all(
+    Object.entries(pairs).map(async ([what, { publicKey, privateKey }]) => ({
+      what,
+      keys: keysOf(issuer.verifierOptions),
+      token: await issuer.encryptedToken(publicKey.export({ format: "jwk" })),
+      decryptionKeys: { keys: [privateKey.export({ format: "jwk" })] },
+    })),
+  );
+}
+
+export async function createFixture(): Promise<{ fixture: object; jwks: object }> {
   const issuers = Object.keys(ALGORITHMS)
     .filter(isAlgorithmName)
     .map((alg) => ({ alg, issuer: issuerOf(alg) }));
@@ -93,6 +111,7 @@ export function createFixture(): { fixture: object; jwks: object } {
     audience: AUDIENCE,
     issuers: issuers.map(({ alg, issuer }) => ({ alg, keys: keysOf(issuer.verifierOptions), cases: judged(issuer) })),
     vectors: vectorsOf(),
+    encrypted: await encryptedFor(live),
     live: { good: live.token(), unknown: live.tokenWith("unknown_key"), first: first?.issuer.token() },
   };
   return { fixture, jwks: live.jwks };

@@ -1,11 +1,23 @@
 /**
  * The one server that all runtimes talk to: it serves the built libraries and the suite to the browser, and to everyone
- * the fixture, a JWKS, an address that is down, the client's login server, and the revocation feed of a test issuer.
+ * the fixture, a JWKS, an address that is down, the client's login server, the revocation feed of a test issuer, and a
+ * country B that opens and acknowledges what was sealed elsewhere.
  */
+import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createServer, type IncomingMessage } from "node:http";
 import { connect } from "node:net";
 import { join, normalize } from "node:path";
+import {
+  bindPrivateKeys,
+  bindPublicKeys,
+  type Jwk,
+  makeReceipt,
+  openDocument,
+  openFile,
+  publicHalves,
+  seekableBlob,
+} from "@mapae/verifier/seal";
 import { createTestIssuer } from "@mapae/verifier/testing";
 import { modelServer } from "../../../packages/client/src/model-server.test-support.ts";
 import { createFixture } from "./fixture.ts";
@@ -14,6 +26,7 @@ const ROOT = join(import.meta.dirname, "..", "..", "..");
 const FOLDERS = {
   "/verifier/": join(ROOT, "packages", "verifier", "dist"),
   "/client/": join(ROOT, "packages", "client", "dist"),
+  "/jose/": join(ROOT, "node_modules", "jose", "dist", "webapi"),
   "/suite/": import.meta.dirname,
 };
 const PAGE = `<!doctype html><meta charset="utf-8"><title>runtimes</title><script type="importmap">${JSON.stringify({
@@ -21,6 +34,8 @@ const PAGE = `<!doctype html><meta charset="utf-8"><title>runtimes</title><scrip
     "@mapae/verifier": "/verifier/index.js",
     "@mapae/verifier/fetch": "/verifier/adapters/fetch.js",
     "@mapae/verifier/jose": "/verifier/jose/index.js",
+    "@mapae/verifier/seal": "/verifier/seal/index.js",
+    jose: "/jose/index.js",
     "@mapae/client": "/client/index.js",
   },
 })}</script>`;
@@ -48,18 +63,54 @@ async function bodyOf(request: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
+interface Countries {
+  readonly keys: Readonly<Record<"a" | "b", { readonly keys: readonly Jwk[] }>>;
+}
+/** The published vectors of sealed documents, whose countries have keys of every kind. */
+const ENVELOPES: readonly Countries[] = JSON.parse(
+  await readFile(join(ROOT, "docs", "vectors", "seal", "envelopes.json"), "utf8"),
+);
+
+/** What B does: opens what A sealed, tells the hash of what was inside, and acknowledges. */
+async function openSealed(octets: Buffer, options: URLSearchParams): Promise<object> {
+  const countries = ENVELOPES[Number(options.get("set"))];
+  if (countries === undefined) return { hash: "no such set" };
+  const from = await bindPublicKeys(publicHalves(countries.keys.a.keys));
+  const own = await bindPrivateKeys(countries.keys.b.keys);
+  const parts: Uint8Array[] = [];
+  const outcome =
+    options.get("format") === "file"
+      ? await openFile(seekableBlob(new Blob([Uint8Array.from(octets)])), (part) => void parts.push(part), {
+          from,
+          to: own,
+        })
+      : await openDocument(octets.toString("latin1"), { from, to: own });
+  if (!outcome.ok) return { hash: outcome.message };
+  if ("document" in outcome && outcome.document instanceof Uint8Array) parts.push(outcome.document);
+  const hash = createHash("sha256").update(Buffer.concat(parts)).digest("hex");
+  return { hash, receipt: await makeReceipt(outcome, { from: own }) };
+}
+
 export interface Host {
   readonly base: string;
   close(): Promise<void>;
 }
 
 export async function startHost(): Promise<Host> {
-  const { fixture, jwks } = createFixture();
+  const { fixture, jwks } = await createFixture();
   const json = (value: object): Reply => ({ status: 200, type: "application/json", body: JSON.stringify(value) });
   const login = modelServer({ now: Date.now }).connect(new Map());
 
-  const issuer = createTestIssuer();
-  const issuerPort = Number(new URL(await issuer.listen()).port);
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  if (typeof address !== "object" || address === null) throw new Error("the host has no address");
+  const base = `http://127.0.0.1:${address.port}`;
+
+  // The issuer is at this origin for whoever asks: a browser goes to no other without its leave.
+  const issuer = createTestIssuer({ issuer: base });
+  const issuerAddress = await issuer.listen();
+  const issuerPort = Number(new URL(issuerAddress).port);
 
   /** What a runtime needs to follow the issuer, with a token of a session that nobody else has. */
   function feedOf(sid: string): object {
@@ -70,7 +121,7 @@ export async function startHost(): Promise<Host> {
   /** To the test issuer, for the browser as from this origin. */
   async function passOn(request: IncomingMessage, path: string): Promise<Reply> {
     const { authorization = "" } = request.headers;
-    const answer = await fetch(`${issuer.issuer}${path}`, { headers: { authorization } });
+    const answer = await fetch(`${issuerAddress}${path}`, { headers: { authorization } });
     const checkpoint = answer.headers.get("mapae-checkpoint");
     return {
       status: answer.status,
@@ -87,6 +138,8 @@ export async function startHost(): Promise<Host> {
     if (pathname === "/revoke") return issuer.revoke("session", sid, "evicted").then(() => json({}));
     if (pathname.startsWith("/v1/revocations")) return passOn(request, path);
     if (path === "/") return { status: 200, type: "text/html", body: PAGE };
+    if (path === "/envelopes.json") return json(ENVELOPES);
+    if (pathname === "/open") return json(await openSealed(await bodyOf(request), searchParams));
     if (path === "/fixture.json") return json(fixture);
     if (path === "/jwks.json") return json(jwks);
     if (path === "/down") return { status: 503, type: "text/plain", body: "down" };
@@ -104,7 +157,7 @@ export async function startHost(): Promise<Host> {
     };
   }
 
-  const server = createServer((request, response) => {
+  server.on("request", (request, response) => {
     reply(request, request.url ?? "").then(
       ({ status, type, checkpoint, body }) => {
         if (checkpoint !== undefined) response.setHeader("mapae-checkpoint", checkpoint);
@@ -128,11 +181,8 @@ export async function startHost(): Promise<Host> {
       one.on("close", () => other.destroy());
     }
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  if (typeof address !== "object" || address === null) throw new Error("the host has no address");
   return {
-    base: `http://127.0.0.1:${address.port}`,
+    base,
     async close() {
       await issuer.close();
       server.closeAllConnections();

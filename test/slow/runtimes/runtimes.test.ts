@@ -59,7 +59,7 @@ function assertPassed(results: readonly StepResult[]): void {
     results.filter(({ failure }) => failure !== null),
     [],
   );
-  assert.equal(results.length, 7);
+  assert.equal(results.length, 10);
 }
 
 async function runOnNode(binary: string, base: string): Promise<readonly StepResult[]> {

@@ -7,6 +7,19 @@
 import { createVerifier, requireScope } from "@mapae/verifier";
 import { bearer } from "@mapae/verifier/fetch";
 import { bindKeyAsync, KeyRefused, verifyJwsAsync } from "@mapae/verifier/jose";
+import {
+  bindPrivateKeys,
+  bindPublicKeys,
+  makeReceipt,
+  octetsOf,
+  openDocument,
+  openFile,
+  publicHalves,
+  sealDocument,
+  sealFile,
+  seekableBlob,
+  verifyReceipt,
+} from "@mapae/verifier/seal";
 
 function equal(actual, expected, what) {
   if (actual !== expected) throw new Error(`${what}: ${String(actual)} instead of ${String(expected)}`);
@@ -143,8 +156,8 @@ async function clientSignsIn(_, base) {
 /** By the platform's WebSocket where there is one, else by polling; the token goes within a poll. */
 async function revocationsAreFollowed(_, base) {
   const sid = crypto.randomUUID();
-  const { token, jwks, revocation, ...options } = await (await fetch(`${base}/feed?sid=${sid}`)).json();
-  const verifier = createVerifier({ ...options, keys: { jwks }, revocation: { ...revocation, feed: base } });
+  const { token, jwks, ...options } = await (await fetch(`${base}/feed?sid=${sid}`)).json();
+  const verifier = createVerifier({ ...options, keys: { jwks } });
   await verifier.ready();
   const via = typeof WebSocket === "undefined" ? "poll" : "stream";
   equal(verifier.status().via, via, "how it follows");
@@ -169,6 +182,98 @@ async function revocationsAreFollowed(_, base) {
   return `revocations by ${via}`;
 }
 
+const party = async ({ keys }) => ({
+  own: await bindPrivateKeys(keys),
+  published: await bindPublicKeys(publicHalves(keys)),
+});
+
+/** What Node sealed is opened here, with its receipts, and what is to be discarded is discarded. */
+async function publishedEnvelopesOpen(_, base) {
+  const sets = await (await fetch(`${base}/envelopes.json`)).json();
+  let opened = 0;
+  for (const { kind, keys, documents, files, discarded } of sets) {
+    const [a, b, c] = await Promise.all([party(keys.a), party(keys.b), party(keys.c)]);
+    for (const { what, document, envelope, receipt } of documents) {
+      const told = await openDocument(envelope, { from: a.published, to: b.own });
+      equal(told.ok && new TextDecoder().decode(told.document), document, `${kind}: ${what}`);
+      equal((await verifyReceipt(receipt, envelope, { from: b.published, to: a.published })).ok, true, "its receipt");
+      opened += 1;
+    }
+    for (const { what, length, file, receipt } of files) {
+      const source = seekableBlob(new Blob([Uint8Array.from(atob(file), (char) => char.charCodeAt(0))]));
+      let octets = 0;
+      const write = (piece) => {
+        for (const octet of piece) equal(octet, (octets++ * 7) & 0xff, `octet ${octets}`);
+      };
+      equal((await openFile(source, write, { from: a.published, to: b.own })).ok, true, `${kind}: ${what}`);
+      equal(octets, length, "octets");
+      equal((await verifyReceipt(receipt, source, { from: b.published, to: a.published })).ok, true, "its receipt");
+      opened += 1;
+    }
+    for (const { what, from, envelope, outcome } of discarded) {
+      const told = await openDocument(envelope, { from: { a, c }[from].published, to: b.own });
+      equal(told.code, outcome, `${kind}: ${what}`);
+    }
+  }
+  return `${opened} published envelopes`;
+}
+
+/** What is sealed here is opened by Node, and its receipts count here; what Node acknowledges of it too. */
+async function envelopesTravel(_, base) {
+  const sets = await (await fetch(`${base}/envelopes.json`)).json();
+  const plan = crypto.getRandomValues(new Uint8Array(60_000));
+  const large = new Blob(Array.from({ length: 50 }, () => plan));
+  const hex = (buffer) => Array.from(new Uint8Array(buffer), (octet) => octet.toString(16).padStart(2, "0")).join("");
+  for (const [index, { kind, keys }] of sets.entries()) {
+    const [a, b, c] = await Promise.all([party(keys.a), party(keys.b), party(keys.c)]);
+    const options = { from: a.own, to: b.published };
+    const parts = [];
+    for await (const part of sealFile(octetsOf(seekableBlob(large)), options)) parts.push(part);
+    const sealed = { document: await sealDocument(plan, options), file: seekableBlob(new Blob(parts)) };
+    const sent = { document: new Blob([sealed.document]), file: new Blob(parts) };
+    const hash = {
+      document: hex(await crypto.subtle.digest("SHA-256", plan)),
+      file: hex(await crypto.subtle.digest("SHA-256", await large.arrayBuffer())),
+    };
+    for (const format of ["document", "file"]) {
+      const at = `${base}/open?set=${index}&format=${format}`;
+      const answer = await (await fetch(at, { method: "POST", body: sent[format] })).json();
+      equal(answer.hash, hash[format], `${kind}: ${format}`);
+      const known = await verifyReceipt(answer.receipt, sealed[format], { from: b.published, to: a.published });
+      equal(known.ok, true, "the receipt of Node");
+      const other = await verifyReceipt(answer.receipt, sealed[format], { from: c.published, to: a.published });
+      equal(other.code, "not_from_sender", "a receipt under another's name");
+    }
+    const told = await openDocument(sealed.document, { from: a.published, to: b.own });
+    const receipt = await makeReceipt(told, { from: b.own });
+    equal(
+      (await verifyReceipt(receipt, sealed.document, { from: b.published, to: a.published })).ok,
+      true,
+      "a receipt",
+    );
+    const stolen = await openDocument(sealed.document, { from: a.published, to: c.own });
+    equal(stolen.code, "not_for_me", "C reads");
+    const altered = await openFile(seekableBlob(new Blob([...parts.slice(0, -2), ...parts.slice(-1)])), () => {}, {
+      from: a.published,
+      to: b.own,
+    });
+    equal(altered.ok, false, "C alters");
+  }
+  return `${sets.length} kinds of keys, sealed, opened elsewhere and acknowledged`;
+}
+
+async function encryptedTokensOpen({ issuer, audience, now, encrypted }) {
+  for (const { what, keys, token, decryptionKeys } of encrypted) {
+    const options = { issuer, audience, keys: keysOf(keys), clock: () => now, warn: () => undefined };
+    const verifier = createVerifier({ ...options, decryptionKeys });
+    equal(code(await verifier.check(token)), "ok", what);
+    equal(code(verifier.verify(token)), "ok", `${what}, remembered`);
+    equal(code(await verifier.check(`${token.slice(0, -6)}AAAAAA`)), "not_decryptable", `${what}, altered`);
+    equal(code(await createVerifier(options).check(token)), "not_decryptable", `${what}, without a key`);
+  }
+  return `${encrypted.length} encrypted tokens`;
+}
+
 const STEPS = [
   verdictsAgree,
   vectorsAgree,
@@ -176,6 +281,9 @@ const STEPS = [
   outageIsNotRefusal,
   handlersAreGuarded,
   revocationsAreFollowed,
+  publishedEnvelopesOpen,
+  envelopesTravel,
+  encryptedTokensOpen,
   clientSignsIn,
 ];
 

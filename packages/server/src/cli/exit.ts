@@ -10,7 +10,7 @@ export const EXIT_CODES = {
   notForMe: { code: 4, says: "`open`, `receipt`: discarded, it is not for me or was altered." },
   seenBefore: { code: 5, says: "`open`: discarded, it was seen before." },
   tryAgain: { code: 75, says: "Not possible now: the server or its store is busy. Try again (EX_TEMPFAIL)." },
-  interrupted: { code: 130, says: "Interrupted at a prompt (128 + SIGINT)." },
+  interrupted: { code: 130, says: "Interrupted, at a prompt or while moving (128 + SIGINT)." },
 } as const;
 
 export type ExitName = keyof typeof EXIT_CODES;

@@ -113,8 +113,10 @@ export async function serve(env: Readonly<Record<string, string | undefined>>): 
       throw error;
     });
     listening.answerWith(server.app, server.upgrade);
+    // Whoever waits for the greeting may end it at the first line.
+    const stopped = stopSignal();
     greet(config, issuer, server);
-    const signal = await stopSignal();
+    const signal = await stopped;
     say(`mapae: ${signal}: finishing what is under way`);
     listening.drain();
     const leaveMs = Math.max(config.shutdownDelay, Math.min(DRAIN_MS, config.shutdownGrace / 4));

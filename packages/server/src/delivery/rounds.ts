@@ -31,6 +31,8 @@ export interface Rounds {
 }
 
 export interface RoundsParts<Receiver extends Receiving> {
+  /** Whether it is this process that delivers, of those that serve the same data. Woken when that changes. */
+  readonly mine: () => boolean;
   /** Those who may be delivered to now. */
   readonly due: () => Promise<readonly Receiver[]>;
   /** Does a piece of work; resolves to whether there may be more at once. */
@@ -45,7 +47,7 @@ export interface RoundsParts<Receiver extends Receiving> {
 }
 
 export function startRounds<Receiver extends Receiving>(parts: RoundsParts<Receiver>): Rounds {
-  const { due, work, collectMs, everyMs, clock, alarm, fault } = parts;
+  const { mine, due, work, collectMs, everyMs, clock, alarm, fault } = parts;
   const stopping = new AbortController();
   const underWay = new Map<string, Promise<void>>();
   /** There was a round while they were busy. */
@@ -69,7 +71,7 @@ export function startRounds<Receiver extends Receiving>(parts: RoundsParts<Recei
   };
 
   async function round(): Promise<void> {
-    if (stopping.signal.aborted) return;
+    if (stopping.signal.aborted || !mine()) return;
     const receivers = await due();
     const now = clock.now();
     for (const receiver of receivers) {

@@ -6,11 +6,10 @@ import type { Clock } from "../prelude/world.ts";
 import type { Position } from "../revocation/entry.ts";
 import { CLOCK_TOLERANCE_SECONDS } from "../revocation/expiry.ts";
 import type { RevocationStore } from "../revocation/store.ts";
-import type { Tally } from "./confirm.ts";
 import type { Feed } from "./feed.ts";
-import type { Confirmation, Waiting } from "./waiting.ts";
+import type { Confirmation, Waiting, WholeTally } from "./waiting.ts";
 
-export interface Progress extends Tally {
+export interface Progress extends WholeTally {
   readonly position: Position;
   /** From now on no verifier under the guarantee accepts what was taken back. */
   readonly confirmed: boolean;
@@ -66,6 +65,7 @@ export function createConfirming(
       const one: Remembered = { position, begun: clock.monotonic(), waiting, confirmation: null };
       remembered.push(one);
       if (remembered.length > REMEMBERED) remembered.shift();
+      if (wait === "all") feed.ask(position);
       const settled = waiting.settled.then((confirmation) => {
         one.confirmation = confirmation;
       });
@@ -78,11 +78,12 @@ export function createConfirming(
       const one = remembered.findLast(
         (each) => each.position.epoch === position.epoch && each.position.seq === position.seq,
       );
+      if (one?.confirmation === null) feed.ask(position);
       return one && progressOf(one);
     },
   };
 }
 
-function tallyOf({ acknowledged, outstanding, unbound }: Tally): Tally {
-  return { acknowledged, outstanding, unbound };
+function tallyOf({ acknowledged, outstanding, unbound, unheard }: WholeTally): WholeTally {
+  return { acknowledged, outstanding, unbound, unheard };
 }

@@ -217,6 +217,18 @@ describe("a live connection", () => {
     assert.deepEqual(closedFor(other.give(ack(at(1, 8)))), ["bad_frame"], "of another epoch");
   });
 
+  test("is asked for an acknowledgement that somebody waits for, behind its entries, and once", () => {
+    const ask = (seq: number): ConnectionEvent => ({ type: "ask", position: at(seq) });
+    const machine = Machine.live(at(2));
+    assert.deepEqual(machine.give(ask(2)), [], "it said that when it came");
+    assert.deepEqual(machine.give(ask(4)), [], "not before what it asks about");
+    machine.give(news(4));
+    assert.deepEqual(machine.give(ask(3), ask(3)), [{ do: "ask", position: at(3) }]);
+    assert.deepEqual(machine.give(ask(4)), [{ do: "ask", position: at(4) }]);
+    machine.give(news(5), ack(at(5)), ack(at(3)));
+    assert.deepEqual(machine.give(ask(5)), []);
+  });
+
   test("is cut above what may wait for it, after a long silence, and for a flood of frames; it stays counted", () => {
     const slow = Machine.live().give({ type: "backlog", octets: BACKLOG_MAX + 1 });
     const silent = Machine.live().give({ type: "tick", now: SILENCE_MS + 1 });

@@ -5,7 +5,7 @@
  *      │ late, bad         │ declined            │ news: entries go out, in order, from where it is
  *      └───────────────────┴──► over             │ ping: a head is read that begins after it; the heartbeat echoes it
  *                                                │       once every entry up to that head has gone out before it
- *                                                │ ack: never above what was sent
+ *                                                │ ack: never above what was sent; asked for where somebody waits for it
  *                                                └ silence, slowness, flood, withdrawn credentials: cut
  *
  * No clock, no socket, no log: times and positions come with the events, and the hub carries out the actions in order.
@@ -80,6 +80,9 @@ export interface LiveState extends Heard {
   readonly pinged: number;
   readonly begun: number;
   readonly reading: boolean;
+  /** What it said, and what it was asked for. */
+  readonly acked: Position;
+  readonly asked: Position | null;
   /** A heartbeat that waits for the entries up to its head. */
   readonly owed: Owed | null;
 }
@@ -102,6 +105,8 @@ export type ConnectionEvent =
   /** The read that the last `read_head` asked for found this head, on which a lease of `leaseMs` may be given. */
   | ({ readonly type: "head" } & Omit<Owed, "echo">)
   | { readonly type: "no_head" }
+  /** Somebody waits for it to acknowledge a position that it is sent, or was. */
+  | { readonly type: "ask"; readonly position: Position }
   /** How much waits for the network, after something was handed to it. */
   | { readonly type: "backlog"; readonly octets: number }
   | { readonly type: "tick"; readonly now: number }
@@ -117,6 +122,7 @@ export type ConnectionAction =
   | { readonly do: "welcome"; readonly position: Position }
   | { readonly do: "send_entries"; readonly from: Position; readonly to: Position }
   | { readonly do: "read_head" }
+  | { readonly do: "ask"; readonly position: Position }
   | ({ readonly do: "heartbeat" } & Owed)
   | { readonly do: "acked"; readonly position: Position; readonly behind: Behind | null }
   | { readonly do: "renew"; readonly ticket: string }
@@ -154,8 +160,11 @@ function beforeLive(state: ConnectionState & { phase: "greeting" | "admitting" }
     case "admitted": {
       const { instance, after, now } = event;
       const heard = { at: now, second: now, frames: 0 };
-      const silent = { pinged: -1, begun: -1, reading: false, owed: null };
-      return [{ phase: "live", instance, sent: after, ...silent, ...heard }, [{ do: "welcome", position: after }]];
+      const silent = { pinged: -1, begun: -1, reading: false, asked: null, owed: null };
+      return [
+        { phase: "live", instance, sent: after, acked: after, ...silent, ...heard },
+        [{ do: "welcome", position: after }],
+      ];
     }
     case "behind":
       return [
@@ -195,6 +204,8 @@ function live(state: LiveState, event: ConnectionEvent): Step {
     case "no_head":
       // No heartbeat without a head that is certain; the next ping tries again.
       return [{ ...state, reading: false }, []];
+    case "ask":
+      return ask(state, event.position);
     case "backlog":
       return event.octets > BACKLOG_MAX ? leave(state, "slow") : [state, []];
     case "tick":
@@ -225,7 +236,10 @@ function heard(state: LiveState, frame: ClientFrame | null, now: number): Step {
     case "ack":
       // What was not sent cannot have been applied: a forged or early acknowledgement.
       if (isBefore(state.sent, frame.position)) return leave(state, "bad_frame");
-      return [next, [{ do: "acked", position: frame.position, behind: frame.behind ?? null }]];
+      return [
+        { ...next, acked: isBefore(state.acked, frame.position) ? frame.position : state.acked },
+        [{ do: "acked", position: frame.position, behind: frame.behind ?? null }],
+      ];
     case "ticket":
       return [next, [{ do: "renew", ticket: frame.ticket }]];
     case "ping":
@@ -245,6 +259,14 @@ function flush(state: LiveState, head: Position): Step {
   // No frame leads from one epoch into another.
   if (state.sent.epoch !== head.epoch) return live(state, { type: "turned", why: "epoch" });
   return then([{ ...state, sent: head }, [{ do: "send_entries", from: state.sent, to: head }]], beat);
+}
+
+/** Once for each position, and behind its entries. */
+function ask(state: LiveState, position: Position): Step {
+  const { sent, acked, asked } = state;
+  if (isBefore(sent, position) || !isBefore(acked, position)) return [state, []];
+  if (asked !== null && !isBefore(asked, position)) return [state, []];
+  return [{ ...state, asked: position }, [{ do: "ask", position }]];
 }
 
 /**

@@ -144,7 +144,7 @@ class Stage {
       },
       issuer: ISSUER,
       leaseMs: N,
-      alone: true,
+      nodes: null,
       maxConnections: 3,
       world: this.time.world,
       alarm: this.time.alarm,
@@ -582,8 +582,29 @@ describe("confirmation", () => {
       acknowledged: 2,
       outstanding: [],
       unbound: [],
+      unheard: [],
     });
     assert.deepEqual(stage.notices, []);
+  });
+
+  test("those who follow are asked for it, behind its entries and without the window; whoever comes back meanwhile, too", async () => {
+    const stage = await Stage.open();
+    const [one, other] = [await stage.follower(), await stage.follower("files")];
+    const before = stage.head;
+    await stage.revoke();
+    const position = await stage.revoke(); // within the window of the first
+    stage.feed.ask(position);
+    for (const link of [one, other]) {
+      assert.deepEqual(link.types().slice(-3), ["rev", "rev", "ask"]);
+      assert.deepEqual(link.last("ask").position, position);
+    }
+    one.ack(position);
+    stage.feed.ask(position);
+    assert.equal(one.types().filter((type) => type === "ask").length, 1);
+    const back = stage.link();
+    back.hello("files", before);
+    await settle();
+    assert.deepEqual(back.types(), ["welcome", "rev", "ask"]);
   });
 
   test("an acknowledgement of what was not sent cuts the connection and confirms nothing", async () => {
@@ -714,7 +735,7 @@ describe("confirmation", () => {
   });
 
   test("where other nodes serve the same log, acknowledgements confirm nothing, and N is waited for", async () => {
-    const stage = await Stage.open({ alone: false });
+    const stage = await Stage.open({ nodes: "unknown" });
     const link = await stage.follower();
     const position = await stage.revoke();
     const held = stage.confirm(position);

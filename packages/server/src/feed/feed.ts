@@ -10,13 +10,15 @@
 import { entryKeys } from "@mapae/verifier/revocation";
 import { type ClientId, type InstanceId, newId } from "../prelude/ids.ts";
 import type { SetAlarm, World } from "../prelude/world.ts";
-import type { Position, RevocationEntry } from "../revocation/entry.ts";
+import { isBefore, type Position, type RevocationEntry } from "../revocation/entry.ts";
 import type { RevocationStore } from "../revocation/store.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { HeadReads } from "./heads.ts";
 import { Leases } from "./leases.ts";
 import { mirrorLog } from "./log-source.ts";
 import { LogMirror } from "./mirror.ts";
+import type { Nodes } from "./nodes.ts";
+import { Answering } from "./others.ts";
 import { openServing, type Serving, type ServingNotice } from "./serving.ts";
 import { type IsSigned, type SignCheckpoint, Snapshots } from "./snapshots.ts";
 import type { FeedSource } from "./source.ts";
@@ -34,8 +36,8 @@ export interface FeedParts {
   readonly sign: FeedSigner;
   readonly issuer: string;
   readonly leaseMs: number;
-  /** No other node serves this log: see leases.ts. */
-  readonly alone: boolean;
+  /** Who else serves this log: see leases.ts. */
+  readonly nodes: Nodes | null | "unknown";
   readonly maxConnections: number;
   /** Left out: that the log lost its end is not looked for. */
   readonly tail?: TailWatch;
@@ -72,13 +74,13 @@ const START: Position = { epoch: 0, seq: 0 };
 const LOAD_AGAIN_MS = 500;
 
 export async function openFeed(parts: FeedParts): Promise<Feed> {
-  const { log, store, verifiers, feedKey, issuer, world, alarm, leaseMs, alone, maxConnections, notice } = parts;
+  const { log, store, verifiers, feedKey, issuer, world, alarm, leaseMs, nodes, maxConnections, notice } = parts;
   const { checkpoint: sign, holds: isSigned = () => true } = parts.sign;
   const { clock } = world;
   const keys = entryKeys(feedKey, issuer);
   const mirror = new LogMirror();
   const failed = (error: unknown): void => notice({ kind: "failed", error });
-  const leases = await Leases.open({ store, clock, alarm, leaseMs, alone, failed });
+  const leases = await Leases.open({ store, clock, alarm, leaseMs, nodes, failed });
   const snapshots = new Snapshots({ mirror, clock, facts: { leaseMs, feedKey }, sign, isSigned });
   const checkpoints = new Checkpoints({ mirror, clock, sign, isSigned, failed });
   const tail = new Tail(parts.tail ?? null, notice, () => leases.distrust());
@@ -114,12 +116,26 @@ export async function openFeed(parts: FeedParts): Promise<Feed> {
   });
   loaded.catch(() => {}); // closed before it could be read; whoever asked for it is told
 
+  const answering =
+    nodes === null || nodes === "unknown"
+      ? null
+      : new Answering({
+          nodes,
+          alarm,
+          bring: async (position) => {
+            await loaded;
+            if (isBefore(mirror.head, position)) await source.reach(position);
+            serving.hub.ask(position);
+          },
+          wait: (position) => leases.waitHere(position),
+        });
+
   /** Who introspects, by resource server: all processes of one count as one, by what was lent last. */
   const introspecting = new Map<ClientId, InstanceId>();
 
-  const { connect, poll, snapshot, wait, standings, drain, tally, relays } = serving;
+  const { connect, poll, snapshot, wait, ask, standings, drain, tally, relays } = serving;
   return {
-    ...{ connect, poll, snapshot, wait, standings, drain, tally, relays },
+    ...{ connect, poll, snapshot, wait, ask, standings, drain, tally, relays },
     get connections() {
       return serving.connections;
     },
@@ -142,6 +158,7 @@ export async function openFeed(parts: FeedParts): Promise<Feed> {
     compact: () => mirror.compact(clock.now() / 1000),
     close: () => {
       closed = true;
+      answering?.close();
       serving.close();
     },
   };

@@ -1,16 +1,13 @@
 /**
  * The hub: carries commits of the log to the connections, and does what each connection's state machine asks for.
  *
- *   commit ──► mirror ──► (a few ms together) ──► every live connection: news ──► frames, made once for all
+ *   commit ──► mirror ──► (window.ts: a few ms together) ──► every live connection: news ──► frames, made once for all
  *   socket ──► decode ──► connection.ts: step ──► actions ──► registry, head reads, socket
- *
- * Commits that come close together travel in one frame: the first after a pause goes at once, further ones wait for the
- * window, which grows with the number of connections because each frame costs as much as there are of them.
  */
 import { decodeClientFrame, encodeServerFrame, type Hello, type ServerTextFrame } from "@mapae/verifier/revocation";
 import type { InstanceId } from "../prelude/ids.ts";
 import type { SetAlarm } from "../prelude/world.ts";
-import type { Position } from "../revocation/entry.ts";
+import { isBefore, type Position } from "../revocation/entry.ts";
 import { type AdmissionParts, admit, dismissed, readmit } from "./admission.ts";
 import {
   begin,
@@ -28,6 +25,7 @@ import type { FeedConnection, Link } from "./link.ts";
 import type { Head } from "./source.ts";
 import type { FeedTally } from "./tally.ts";
 import { unboundTicket, type Verifier } from "./verifiers.ts";
+import { Window } from "./window.ts";
 
 export interface HubParts extends AdmissionParts {
   readonly frames: Frames;
@@ -38,9 +36,6 @@ export interface HubParts extends AdmissionParts {
 
 /** How often connections are looked after: silence, credentials. */
 const TICK_MS = 1_000;
-/** The longest that a commit waits for others, and how many connections make up a millisecond of it. */
-const WINDOW_MAX_MS = 20;
-const CONNECTIONS_PER_MS = 50;
 
 interface Open {
   readonly link: Link;
@@ -55,13 +50,15 @@ interface Open {
 export class Hub {
   readonly #parts: HubParts;
   readonly #connections = new Set<Open>();
-  #flushedAt = Number.NEGATIVE_INFINITY;
-  #callOffFlush: (() => void) | null = null;
+  readonly #window: Window;
   #callOffTick: (() => void) | null = null;
+  /** The last position that somebody waits for. */
+  #asked: Position | null = null;
   #leaving = false;
 
   constructor(parts: HubParts) {
     this.#parts = parts;
+    this.#window = new Window(parts.world.clock, parts.alarm, () => this.#flush());
   }
 
   /** Takes a socket that was accepted. Nothing is sent to it before its hello was believed, but a refusal. */
@@ -98,21 +95,24 @@ export class Hub {
       const { verifier } = connection;
       if (verifier !== null && isGone(verifier)) this.#give(connection, { type: "cut", reason: "unauthorized" });
     }
-    if (this.#callOffFlush !== null) return;
-    const { world, alarm } = this.#parts;
-    const window = Math.min(WINDOW_MAX_MS, this.#connections.size / CONNECTIONS_PER_MS);
-    const due = this.#flushedAt + window - world.clock.monotonic();
-    if (due <= 0) this.#flush();
-    else this.#callOffFlush = alarm(Math.ceil(due), () => this.#flush());
+    this.#window.open(this.#connections.size);
   }
 
   #flush(): void {
-    this.#callOffFlush?.();
-    this.#callOffFlush = null;
-    const { source, world } = this.#parts;
-    const event = { type: "news", head: source.mirror.head } as const;
-    for (const connection of this.#connections) this.#give(connection, event);
-    this.#flushedAt = world.clock.monotonic();
+    const event = { type: "news", head: this.#parts.source.mirror.head } as const;
+    for (const connection of this.#connections) {
+      this.#give(connection, event);
+      if (this.#asked !== null) this.#give(connection, { type: "ask", position: this.#asked });
+    }
+  }
+
+  /**
+   * Somebody waits until everyone has applied a position: each who has not said so is sent what it lacks, whatever waits for
+   * the window, and asked to say it at once.
+   */
+  ask(position: Position): void {
+    if (this.#asked === null || isBefore(this.#asked, position)) this.#asked = position;
+    this.#window.flush();
   }
 
   /** Another log is told from here on: everyone loads a snapshot. */
@@ -131,9 +131,8 @@ export class Hub {
   close(): void {
     this.#leaving = true;
     for (const connection of [...this.#connections]) this.#give(connection, { type: "cut", reason: "leaving" });
-    this.#callOffFlush?.();
+    this.#window.close();
     this.#callOffTick?.();
-    this.#callOffFlush = null;
     this.#callOffTick = null;
   }
 
@@ -155,6 +154,7 @@ export class Hub {
         if (state.phase !== "live") return;
         this.#send(connection, this.#welcome(state.instance, action.position));
         this.#give(connection, { type: "news", head: source.mirror.head });
+        if (this.#asked !== null) this.#give(connection, { type: "ask", position: this.#asked });
         return;
       }
       case "send_entries": {
@@ -171,6 +171,9 @@ export class Hub {
             this.#give(connection, { type: "no_head" });
           },
         );
+        return;
+      case "ask":
+        this.#send(connection, { type: "ask", position: action.position });
         return;
       case "heartbeat":
         this.#beat(connection, action);

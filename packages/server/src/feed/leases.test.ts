@@ -18,7 +18,7 @@ async function open(): Promise<Leases> {
     clock: { now: () => 0, monotonic: () => 0 },
     alarm: () => () => {},
     leaseMs: 5_000,
-    alone: true,
+    nodes: null,
     failed: () => {},
   });
 }

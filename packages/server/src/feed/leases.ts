@@ -12,9 +12,11 @@ import { type ClientId, type InstanceId, isTicketId } from "../prelude/ids.ts";
 import type { Clock, SetAlarm } from "../prelude/world.ts";
 import type { Position } from "../revocation/entry.ts";
 import { LEASE_LONGEST_MS, outlast } from "./lease.ts";
+import type { Nodes } from "./nodes.ts";
+import { Others, UNKNOWN } from "./others.ts";
 import { type Instance, Registry, type Standing } from "./registry.ts";
 import type { FeedStore } from "./store.ts";
-import { type Waiting, WaitingRoom } from "./waiting.ts";
+import { type Follow, followNobody, type Waiting, WaitingRoom } from "./waiting.ts";
 
 /** How long a ticket for relays lives, in milliseconds (tickets.ts); its owner gets another when half of that is over. */
 export const TICKET_LIFE_MS = 600_000;
@@ -26,10 +28,10 @@ export interface LeaseParts {
   /** N: how long a lease runs, in milliseconds. */
   readonly leaseMs: number;
   /**
-   * No other node serves this log. Where others do, they have verifiers of their own that are not counted here, and
-   * acknowledgements confirm nothing: N is waited for.
+   * Who else serves this log, and can be asked about verifiers of his own; `null`: nobody. `unknown`: others that cannot,
+   * so that acknowledgements confirm nothing and N is waited for.
    */
-  readonly alone: boolean;
+  readonly nodes: Nodes | null | "unknown";
   /** Told of what failed and matters to nobody who waits. */
   readonly failed: (error: unknown) => void;
 }
@@ -43,26 +45,27 @@ export class Leases {
   #earlier: { readonly leaseMs: number; readonly endsAt: number };
   readonly #openedAt: number;
 
+  readonly #others: Others | null;
+  readonly #follow: Follow;
   #lowered = false;
 
   private constructor(parts: LeaseParts, stored: number | null) {
-    const { clock, alarm, leaseMs, alone } = parts;
+    const { clock, alarm, leaseMs, nodes } = parts;
     this.#parts = parts;
     this.leaseMs = leaseMs;
     this.#openedAt = clock.monotonic();
     const endsAt = stored === null ? Number.NEGATIVE_INFINITY : this.#openedAt + outlast(stored);
     this.#earlier = { leaseMs: stored ?? leaseMs, endsAt };
-    this.#room = new WaitingRoom(this.#registry, clock, alarm, () => {
-      const earlier = this.#earlier;
-      return {
-        leaseMs: clock.monotonic() < earlier.endsAt ? Math.max(leaseMs, earlier.leaseMs) : leaseMs,
-        knowsAllFrom: alone ? earlier.endsAt : Number.POSITIVE_INFINITY,
-      };
-    });
+    this.#room = new WaitingRoom(this.#registry, clock, alarm);
+    const others = nodes === null || nodes === "unknown" ? null : new Others(nodes, alarm);
+    this.#others = others;
+    if (others !== null) this.#follow = (position, changed) => others.follow(position, changed);
+    else this.#follow = nodes === null ? followNobody : () => ({ look: () => UNKNOWN, stop: () => {} });
   }
 
   static async open(parts: LeaseParts): Promise<Leases> {
-    const { store, clock, leaseMs } = parts;
+    const { store, clock, leaseMs, nodes } = parts;
+    if (nodes !== null && nodes !== "unknown") await nodes.declare(leaseMs);
     const stored = await store.leaseMs();
     const leases = new Leases(parts, stored);
     if (stored === null || stored < leaseMs) await store.setLeaseMs(leaseMs);
@@ -170,7 +173,22 @@ export class Leases {
   /** Waits until no verifier can accept what an entry up to the position took back. Only after its commit. */
   wait(position: Position, timeoutMs: number | null): Waiting {
     this.#sweep();
-    return this.#room.wait(position, timeoutMs);
+    const { clock } = this.#parts;
+    const earlier = this.#earlier;
+    const leaseMs = clock.monotonic() < earlier.endsAt ? Math.max(this.leaseMs, earlier.leaseMs) : this.leaseMs;
+    return this.#room.wait(position, timeoutMs, { leaseMs, knowsAllFrom: earlier.endsAt }, this.#follow);
+  }
+
+  /** The same of the leases that this process has given, and no other: what it says to another node. */
+  waitHere(position: Position): Waiting {
+    this.#sweep();
+    const settings = { leaseMs: this.leaseMs, knowsAllFrom: Number.NEGATIVE_INFINITY };
+    return this.#room.wait(position, null, settings, followNobody);
+  }
+
+  /** Has the other nodes ask their verifiers for it. */
+  ask(position: Position): void {
+    this.#others?.ask(position);
   }
 
   /** Everyone who is counted. */
@@ -179,6 +197,10 @@ export class Leases {
   }
 
   close(): void {
+    const { nodes, clock } = this.#parts;
+    const now = clock.monotonic();
+    const owes = this.#registry.all().some(({ leaseEnds }) => leaseEnds > now);
+    if (owes && nodes !== null && nodes !== "unknown") nodes.keep();
     this.#room.close();
   }
 

@@ -60,6 +60,8 @@ export interface Serving extends FollowedFeed, MeasuredFeed {
   readonly hub: Hub;
   /** Begins to wait for a position that is committed: see leases.ts. */
   wait(position: Position, timeoutMs: number | null): Waiting;
+  /** Has everyone say at once that a position is applied, and not with the next ping: somebody waits for it. */
+  ask(position: Position): void;
   /** Takes nobody new and asks everyone to connect elsewhere within a time; then ends what is left. */
   drain(afterMs: number): Promise<void>;
   /** Ends all connections, and every wait without confirming. */
@@ -160,6 +162,10 @@ export function openServing(parts: ServingParts): Serving {
         if (confirmation.by !== "acknowledgements") notice({ kind: "slow_verifiers", confirmation, position });
       });
       return waiting;
+    },
+    ask: (position) => {
+      hub.ask(position);
+      leases.ask(position);
     },
     standings: () => leases.all(),
     get relays() {

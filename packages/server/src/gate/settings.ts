@@ -33,6 +33,10 @@ export const GATE_SETTINGS = {
     "--jwks-uri <url>",
     text("MAPAE_GATE_JWKS_URI", null, "where the keys are; found through the issuer where it is left out"),
   ),
+  keyFile: row(
+    "--key-file <file>",
+    text("MAPAE_GATE_KEY_FILE", null, "the API's private keys, where it has encrypted tokens: the gate opens them"),
+  ),
   scope: row("--scope <scopes>", text("MAPAE_GATE_SCOPE", null, "scopes that every request needs"), " "),
   role: row("--role <role>", text("MAPAE_GATE_ROLE", null, "roles that every request needs"), ","),
   realm: row("--realm <name>", text("MAPAE_GATE_REALM", null, "`realm` of WWW-Authenticate; else the audience")),
@@ -79,6 +83,8 @@ export interface GateConfig {
   readonly audience: readonly string[];
   readonly listen: Place;
   readonly jwksUri: string | null;
+  /** Private keys that open encrypted tokens. */
+  readonly keyFile: string | null;
   readonly scope: readonly string[];
   readonly role: readonly string[];
   readonly realm: string | null;
@@ -119,6 +125,7 @@ export function readGateConfig(flags: Flags, env: Readonly<Record<string, string
       audience: itemsOf("audience"),
       listen,
       jwksUri: textOf("jwksUri"),
+      keyFile: textOf("keyFile"),
       scope: itemsOf("scope"),
       role: itemsOf("role"),
       realm: textOf("realm"),

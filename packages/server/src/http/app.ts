@@ -19,11 +19,12 @@ import type { Authenticated, Authenticator, Caller } from "./authenticate.ts";
 import { fromRequest, type HeaderReader, type Incoming } from "./incoming.ts";
 import { oauthReply } from "./oauth-error.ts";
 import type { OriginPolicy } from "./origin.ts";
-import { parseBody, parseForm, parseQuery } from "./parse.ts";
+import { parseBody, parseForm, parseQuery, parseSecevent } from "./parse.ts";
 import { problem } from "./problem.ts";
 import { type Reply, toResponse } from "./reply.ts";
 import type { Access, Route } from "./route.ts";
 import { createRouter } from "./router.ts";
+import { setErrorReply } from "./set-error.ts";
 import { ssfReply } from "./ssf-error.ts";
 
 /** What the server around the handler knows of the connection. */
@@ -109,6 +110,7 @@ export function createApp(options: AppOptions): App {
       const authenticated = await authenticator.follower(headers);
       return authenticated.ok ? { ok: true, caller: null, verifier: authenticated.verifier } : authenticated;
     },
+    provider: () => ANYONE,
     metrics: ({ headers }, visit) => {
       const given = /^Bearer (\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
       const known = given !== undefined && options.metricsTokens.some((token) => sameBytes(token.reveal(), given));
@@ -141,7 +143,7 @@ export function createApp(options: AppOptions): App {
     if (!access.ok) return access.reply;
     const query = parseQuery(route.query, incoming.query);
     if (!query.ok) return query.reply;
-    const body = await (route.style === "oauth" ? parseForm : parseBody)(route.body, incoming);
+    const body = await BODIES[route.style](route.body, incoming);
     if (!body.ok) return body.reply;
     const network = visit.address === null ? "unknown" : networkOf(visit.address);
     const cause: Cause = { actor: actorOf(route.access, access), address: visit.address, requestId: visit.id };
@@ -176,6 +178,14 @@ const STYLES: Record<Route["style"], (reply: Reply) => Reply> = {
   api: (reply) => reply,
   oauth: oauthReply,
   ssf: ssfReply,
+  secevent: setErrorReply,
+};
+
+const BODIES: Record<Route["style"], typeof parseBody> = {
+  api: parseBody,
+  oauth: parseForm,
+  ssf: parseBody,
+  secevent: parseSecevent,
 };
 
 const ANYONE: Allowed = { ok: true, caller: null };

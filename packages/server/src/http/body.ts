@@ -28,6 +28,17 @@ export async function readJson(request: Incoming): Promise<ReadBody> {
   }
 }
 
+export async function readSecevent(request: Incoming): Promise<ReadBody> {
+  if (!/^application\/secevent\+jwt\s*(?:;|$)/i.test(request.headers.get("content-type") ?? "")) {
+    return { ok: false, code: "unsupported_media_type" };
+  }
+  const bytes = await request.read(BODY_LIMIT).catch(() => undefined);
+  if (bytes === undefined) return { ok: false, code: "malformed_request" };
+  if (bytes === null) return { ok: false, code: "payload_too_large" };
+  // A compact JWS is ASCII; what is not, is none.
+  return { ok: true, value: Buffer.from(bytes).toString("latin1").trim() };
+}
+
 export type ReadForm =
   | { readonly ok: true; readonly value: URLSearchParams }
   | { readonly ok: false; readonly code: ProblemCode };

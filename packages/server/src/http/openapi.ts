@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { PROBLEMS, type ProblemCode } from "./problem.ts";
 import type { Access, Route } from "./route.ts";
+import { setErrorStatus } from "./set-error.ts";
 import { ssfStatus } from "./ssf-error.ts";
 
 const ALWAYS: readonly ProblemCode[] = ["internal_error", "unavailable"];
@@ -19,6 +20,7 @@ const BY_ACCESS: Record<Access, readonly ProblemCode[]> = {
   revoker: ["missing_token", "invalid_token", "session_ended", "forbidden"],
   verifier: ["invalid_client"],
   follower: ["invalid_client"],
+  provider: [],
   metrics: ["forbidden"],
   operator: [],
 };
@@ -27,6 +29,16 @@ const PROBLEM = { "application/problem+json": { schema: { $ref: "#/components/sc
 const ERROR_CONTENT: Record<Route["style"], unknown> = {
   api: PROBLEM,
   ssf: PROBLEM,
+  // RFC 8935 §2.3.
+  secevent: {
+    "application/json": {
+      schema: {
+        type: "object",
+        required: ["err"],
+        properties: { err: { type: "string" }, description: { type: "string" } },
+      },
+    },
+  },
   // RFC 6749 §5.2.
   oauth: {
     "application/json": {
@@ -37,6 +49,7 @@ const ERROR_CONTENT: Record<Route["style"], unknown> = {
 const BODY_TYPES: Record<Route["style"], string> = {
   api: "application/json",
   ssf: "application/json",
+  secevent: "application/secevent+jwt",
   oauth: "application/x-www-form-urlencoded",
 };
 const SECURITY: Record<Access, readonly Record<string, readonly string[]>[]> = {
@@ -46,8 +59,17 @@ const SECURITY: Record<Access, readonly Record<string, readonly string[]>[]> = {
   revoker: [{ bearer: [] }],
   verifier: [{ resource_server: [] }],
   follower: [{ resource_server: [] }, { ticket: [] }],
+  provider: [{ provider: [] }],
   metrics: [],
   operator: [],
+};
+
+const plain = (code: ProblemCode): number => PROBLEMS[code].status;
+const STATUSES: Record<Route["style"], (code: ProblemCode) => number> = {
+  api: plain,
+  oauth: plain,
+  ssf: ssfStatus,
+  secevent: setErrorStatus,
 };
 
 /** Every refusal that a route can give. */
@@ -67,7 +89,7 @@ function responsesOf(route: Route): Record<string, unknown> {
   const content =
     answer.schema === null ? {} : { content: { "application/json": { schema: schemaOf(answer.schema) } } };
   const responses: Record<string, unknown> = { [answer.status]: { description: answer.says, ...content } };
-  const statusOf = (code: ProblemCode) => (route.style === "ssf" ? ssfStatus(code) : PROBLEMS[code].status);
+  const statusOf = (code: ProblemCode) => STATUSES[route.style](code);
   const byStatus = Map.groupBy(problemsOf(route), statusOf);
   for (const [status, codes] of [...byStatus].sort(([a], [b]) => a - b)) {
     responses[status] = {
@@ -133,6 +155,7 @@ export function openApi(
         bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
         resource_server: { type: "http", scheme: "basic" },
         ticket: { type: "http", scheme: "bearer" },
+        provider: { type: "http", scheme: "bearer" },
       },
       schemas: {
         Problem: {

@@ -1,6 +1,6 @@
 /** Query and body against their schemas: one fault a member, each with a JSON Pointer (RFC 6901). What was sent is never repeated. */
 import type { z } from "zod";
-import { readForm, readJson } from "./body.ts";
+import { readForm, readJson, readSecevent } from "./body.ts";
 import type { Incoming } from "./incoming.ts";
 import { problem } from "./problem.ts";
 import type { Reply } from "./reply.ts";
@@ -23,6 +23,13 @@ export async function parseForm(schema: z.ZodType | null, incoming: Incoming): P
   const twice = fields.find(([name], index) => fields.findIndex(([other]) => other === name) !== index);
   if (twice !== undefined) return refused([{ pointer: pointer([twice[0]]), detail: "is given twice" }]);
   return parse(schema, Object.fromEntries(fields), "body");
+}
+
+/** A signed event as it is (RFC 8935 §2.1). */
+export async function parseSecevent(schema: z.ZodType | null, incoming: Incoming): Promise<Parsed> {
+  if (schema === null) return NOTHING;
+  const read = await readSecevent(incoming);
+  return read.ok ? parse(schema, read.value, "body") : { ok: false, reply: problem(read.code) };
 }
 
 export function parseQuery(schema: z.ZodType | null, query: URLSearchParams): Parsed {

@@ -15,9 +15,19 @@ export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 /**
  * Who may call. `account`: a user's token with the account scope. `admin`: a token of the admin audience. `metrics`:
  * loopback or a credential. `revoker`: either of the first two tokens, and the route tells them apart. `verifier`: a
- * resource server's id and secret. `follower`: those, or its ticket. `operator`: whoever may open the local socket in the data folder; nobody over the network.
+ * resource server's id and secret. `follower`: those, or its ticket. `provider`: another provider, with the credential that was made for it; the route knows
+ * for whom. `operator`: whoever may open the local socket in the data folder; nobody over the network.
  */
-export type Access = "anyone" | "account" | "admin" | "revoker" | "verifier" | "follower" | "metrics" | "operator";
+export type Access =
+  | "anyone"
+  | "account"
+  | "admin"
+  | "revoker"
+  | "verifier"
+  | "follower"
+  | "provider"
+  | "metrics"
+  | "operator";
 
 export interface Call<Body, Query> {
   readonly body: Body;
@@ -59,9 +69,9 @@ export interface Route {
   readonly problems: readonly ProblemCode[];
   /**
    * `oauth`: bodies are forms, and errors are as RFC 6749 §5.2 has them. `ssf`: errors have the statuses that the Shared
-   * Signals Framework lists.
+   * Signals Framework lists. `secevent`: the body is a signed event, and errors are as RFC 8935 §2.3 has them.
    */
-  readonly style: "api" | "oauth" | "ssf";
+  readonly style: "api" | "oauth" | "ssf" | "secevent";
   handle(call: Call<unknown, unknown>, caller: Caller | null, verifier: Verifier | null): Promise<Reply>;
 }
 
@@ -125,6 +135,15 @@ export function following<Body extends z.ZodType | null = null, Query extends z.
     if (verifier === null) throw new Error(`${definition.path} was reached without its resource server`);
     return handle(call as Call<Parsed<Body>, Parsed<Query>>, verifier);
   });
+}
+
+/** A route that other providers call: it judges the credential itself. */
+export function provided<Body extends z.ZodType | null = null>(
+  definition: Definition<Body, null>,
+  handle: (call: Call<Parsed<Body>, null>) => Promise<Reply>,
+): Route {
+  const route = row(definition, "provider", (call) => handle(call as Call<Parsed<Body>, null>));
+  return { ...route, style: "secevent" };
 }
 
 /** A route of the admin API. Who acts stands in the cause: an administrator, or the operator at the local socket. */

@@ -18,6 +18,7 @@ import { adminClientRoutes } from "./api/admin-clients.ts";
 import { adminKeyRoutes } from "./api/admin-keys.ts";
 import { adminSessionRoutes } from "./api/admin-sessions.ts";
 import { adminSsfRoutes } from "./api/admin-ssf.ts";
+import { adminReceiverRoutes, type ReceiverServices } from "./api/admin-ssf-receivers.ts";
 import { adminUserRoutes } from "./api/admin-users.ts";
 import { adminWebhookRoutes } from "./api/admin-webhooks.ts";
 import { discoveryRoutes } from "./api/discovery.ts";
@@ -31,13 +32,20 @@ import { refreshRoute } from "./api/refresh.ts";
 import { type RevocationServices, revocationRoutes } from "./api/revocations.ts";
 import { sessionRoutes } from "./api/sessions.ts";
 import { type SsfOptions, type SsfServices, ssfRoutes } from "./api/ssf.ts";
+import { type EventServices, eventRoute } from "./api/ssf-events.ts";
 import { statusListRoutes } from "./api/status-lists.ts";
 import { signUpRoute } from "./api/users.ts";
 import { openApi } from "./openapi.ts";
 import { text } from "./reply.ts";
 import { open, type Route } from "./route.ts";
 
-export interface RouteServices extends OperationsServices, RevocationServices, OAuthServices, SsfServices {
+export interface RouteServices
+  extends OperationsServices,
+    RevocationServices,
+    OAuthServices,
+    SsfServices,
+    EventServices,
+    ReceiverServices {
   readonly feed: Feed;
   readonly users: UserStore;
   readonly sessions: SessionStore;
@@ -75,12 +83,14 @@ export function createRoutes(services: RouteServices, options: RouteOptions): re
     ...ticketRoutes(services.feed),
     ...oauthRoutes(services),
     ...ssfRoutes(services, options.ssf),
+    eventRoute(services),
     ...adminUserRoutes(services),
     ...adminSessionRoutes(services),
     ...adminKeyRoutes(services, options.now),
     ...adminClientRoutes(services.clients, services.clientAction),
     ...adminWebhookRoutes(services),
     ...adminSsfRoutes(services, options.ssf),
+    ...adminReceiverRoutes(services, options.now),
     adminAuditRoute(services.audit),
     ...discoveryRoutes(services.keyring, options.issuer, options.listed),
     ...statusListRoutes(services.statusLists),

@@ -11,6 +11,7 @@ import { FEED_PATHS, SUBPROTOCOL, TEXT_FRAME_MAX } from "@mapae/verifier/revocat
 import type { RawData, WebSocket, WebSocketServer } from "ws";
 import type { Link } from "../feed/link.ts";
 import type { FollowedFeed } from "../feed/serving.ts";
+import { frameOf } from "./websocket-frame.ts";
 
 /** What is behind the door. */
 type Followed = Pick<FollowedFeed, "connect">;
@@ -48,7 +49,7 @@ export function createStreamDoor(feed: Followed, base: string): Upgrade {
     if (!offered.includes(SUBPROTOCOL)) return refuse(socket, "400 Bad Request");
     server ??= serve();
     server.then(
-      (ready) => ready.handleUpgrade(request, socket, head, (websocket) => carry(websocket, feed)),
+      (ready) => ready.handleUpgrade(request, socket, head, (websocket) => carry(websocket, socket, feed)),
       () => socket.destroy(),
     );
   };
@@ -58,10 +59,13 @@ function refuse(socket: Duplex, status: string): void {
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }
 
-function carry(websocket: WebSocket, feed: Followed): void {
+function carry(websocket: WebSocket, socket: Duplex, feed: Followed): void {
   let farewell: NodeJS.Timeout | undefined;
   const link: Link = {
-    send: (frame) => websocket.send(frame),
+    // Past the library, which writes header and payload apart: without compression it holds nothing back that could be overtaken.
+    send: (frame) => {
+      if (websocket.readyState === websocket.OPEN) socket.write(frameOf(frame));
+    },
     waiting: () => websocket.bufferedAmount,
     close: (code, reason) => {
       websocket.close(code, reason);

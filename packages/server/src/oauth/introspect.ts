@@ -18,6 +18,7 @@ import type { GrantStore } from "../grants/store.ts";
 import type { Clock } from "../prelude/world.ts";
 import type { RevocationStore } from "../revocation/store.ts";
 import { endOf } from "../sessions/session.ts";
+import { learnMacKey } from "../tokens/mac-key.ts";
 import { parseRefreshToken } from "../tokens/refresh-token.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { Judge } from "./judge.ts";
@@ -45,6 +46,7 @@ export function createIntrospect(
 ): Introspect {
   const { judge, log, feed, grants, vault, clock } = services;
   return async (token, verifier, leaseMs) => {
+    await learnMacKey(token, vault);
     const parts = parseRefreshToken(token, vault);
     if (parts !== undefined) {
       const standing = await grants.find(parts.secretId);

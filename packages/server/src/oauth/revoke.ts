@@ -16,6 +16,7 @@ import type { GrantStore } from "../grants/store.ts";
 import { asId, type ClientId } from "../prelude/ids.ts";
 import { audit } from "../revocation/effects.ts";
 import type { RevocationStore } from "../revocation/store.ts";
+import { learnMacKey } from "../tokens/mac-key.ts";
 import { parseRefreshToken } from "../tokens/refresh-token.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { Judge } from "./judge.ts";
@@ -48,6 +49,7 @@ export function createRevokeToken(
   const { issuer, audience, adminAudience } = settings;
 
   const revoke = async (token: string, by: Revoker, cause: Cause): Promise<RevokeOutcome> => {
+    await learnMacKey(token, vault);
     const parts = parseRefreshToken(token, vault);
     if (parts !== undefined) {
       const client = by.kind === "public" ? by.client : by.verifier.client;

@@ -17,6 +17,7 @@ import { adminClientRoutes } from "../http/api/admin-clients.ts";
 import { adminKeyRoutes } from "../http/api/admin-keys.ts";
 import { adminSessionRoutes } from "../http/api/admin-sessions.ts";
 import { adminSsfRoutes } from "../http/api/admin-ssf.ts";
+import { adminReceiverRoutes } from "../http/api/admin-ssf-receivers.ts";
 import { adminUserRoutes } from "../http/api/admin-users.ts";
 import { adminWebhookRoutes } from "../http/api/admin-webhooks.ts";
 import { revocationRoutes } from "../http/api/revocations.ts";
@@ -41,7 +42,7 @@ async function refuse(): Promise<Authenticated & { ok: false }> {
 }
 
 export function createOperator(operations: Operations, config: Config, logger: Logger): App {
-  const { storage, keyring, clientAction, webhookAction, streamAction, ssf, confirming, world, issuer } = operations;
+  const { storage, keyring, clientAction, webhookAction, ssf, confirming, world, issuer } = operations;
   const shared: readonly Route[] = [
     ...adminUserRoutes({ ...storage, confirming }),
     ...adminSessionRoutes({ ...storage, confirming }),
@@ -49,7 +50,8 @@ export function createOperator(operations: Operations, config: Config, logger: L
     ...revocationRoutes(operations),
     ...adminClientRoutes(storage.clients, clientAction),
     ...adminWebhookRoutes({ ...storage, webhookAction }),
-    ...adminSsfRoutes({ ...storage, streamAction }, ssf),
+    ...adminSsfRoutes({ ...storage, ...ssf }, ssf.options),
+    ...adminReceiverRoutes({ ...storage, ...ssf }, world.clock.now),
     adminAuditRoute(storage.audit),
   ];
   const importUser = createImport({ ...operations, users: storage.users }, config.loginFloor);

@@ -8,7 +8,16 @@ export interface Entry {
   readonly method: string;
   readonly path: string;
   readonly summary: string;
-  readonly access: "anyone" | "account" | "admin" | "revoker" | "verifier" | "follower" | "metrics" | "operator";
+  readonly access:
+    | "anyone"
+    | "account"
+    | "admin"
+    | "revoker"
+    | "verifier"
+    | "follower"
+    | "provider"
+    | "metrics"
+    | "operator";
   /** JSON Schema of the body. */
   readonly body: string | null;
   readonly status: number;
@@ -29,6 +38,7 @@ const TEXT = {
       revoker: "access token, or one of the admin audience",
       verifier: "a resource server's id and secret (HTTP Basic)",
       follower: "a resource server's id and secret (HTTP Basic), or its ticket (Bearer)",
+      provider: "the credential that was made for the provider, as it was given to it",
       metrics: "loopback, or a credential",
       operator: "the local socket only",
     },
@@ -47,6 +57,7 @@ const TEXT = {
       revoker: "액세스 토큰, 또는 관리자용 액세스 토큰",
       verifier: "리소스 서버의 id와 secret (HTTP Basic)",
       follower: "리소스 서버의 id와 secret (HTTP Basic), 또는 티켓 (Bearer)",
+      provider: "해당 제공자를 위해 만들어 전달한 자격 증명",
       metrics: "루프백 또는 자격 증명",
       operator: "로컬 소켓으로만",
     },

@@ -14,7 +14,7 @@ import type { HashAdmission } from "./admission.ts";
 import { type Argon2Parameters, costOfArgon2 } from "./formats/argon2.ts";
 import type { HashRefusal } from "./formats/format.ts";
 import { decoyHash, estimateCost, hashPassword, inspectHash, needsUpgrade, verifyHash } from "./hash.ts";
-import { type PepperKeyring, protect, reveal, rewrap } from "./pepper.ts";
+import { keyIdOf, type PepperKeyring, protect, reveal, rewrap } from "./pepper.ts";
 
 export interface PasswordsSettings {
   readonly pepper: PepperKeyring;
@@ -88,6 +88,7 @@ export function createPasswords(settings: PasswordsSettings): Passwords {
       const known = stored !== undefined && userId !== undefined;
       const owner = known ? userId : NOBODY;
       const kept = known ? stored : protect(decoy, NOBODY, pepper, random);
+      await pepper.learn?.(keyIdOf(kept));
       const text = reveal(kept, owner, pepper);
       const checked = await admission.run(() => verifyHash(text, password), { cost: estimateCost(text), signal });
       if (!checked.ok) return overloaded(checked);

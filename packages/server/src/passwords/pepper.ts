@@ -22,6 +22,8 @@ export interface PepperKeyring {
   readonly current: PepperKey;
   /** Any key that something stored may still be under. */
   get(id: number): Uint8Array | undefined;
+  /** Resolves once a key is there that another process made. */
+  learn?(id: number): Promise<unknown>;
 }
 
 /** The stored hash of a user cannot be opened: the key is missing, or the bytes are not what was stored for this user. */

@@ -22,6 +22,8 @@ export type WebhookId = Id<"webhook">;
 export type NodeId = Id<"node">;
 /** Of an event stream that this server transmits (ssf/stream.ts). */
 export type StreamId = Id<"stream">;
+/** Of what this server receives from another transmitter (ssf/receiver.ts). */
+export type ReceiverId = Id<"receiver">;
 
 const PREFIX = {
   user: "usr_",
@@ -35,6 +37,7 @@ const PREFIX = {
   webhook: "whk_",
   node: "nod_",
   stream: "str_",
+  receiver: "rcv_",
 } as const;
 type Named = {
   user: UserId;
@@ -48,6 +51,7 @@ type Named = {
   webhook: WebhookId;
   node: NodeId;
   stream: StreamId;
+  receiver: ReceiverId;
 };
 
 /** A fresh id, e.g. `ses_0J3k…`: the prefix and 22 characters of base64url (128 random bits). */

@@ -265,7 +265,7 @@ export class Tree {
       },
       issuer: ISSUER,
       leaseMs: N,
-      alone: true,
+      nodes: null,
       maxConnections: 50,
       world,
       alarm,
@@ -469,6 +469,7 @@ export class Tree {
     void this.origin.wait(position, null).settled.then((settled) => {
       answer = settled;
     });
+    this.origin.ask(position);
     return { answer: () => answer };
   }
 }

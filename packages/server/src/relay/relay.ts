@@ -94,7 +94,7 @@ export async function openRelay(parts: RelayParts): Promise<Relay> {
   const { id, issuer, keys, world, alarm, outside, maxConnections, maxEntries, notice } = parts;
   const { clock } = world;
   const leases = await Leases.open({
-    ...{ store: NOTHING, clock, alarm, leaseMs: LEASE_LONGEST_MS, alone: true },
+    ...{ store: NOTHING, clock, alarm, leaseMs: LEASE_LONGEST_MS, nodes: null },
     failed: () => {},
   });
   const nothing = { mirror: new LogMirror(), feedKey: new Uint8Array(32) };
@@ -162,7 +162,11 @@ export async function openRelay(parts: RelayParts): Promise<Relay> {
   });
   const serving = openServing({ source, leases, verifiers, world, alarm, maxConnections, notice });
   const upward = new Upward({
-    settled: async (position) => (await serving.wait(position, null).settled).confirmed,
+    settled: async (position) => {
+      const waiting = serving.wait(position, null);
+      serving.ask(position);
+      return (await waiting.settled).confirmed;
+    },
     standings: () => leases.all(),
     say: (position, behind) => upstream?.cleared(position, behind),
   });

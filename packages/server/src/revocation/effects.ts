@@ -4,7 +4,7 @@
  * is written once, here and in the rules, and no driver can forget it.
  */
 import type { AuditDraft } from "../audit/event.ts";
-import type { GrantId, SessionId, UserId } from "../prelude/ids.ts";
+import type { GrantId, ReceiverId, SessionId, UserId } from "../prelude/ids.ts";
 import type { EndReason, RevocationKind } from "./entry.ts";
 
 /** Marks one session ended and writes its entry. Nothing where it had already ended. */
@@ -60,13 +60,30 @@ export interface Revoke {
   readonly user?: UserId;
 }
 
+/** Remembers that an event of another provider was taken, under the name that the provider gave it. */
+export interface TakeEvent {
+  readonly effect: "take_event";
+  readonly receiver: ReceiverId;
+  readonly jti: string;
+  /** How it counts. `unmatched`: it named nobody who is known here; `control`: it was about the stream. */
+  readonly as: "event" | "unmatched" | "control";
+}
+
 /** Writes an event of the audit log. */
 export interface Audit {
   readonly effect: "audit";
   readonly event: AuditDraft;
 }
 
-export type Effect = EndSession | EndSessionsOfUser | EndAllSessions | EndGrant | RevokeToken | Revoke | Audit;
+export type Effect =
+  | EndSession
+  | EndSessionsOfUser
+  | EndAllSessions
+  | EndGrant
+  | RevokeToken
+  | Revoke
+  | TakeEvent
+  | Audit;
 
 export function audit(event: AuditDraft): Audit {
   return { effect: "audit", event };

@@ -38,6 +38,7 @@ export const END_REASONS = [
   "client_deleted",
   "key_revoked",
   "restored",
+  "reported",
 ] as const;
 export type EndReason = (typeof END_REASONS)[number];
 

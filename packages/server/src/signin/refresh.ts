@@ -8,6 +8,7 @@ import type { RefreshRefusal, RefreshSettings } from "../grants/refresh-rule.ts"
 import type { GrantStore } from "../grants/store.ts";
 import type { ClientId } from "../prelude/ids.ts";
 import { readDeviceToken } from "../tokens/device-token.ts";
+import { learnMacKey } from "../tokens/mac-key.ts";
 import { parseRefreshToken, type RefreshTokenParts } from "../tokens/refresh-token.ts";
 import { parseSessionToken } from "../tokens/session-token.ts";
 import { ADMIN_ROLE } from "../users/user.ts";
@@ -54,7 +55,9 @@ export function createRefresh(
     audience === settings.audience || audience === settings.adminAudience ? null : clients.keysFor(audience);
 
   return async (request, cause) => {
-    const parts = partsOf(request.presented, vault);
+    const { presented } = request;
+    await learnMacKey("refreshToken" in presented ? presented.refreshToken : presented.sessionToken, vault);
+    const parts = partsOf(presented, vault);
     if (parts === undefined) return { ok: false, code: "invalid_refresh_token" };
     const audience = request.audience ?? settings.audience;
     // ASVS 9.2.4: an audience that nobody registered would name whoever claims it later. Refused before anything moves.

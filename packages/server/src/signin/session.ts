@@ -10,6 +10,7 @@ import { Unavailable } from "../prelude/fault.ts";
 import type { Clock } from "../prelude/world.ts";
 import type { EndReason } from "../revocation/entry.ts";
 import { endOf } from "../sessions/session.ts";
+import { learnMacKey } from "../tokens/mac-key.ts";
 import { parseSessionToken } from "../tokens/session-token.ts";
 import type { Vault } from "../vault/vault.ts";
 
@@ -46,6 +47,7 @@ export function createReadSession(
   };
 
   return async (token) => {
+    await learnMacKey(token, vault);
     const secretId = parseSessionToken(token, vault);
     const standing = secretId && (await grants.find(secretId));
     // What was forgotten after its end cannot be told from what never was.

@@ -47,9 +47,12 @@ export interface PushParts {
   readonly world: World;
   readonly alarm: SetAlarm;
   readonly fault: (error: unknown) => void;
+  /** Whether it is this process that delivers, of those that serve the same data. */
+  readonly mine: () => boolean;
 }
 
-export function startPushes({ streams, sets, vault, caller, world, alarm, fault }: PushParts): Pushes {
+export function startPushes(parts: PushParts): Pushes {
+  const { streams, sets, vault, caller, world, alarm, fault, mine } = parts;
   const { clock } = world;
   const outcomes = Object.keys(PUSH_OUTCOMES) as PushOutcome[];
   const attempts = Object.fromEntries(outcomes.map((outcome) => [outcome, 0])) as Record<PushOutcome, number>;
@@ -106,7 +109,7 @@ export function startPushes({ streams, sets, vault, caller, world, alarm, fault 
     return true;
   }
 
-  const rounds = startRounds({ due, work, collectMs: COLLECT_MS, everyMs: LOOK_MS, clock, alarm, fault });
+  const rounds = startRounds({ mine, due, work, collectMs: COLLECT_MS, everyMs: LOOK_MS, clock, alarm, fault });
   return {
     wake: rounds.wake,
     tally: () => ({ attempts: { ...attempts }, failing }),

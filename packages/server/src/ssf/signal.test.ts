@@ -5,8 +5,8 @@ import { asId } from "../prelude/ids.ts";
 import { END_REASONS, type EndReason } from "../revocation/entry.ts";
 import { auditedSignal, EVERYONE, initiatorOf, reasonsOf, revokedSignal } from "./signal.ts";
 
-/** Why a session is over without anybody having revoked it, or why something ended that is no session. */
-const NO_REVOCATION: readonly EndReason[] = ["expired", "roles_changed", "client_deleted", "key_revoked"];
+/** Why a session is over without anybody here having revoked it, or why something ended that is no session. */
+const NO_REVOCATION: readonly EndReason[] = ["expired", "roles_changed", "client_deleted", "key_revoked", "reported"];
 
 test("every reason for which a session can be revoked is told, in words for logs and for users, in both languages", () => {
   for (const reason of END_REASONS) {

@@ -9,7 +9,8 @@
  *   password.changed                            credential-change       the user
  *   user.roles_changed                          token-claims-change     the user
  *
- * A session whose time ran out was not revoked, and is not told. Ended grants, tokens, clients and keys have no event in
+ * A session whose time ran out was not revoked, and is not told. What another provider's event ended is not told either:
+ * two servers that listen to each other would never be done. Ended grants, tokens, clients and keys have no event in
  * CAEP: who needs those follows the feed, or has a webhook.
  */
 import type { Actor, AuditDraft, AuditEventName } from "../audit/event.ts";

@@ -65,6 +65,9 @@ function applyOne(rows: Rows, effect: Effect, now: number, signals: SignalDraft[
       if (kind === "session") tell(revokedSignal({ user, session: asId("session", value), identifier: null }, reason));
       return 0;
     }
+    case "take_event":
+      rows.receivers.take(effect, now);
+      return 0;
     case "audit":
       rows.addEvent(effect.event, now);
       tell(auditedSignal(effect.event));

@@ -1,4 +1,6 @@
 /** The ports of the capabilities over `Reads` and the table of steps: shared by the drivers whose rows are at hand. */
+
+import type { Nodes } from "../feed/nodes.ts";
 import { decodeCursor, type Page, type PageRequest, pageOf } from "../prelude/page.ts";
 import type { Clock } from "../prelude/world.ts";
 import type { Position, RevocationEntry } from "../revocation/entry.ts";
@@ -7,7 +9,7 @@ import type { After, Reads } from "./rows.ts";
 import { SLICE } from "./slice.ts";
 import { dueSignals } from "./ssf-steps.ts";
 import type { StepArguments, StepName, StepResult } from "./steps.ts";
-import type { Backup, Nature, Storage } from "./storage.ts";
+import type { Backup, Duty, Nature, Storage } from "./storage.ts";
 
 /** What a driver gives: a way to read, a way to run a step atomically, and news of the log. */
 export interface Engine {
@@ -21,6 +23,10 @@ export interface Engine {
   /** See RevocationStore. */
   readHead(): Promise<Position>;
   onCommit(listener: (entries: readonly RevocationEntry[]) => void): void;
+  /** See Storage. */
+  onKeys(listener: () => void): void;
+  readonly duty: Duty;
+  readonly nodes: Nodes | null;
   readonly backup: Backup | null;
   check(): Promise<void>;
   close(): Promise<void>;
@@ -128,6 +134,15 @@ export function portsOver(engine: Engine): Storage {
       pauseIdle: (before) => write("pauseIdleStreams", before),
       prune: (before) => inSlices(() => write("pruneSignals", before)),
     },
+    receivers: {
+      create: (receiver, effects) => write("createReceiver", receiver, effects),
+      list: () => read((reads) => reads.receivers.all()),
+      find: (id) => read((reads) => reads.receivers.find(id)),
+      hasTaken: (id, jti) => read((reads) => reads.receivers.hasTaken(id, jti)),
+      note: (id, note, effects) => write("noteReceiver", id, note, effects),
+      delete: (id, effects) => write("deleteReceiver", id, effects),
+      forget: (before) => inSlices(() => write("forgetTaken", before)),
+    },
     audit: {
       append: async (events) => {
         if (events.length > 0) await write("appendEvents", events);
@@ -195,6 +210,9 @@ export function portsOver(engine: Engine): Storage {
       keepUntil: (exp) => write("keepUntil", exp),
       slot: (of, seed) => write("slotElsewhere", of, seed),
     },
+    onKeys: engine.onKeys,
+    duty: engine.duty,
+    nodes: engine.nodes,
     throttle: null,
     backup: engine.backup,
     check: engine.check,

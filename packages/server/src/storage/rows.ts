@@ -21,6 +21,7 @@ import type { User } from "../users/user.ts";
 import type { WrappedKey } from "../vault/store.ts";
 import type { PastAttempt } from "../webhooks/attempt.ts";
 import type { QueuedEntry, Webhook } from "../webhooks/webhook.ts";
+import type { ReceiverReads, ReceiverRows } from "./receiver-rows.ts";
 import type { SsfReads, SsfRows } from "./ssf-rows.ts";
 
 /** The sort key after which a page begins. */
@@ -78,6 +79,7 @@ export interface Reads {
   events(filter: AuditFilter, before: number | null, limit: number): readonly AuditEvent[];
   readonly webhooks: WebhookReads;
   readonly ssf: SsfReads;
+  readonly receivers: ReceiverReads;
   readonly status: StatusReads;
 }
 
@@ -139,6 +141,7 @@ export interface WebhookRows extends WebhookReads {
 export interface Rows extends Reads {
   readonly webhooks: WebhookRows;
   readonly ssf: SsfRows;
+  readonly receivers: ReceiverRows;
   readonly status: StatusRows;
   /** Writes something that changes nothing. */
   touch(): void;

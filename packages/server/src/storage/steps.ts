@@ -26,6 +26,7 @@ import { type ChangeRefusal, change, type User, type UserChange } from "../users
 import type { WrappedKey } from "../vault/store.ts";
 import { apply } from "./apply.ts";
 import { restartLog } from "./begin-epoch.ts";
+import { RECEIVER_STEPS } from "./receiver-steps.ts";
 import type { Held, Rows } from "./rows.ts";
 import { SLICE } from "./slice.ts";
 import { holderOf, slotFor } from "./slots.ts";
@@ -245,6 +246,7 @@ export const STEPS = {
 
   ...WEBHOOK_STEPS,
   ...SSF_STEPS,
+  ...RECEIVER_STEPS,
 
   /** Writes without changing anything: whether the engine can. */
   touch(rows: Rows): void {

@@ -4,12 +4,14 @@
  */
 import type { AuditStore } from "../audit/store.ts";
 import type { ClientStore } from "../clients/store.ts";
+import type { Nodes } from "../feed/nodes.ts";
 import type { FeedStore } from "../feed/store.ts";
 import type { ElsewhereStore } from "../grants/elsewhere.ts";
 import type { GrantStore } from "../grants/store.ts";
 import type { KeyStore } from "../keys/store.ts";
 import type { RevocationStore } from "../revocation/store.ts";
 import type { SessionStore } from "../sessions/store.ts";
+import type { ReceiverStore } from "../ssf/receiver-store.ts";
 import type { StreamStore } from "../ssf/store.ts";
 import type { StatusStore } from "../status/store.ts";
 import type { ThrottleStore } from "../throttle/store.ts";
@@ -39,6 +41,17 @@ export interface Nature {
   readonly shared: boolean;
 }
 
+/** What one process does for all that serve the same data: deliver webhooks, forget what is over. */
+export interface Duty {
+  /** Whether it is this process's now. */
+  readonly held: boolean;
+  /** Called when there may be something to do: the duty came or went, or another process left work behind. */
+  onCall(listener: () => void): void;
+}
+
+/** Where one process serves the data. */
+export const ALONE: Duty = { held: true, onCall: () => {} };
+
 export interface Storage {
   readonly nature: Nature;
   readonly vault: VaultStore;
@@ -48,12 +61,18 @@ export interface Storage {
   readonly status: StatusStore;
   readonly webhooks: WebhookStore;
   readonly streams: StreamStore;
+  readonly receivers: ReceiverStore;
   readonly audit: AuditStore;
   readonly users: UserStore;
   readonly clients: ClientStore;
   readonly sessions: SessionStore;
   readonly grants: GrantStore;
   readonly elsewhere: ElsewhereStore;
+  /** Called when a key of any kind was changed, by this process or another: what is held of them in memory is old. */
+  onKeys(listener: () => void): void;
+  readonly duty: Duty;
+  /** Who else serves the same data; `null`: nobody can. */
+  readonly nodes: Nodes | null;
   /** Counters of limits that all nodes share; `null`: each node counts for itself. */
   readonly throttle: ThrottleStore | null;
   /** Makes a copy while serving; `null` where there is nothing to copy or the engine has tools of its own. */

@@ -8,7 +8,7 @@ const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 
 /** What a limit counts by. `account`: the normalised identifier, whether or not the account exists. */
-export type LimitKey = "address" | "account" | "device" | "client";
+export type LimitKey = "address" | "account" | "device" | "client" | "provider";
 
 export interface Limit extends BucketRule {
   readonly by: LimitKey;
@@ -63,6 +63,19 @@ export const LIMITS = {
     counts: "tokens that one client takes back by showing them",
     capacity: 600,
     refillMs: SECOND / 10,
+  },
+  ends_by_provider: {
+    by: "provider",
+    counts:
+      "events of one other provider (Shared Signals) that end sessions, refuse tokens or disable accounts; others wait",
+    capacity: 1000,
+    refillMs: 1 * SECOND,
+  },
+  bad_events_of_provider: {
+    by: "provider",
+    counts: "events of one other provider that are refused; with none left, all that it sends waits",
+    capacity: 100,
+    refillMs: 1 * SECOND,
   },
   throttled_log_ins_told: {
     by: "account",

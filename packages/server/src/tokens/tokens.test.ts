@@ -14,6 +14,7 @@ function vaultOf(...ids: readonly number[]): Vault {
   return {
     current: (purpose) => ({ id: 0, key: Buffer.alloc(32), ...keys.at(-1), purpose }),
     find: (purpose, id) => keys.filter((key) => key.id === id).map((key) => ({ ...key, purpose }))[0],
+    learn: async () => false,
     rotate: async () => {
       throw new Error("not here");
     },

@@ -9,7 +9,7 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from "node:crypto";
 import { StartRefused } from "../prelude/fault.ts";
 import type { Secret } from "../prelude/secret.ts";
-import type { World } from "../prelude/world.ts";
+import { type Sleep, systemSleep, type World } from "../prelude/world.ts";
 import { planDataKeys } from "./schedule.ts";
 import { DATA_KEY_PURPOSES, type DataKeyPurpose, type VaultStore, type WrappedKey } from "./store.ts";
 
@@ -31,7 +31,18 @@ export interface Vault {
   rotate(purpose: DataKeyPurpose): Promise<DataKey>;
   /** Does what the schedule (schedule.ts) says is due, and reads what other processes did. */
   tick(): Promise<void>;
+  /** Whether there is a key that this process may not have heard of yet: looks again, for all who ask in the same second. */
+  learn(purpose: DataKeyPurpose, id: number): Promise<boolean>;
 }
+
+/** How other processes on the same data come to know of a key. Without them, a new one is used at once. */
+export interface VaultOptions {
+  /** So long is a new key left alone before anything is made under it, in milliseconds: others must have it by then. */
+  readonly settleMs: number;
+  readonly sleep: Sleep;
+}
+
+const LEARN_MS = 1_000;
 
 interface WrappingKey {
   readonly fingerprint: string;
@@ -72,13 +83,21 @@ function wrap(data: DataKey, under: WrappingKey, createdAt: number, world: World
  * Opens the vault with the secrets, newest first: makes the data keys that do not exist yet, and wraps anew those that
  * an older secret wraps. Throws `StartRefused` where none of the secrets opens a key.
  */
-export async function openVault(store: VaultStore, secrets: readonly Secret[], world: World): Promise<Vault> {
+export async function openVault(
+  store: VaultStore,
+  secrets: readonly Secret[],
+  world: World,
+  { settleMs, sleep }: VaultOptions = { settleMs: 0, sleep: systemSleep },
+): Promise<Vault> {
   const wrappers = secrets.map(wrappingKey);
   const newest = wrappers[0];
   if (newest === undefined) throw new StartRefused("MAPAE_SECRET is empty: at least one secret is needed.");
   const keys = new Map<number, DataKey>();
-  const newestOfPurpose = new Map<DataKeyPurpose, DataKey>();
+  /** From when on something may be made under a key, by the monotonic clock. */
+  const settledAt = new Map<number, number>();
   let held: readonly WrappedKey[] = [];
+  let lookedAt = Number.NEGATIVE_INFINITY;
+  let looking: Promise<void> | null = null;
 
   const unwrap = (row: WrappedKey): DataKey => {
     const wrapper = wrappers.find(({ fingerprint }) => fingerprint === row.wrappedBy);
@@ -95,9 +114,13 @@ export async function openVault(store: VaultStore, secrets: readonly Secret[], w
     const rows = await store.all();
     held = rows;
     for (const id of keys.keys()) if (!rows.some((row) => row.id === id)) keys.delete(id);
-    for (const key of rows.map(unwrap)) {
-      keys.set(key.id, key);
-      if (key.id > (newestOfPurpose.get(key.purpose)?.id ?? 0)) newestOfPurpose.set(key.purpose, key);
+    const { clock } = world;
+    for (const row of rows) {
+      keys.set(row.id, unwrap(row));
+      if (settledAt.has(row.id)) continue;
+      // One that is older than that by the wall clock was seen by everyone before this process began.
+      const old = clock.now() - row.createdAt > settleMs;
+      settledAt.set(row.id, old ? Number.NEGATIVE_INFINITY : clock.monotonic() + settleMs);
     }
     const stale = rows.filter((row) => row.wrappedBy !== newest.fingerprint);
     await store.rewrap(
@@ -115,23 +138,36 @@ export async function openVault(store: VaultStore, secrets: readonly Secret[], w
   };
 
   await load();
-  const missing = DATA_KEY_PURPOSES.filter((purpose) => !newestOfPurpose.has(purpose));
+  const missing = DATA_KEY_PURPOSES.filter((purpose) => !held.some((row) => row.purpose === purpose));
   if (missing.length > 0) await make(missing);
 
   const newestOf = (purpose: DataKeyPurpose): DataKey => {
-    const key = newestOfPurpose.get(purpose);
+    const now = world.clock.monotonic();
+    let newest: DataKey | undefined;
+    let oldest: DataKey | undefined;
+    for (const key of keys.values()) {
+      if (key.purpose !== purpose) continue;
+      if (oldest === undefined || key.id < oldest.id) oldest = key;
+      if ((newest === undefined || key.id > newest.id) && (settledAt.get(key.id) ?? 0) <= now) newest = key;
+    }
+    // The first of its purpose need not settle: nobody has another.
+    const key = newest ?? oldest;
     if (key === undefined) throw new Error(`the vault has no key for ${purpose}`);
     return key;
   };
+  const find = (purpose: DataKeyPurpose, id: number): DataKey | undefined => {
+    const key = keys.get(id);
+    return key?.purpose === purpose ? key : undefined;
+  };
   return {
     current: newestOf,
-    find: (purpose, id) => {
-      const key = keys.get(id);
-      return key?.purpose === purpose ? key : undefined;
-    },
+    find,
     rotate: async (purpose) => {
       const before = newestOf(purpose).id;
-      while (newestOf(purpose).id === before) await make([purpose]);
+      while (newestOf(purpose).id === before) {
+        if (held.some((row) => row.purpose === purpose && row.id > before)) await sleep(settleMs);
+        else await make([purpose]);
+      }
       return newestOf(purpose);
     },
     tick: async () => {
@@ -140,6 +176,18 @@ export async function openVault(store: VaultStore, secrets: readonly Secret[], w
       if (rotate.length > 0) await make(rotate);
       await store.remove(forget);
       if (forget.length > 0) await load();
+    },
+    learn: async (purpose, id) => {
+      if (find(purpose, id) !== undefined) return true;
+      const { clock } = world;
+      if (looking === null && clock.monotonic() - lookedAt >= LEARN_MS) {
+        lookedAt = clock.monotonic();
+        looking = load().finally(() => {
+          looking = null;
+        });
+      }
+      await looking;
+      return find(purpose, id) !== undefined;
     },
   };
 }

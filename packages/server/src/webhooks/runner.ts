@@ -55,11 +55,14 @@ export interface RunnerParts {
   readonly world: World;
   readonly alarm: SetAlarm;
   readonly fault: (error: unknown) => void;
+  /** Whether it is this process that delivers, of those that serve the same data. */
+  readonly mine: () => boolean;
 }
 
 const isSame = (left: Position, right: Position): boolean => !isBefore(left, right) && !isBefore(right, left);
 
-export function startWebhooks({ store, vault, caller, world, alarm, fault }: RunnerParts): WebhookRunner {
+export function startWebhooks(parts: RunnerParts): WebhookRunner {
+  const { store, vault, caller, world, alarm, fault, mine } = parts;
   const { clock } = world;
   /** The message that is being tried: kept, so that every attempt at it is the same. */
   const messages = new Map<WebhookId, Message>();
@@ -141,7 +144,7 @@ export function startWebhooks({ store, vault, caller, world, alarm, fault }: Run
     messages.delete(webhook.id);
   }
 
-  const rounds: Rounds = startRounds({ due, work, collectMs: COLLECT_MS, everyMs: null, clock, alarm, fault });
+  const rounds: Rounds = startRounds({ due, work, mine, collectMs: COLLECT_MS, everyMs: null, clock, alarm, fault });
   return {
     wake: rounds.wake,
     tally: () => {

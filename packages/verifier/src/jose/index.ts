@@ -1,6 +1,8 @@
 /**
  * `@mapae/verifier/jose`: the token layer by itself, for JWS that are no access tokens and for issuers that sign.
  */
+
+export { type PublishedKeys, publishedKeys } from "../published.ts";
 export { ALGORITHMS, type Algorithm, type AlgorithmName, isAlgorithmName, type KeyType } from "./algorithms.ts";
 export { decodeBase64url, encodeBase64url } from "./base64url.ts";
 export type { JwsHeader } from "./header.ts";

@@ -44,6 +44,7 @@ export const REVOCATION_REASONS = [
   "client_deleted",
   "key_revoked",
   "restored",
+  "reported",
 ] as const;
 
 export type RevocationReason = (typeof REVOCATION_REASONS)[number] | "unknown";

@@ -50,10 +50,12 @@ describe("following the feed", () => {
     assert.equal(it.trust(), "stale");
   });
 
-  test("acknowledges a frame when its entries are in, and pings every second", async () => {
+  test("acknowledges a frame when its entries are in and it is asked for, and pings every second", async () => {
     const it = setup();
     await it.live();
     it.socket.hear(encodeRev(at(10), at(12), [entry(11)]));
+    assert.equal(it.socket.last?.type, "ping");
+    it.socket.hear({ type: "ask", position: at(12) });
     assert.deepEqual(it.socket.last, { type: "ack", position: at(12) });
     assert.ok(holdsSession(it.feed, "s-11"));
     const pings = () => it.socket.said.filter((frame) => frame?.type === "ping").length;

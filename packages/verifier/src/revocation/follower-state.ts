@@ -64,6 +64,10 @@ export interface Follower {
   readonly position: Position | null;
   /** Everything up to here has arrived without a gap, on the present link. */
   readonly received: Position | null;
+  /** The server was told that everything up to here is applied, on the present link. */
+  readonly acked: Position | null;
+  /** And wants to be told of this one as soon as it is. */
+  readonly asked: Position | null;
   readonly feedKey: Uint8Array | null;
   /** How many snapshots were taken over: what was applied on top of one says nothing about the position after the next. */
   readonly era: number;
@@ -186,6 +190,8 @@ export function newFollower(settings: FollowerSettings): Follower {
     phase: { is: "idle" },
     position: null,
     received: null,
+    acked: null,
+    asked: null,
     feedKey: null,
     era: 0,
     signedLeaseMs: 0,

@@ -116,6 +116,53 @@ function kinds(actions: readonly FollowerAction[]): string[] {
   return actions.map((action) => (action.do === "send" ? action.frame.type : action.do));
 }
 
+describe("an acknowledgement", () => {
+  const ack = (seq: number) => ({ type: "ack", position: at(seq) });
+  const said = (actions: readonly FollowerAction[]) =>
+    actions.flatMap((action) => (action.do === "send" ? [action.frame] : []));
+
+  test("goes before the next ping where nobody asks for it, and tells of all that was applied until then", () => {
+    const it = world().following();
+    assert.deepEqual(said(it.hear(rev(at(10), at(12)))), []);
+    assert.deepEqual(said(it.hear(rev(at(12), at(15)))), []);
+    const [first, second] = said(it.wake());
+    assert.deepEqual(first, ack(15));
+    assert.equal(second?.type, "ping");
+    assert.deepEqual(
+      said(it.wake()).map(({ type }) => type),
+      ["ping"],
+    );
+  });
+
+  test("goes at once where it is asked for, before or after the entries are applied, and only once", () => {
+    const it = world().following();
+    it.hear(rev(at(10), at(12)));
+    assert.deepEqual(said(it.hear({ type: "ask", position: at(11) })), [ack(12)]);
+    assert.deepEqual(said(it.hear({ type: "ask", position: at(12) })), []);
+    assert.deepEqual(said(it.hear({ type: "ask", position: at(14) })), []);
+    it.applying = false;
+    it.hear(rev(at(12), at(15)));
+    assert.deepEqual(said(it.send({ type: "applied", era: it.state.era, to: at(15) })), [ack(15)]);
+  });
+
+  test("is not of what is not applied, whatever is asked for: a later position, another epoch", () => {
+    const it = world().following();
+    it.hear(rev(at(10), at(12)));
+    for (const position of [at(13), at(1, EPOCH + 1)]) {
+      assert.deepEqual(said(it.hear({ type: "ask", position })), []);
+    }
+  });
+
+  test("is not asked for on a link that was given up", () => {
+    const it = world().following();
+    it.hear({ type: "ask", position: at(12) });
+    it.send({ type: "lost", link: it.link, reason: "gone" });
+    it.wake();
+    it.welcome(at(10));
+    assert.deepEqual(said(it.hear(rev(at(10), at(12)))), []);
+  });
+});
+
 describe("the lease", () => {
   test("comes with the echo of a ping and the head applied, and is counted from when the ping was sent", () => {
     const it = world().following();
@@ -178,6 +225,7 @@ describe("the lease", () => {
       it.log.some((action) => action.do === "send" && action.frame.type === "ack"),
       false,
     );
+    assert.deepEqual(it.hear({ type: "ask", position: at(12) }), []);
     const acks = it.send({ type: "applied", era: it.state.era, to: at(12) });
     assert.deepEqual(acks, [{ do: "send", link: it.link, frame: { type: "ack", position: at(12) } }]);
     assert.equal(it.trusted, true);

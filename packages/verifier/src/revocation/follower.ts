@@ -122,7 +122,15 @@ function loaded(state: Follower, attempt: number, copy: LoadedCopy, now: Moment,
 function connect(state: Follower, now: Moment): Step {
   const { position, settings, instance, nextLink: link } = state;
   if (position === null) return load(state);
-  const opened: Follower = { ...state, nextLink: link + 1, received: position, owed: null, pings: [] };
+  const opened: Follower = {
+    ...state,
+    nextLink: link + 1,
+    received: position,
+    acked: position,
+    asked: null,
+    owed: null,
+    pings: [],
+  };
   if (!settings.streams || now.mono < state.pollUntil) return poll(opened, link, now);
   const signed = state.proof === null ? {} : { checkpoint: state.proof.checkpoint };
   const greeting: Greeting = { type: "hello", after: position, instance, acceptMs: settings.acceptMs, ...signed };
@@ -203,6 +211,8 @@ function onFrame(state: Follower, frame: ServerFrame, now: Moment, chance: numbe
       return onRev(heard, frame, now, chance);
     case "hb":
       return heartbeat(heard, frame, now, chance);
+    case "ask":
+      return acknowledge({ ...heard, asked: frame.position }, false);
     case "drain": {
       if (heard.phase.is !== "following") return [heard, []];
       return [{ ...heard, phase: { ...heard.phase, leaveAt: now.mono + chance * frame.afterMs } }, []];
@@ -269,18 +279,29 @@ function heartbeat(state: Follower, frame: Heartbeat, now: Moment, chance: numbe
   return [grant(told, lease, now), [forget]];
 }
 
-/** Only now do the entries count: the position moves, is acknowledged, and gives the lease that waited for it. */
+/** Only now do the entries count: the position moves, may be acknowledged, and gives the lease that waited for it. */
 function applied(state: Follower, era: number, to: Position, now: Moment): Step {
-  const { position, received, owed, phase } = state;
+  const { position, received, owed } = state;
   // What was applied before a snapshot came is known, but moves nothing: the log may have lost its tail since.
   if (position === null || received === null || era !== state.era) return [state, []];
   if (comparePositions(to, position) <= 0) return [state, []];
   const moved: Follower = { ...state, position: to, received: comparePositions(to, received) > 0 ? to : received };
   const due = owed !== null && comparePositions(owed.head, to) <= 0 ? grant(moved, owed.lease, now) : moved;
   // A relay speaks for others, who are not asked yet.
-  return phase.is !== "following" || state.settings.relay !== null
-    ? [due, []]
-    : tell(due, { type: "ack", position: to });
+  return acknowledge(due, false);
+}
+
+/**
+ * Says what is applied where the server does not know it: at once where somebody waits for it, else with the next ping. A
+ * thousand verifiers that answered every entry would cost a thousand answers each time, and nobody asked.
+ */
+function acknowledge(state: Follower, now: boolean): Step {
+  const { position, acked, asked, settings } = state;
+  if (position === null || acked === null || comparePositions(position, acked) <= 0) return [state, []];
+  const isAwaited = asked !== null && comparePositions(acked, asked) < 0 && comparePositions(asked, position) <= 0;
+  // A relay speaks for others, who are not asked yet.
+  if (!(now || isAwaited) || settings.relay !== null || state.phase.is !== "following") return [state, []];
+  return tell({ ...state, acked: position }, { type: "ack", position });
 }
 
 function polled(
@@ -365,8 +386,9 @@ function woken(state: Follower, now: Moment, chance: number): Step {
         return [next, [{ do: "disconnect", link, released: false }, ...actions]];
       }
       if (now.mono < state.pingAt) return [state, []];
-      const [pinged, n] = notePing(state, now);
-      return [pinged, [{ do: "send", link, frame: { type: "ping", n } }]];
+      const [told, acks] = acknowledge(state, true);
+      const [pinged, n] = notePing(told, now);
+      return [pinged, [...acks, { do: "send", link, frame: { type: "ping", n } }]];
     }
     default:
       return [state, []];

@@ -4,7 +4,8 @@
  *   verifier ──► hello(credentials, after) ─────────────────────────────► server       nothing is sent before it
  *            ◄── welcome(instance, position, feed key, N) ◄──             or refused, or resync
  *            ◄── rev(from, to, entries) ◄──                               contiguous: `from` is where the verifier is
- *            ──► ack(position) ──►                                        after every entry up to it is applied
+ *            ──► ack(position) ──►                                        after every entry up to it is applied: with the
+ *            ◄── ask(position) ◄──                                        next ping, or as soon as it is asked for
  *            ──► ping(n) ──►  …  ◄── hb(echo n, head) ◄──                 after every entry up to that head
  *            ◄── resync, drain, refused ◄──
  *
@@ -88,6 +89,12 @@ export interface Resync {
   readonly reason: string;
 }
 
+/** Somebody waits for this position: acknowledge it as soon as it is applied. */
+export interface Ask {
+  readonly type: "ask";
+  readonly position: Position;
+}
+
 /** The node is leaving: connect elsewhere within `afterMs`. */
 export interface Drain {
   readonly type: "drain";
@@ -111,7 +118,7 @@ export interface Refused {
   readonly code: string;
 }
 
-export type ServerFrame = Welcome | Rev | Heartbeat | Resync | Drain | Refused;
+export type ServerFrame = Welcome | Rev | Heartbeat | Ask | Resync | Drain | Refused;
 
 /** Who says hello: a resource server by its secret, or by a ticket that the issuer gave it (ticket.ts). */
 export type Credentials = { readonly clientId: string; readonly clientSecret: string } | { readonly ticket: string };

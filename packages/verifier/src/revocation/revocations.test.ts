@@ -281,6 +281,7 @@ describe("an answer of the introspection", () => {
       const asked = it.feed.settleLater("token", { ok: true, claims }, prints, undefined, it.clock.wall);
       await settled();
       it.socket.hear(encodeRev(at(10), at(11), [entry(11, "session", news)]));
+      it.socket.hear({ type: "ask", position: at(11) });
       assert.deepEqual(it.socket.last, { type: "ack", position: at(11) });
       questions[0]?.(Response.json({ active: true }));
       assert.equal(codeOf(await asked), expected);

@@ -68,6 +68,7 @@ const serverFrame: fc.Arbitrary<ServerTextFrame> = fc.oneof(
     },
     { requiredKeys: ["type", "echo", "head", "serverTime", "leaseMs"] },
   ),
+  plain({ type: fc.constant("ask" as const), position }),
   plain({ type: fc.constant("resync" as const), reason: word }),
   plain({ type: fc.constant("drain" as const), afterMs: count }),
   plain({ type: fc.constant("refused" as const), code: word }),

@@ -40,6 +40,8 @@ export function encodeServerFrame(frame: ServerTextFrame): string {
       const signed = checkpoint === undefined ? {} : { checkpoint };
       return seal({ type: "hb", echo, ...head, server_time: serverTime, lease_ms: leaseMs, ...aged, ...signed });
     }
+    case "ask":
+      return seal({ type: "ask", ...frame.position });
     case "resync":
       return seal({ type: "resync", reason: frame.reason });
     case "drain":
@@ -129,6 +131,8 @@ function serverFrame(it: JsonObject): ServerTextFrame | null {
       const signed = checkpoint === undefined ? {} : { checkpoint };
       return { type: "hb", echo, head: position, serverTime, leaseMs, ...aged, ...signed };
     }
+    case "ask":
+      return position === null ? null : { type: "ask", position };
     case "resync":
       return isWord(it.reason) ? { type: "resync", reason: it.reason } : null;
     case "drain":

@@ -2,7 +2,7 @@
  * `mapae gate`: answers a proxy's question whether a request may pass, until it is told to stop. Around
  * `@mapae/verifier`, for whoever cannot put that library into an API: docs/gate.md.
  */
-import { createVerifier, type Verifier, type VerifierOptions } from "@mapae/verifier";
+import { createVerifier, type Jwk, type Verifier, type VerifierOptions } from "@mapae/verifier";
 import { createDecide } from "../../gate/decision.ts";
 import { openDoor } from "../../gate/door.ts";
 import { createGateMetrics, type Source } from "../../gate/metrics.ts";
@@ -10,16 +10,25 @@ import { createReader } from "../../gate/requirements.ts";
 import { type GateConfig, readGateConfig } from "../../gate/settings.ts";
 import type { Command } from "../context.ts";
 import { CommandFailed, exitCode } from "../exit.ts";
+import { decryptionKeys } from "../seal/party-keys.ts";
 import { stopSignal } from "../stop-signal.ts";
 
 type Say = (line: string) => void;
 
-function optionsOf(config: GateConfig, say: Say): VerifierOptions {
+interface Parts {
+  readonly config: GateConfig;
+  /** What opens encrypted tokens. */
+  readonly keys: { readonly keys: readonly Jwk[] } | null;
+  readonly say: Say;
+}
+
+function optionsOf({ config, keys, say }: Parts): VerifierOptions {
   const { issuer, audience, jwksUri, clockTolerance, credentials, onStale, acceptFor, maxStaleness, feed } = config;
   const base: VerifierOptions = {
     issuer,
     audience,
     ...(jwksUri === null ? {} : { keys: { jwksUri } }),
+    ...(keys === null ? {} : { decryptionKeys: keys }),
     clockTolerance: clockTolerance / 1000,
     warn: (message) => say(`Note: ${message}`),
   };
@@ -36,9 +45,9 @@ function optionsOf(config: GateConfig, say: Say): VerifierOptions {
   };
 }
 
-function verifierOf(config: GateConfig, say: Say): Verifier {
+function verifierOf(parts: Parts): Verifier {
   try {
-    return createVerifier(optionsOf(config, say));
+    return createVerifier(optionsOf(parts));
   } catch (error) {
     throw new CommandFailed("usage", error instanceof Error ? error.message : String(error));
   }
@@ -91,12 +100,14 @@ async function becomeReady(verifier: Verifier, say: Say, alive: () => boolean): 
 }
 
 /** Runs until SIGTERM or SIGINT. A second signal ends it at once. */
-export const gate: Command = async ({ given, output, env }) => {
+export const gate: Command = async (context) => {
+  const { given, output, env } = context;
   const read = readGateConfig(given, env);
   if (!read.ok) throw new CommandFailed("usage", read.faults.join(" "));
   const { config } = read;
   const say: Say = (line) => output.say(line);
-  const verifier = verifierOf(config, say);
+  const keys = config.keyFile === null ? null : await decryptionKeys(context, config.keyFile);
+  const verifier = verifierOf({ config, keys, say });
   let ready = false;
   const metrics = createGateMetrics(sourcesOf(verifier, () => ready));
   const requirements = createReader(config, verifier.stalePolicies);

@@ -1,9 +1,9 @@
 /** `mapae token inspect`: what a token says, part by part, in words; with a private key also what is inside an encrypted one. */
 import { type DecryptionKey, openNestedJwt } from "@mapae/verifier/jwe";
 import { systemWorld } from "../../prelude/world.ts";
-import type { Command, Context } from "../context.ts";
+import type { Command } from "../context.ts";
 import { CommandFailed, exitCode } from "../exit.ts";
-import { ownKeys } from "../seal/party-keys.ts";
+import { openingKeys } from "../seal/party-keys.ts";
 import { type Explained, explainToken } from "../token/explain.ts";
 import { readToken } from "../token/input.ts";
 import { explanationDocument, explanationText } from "../token/show.ts";
@@ -20,11 +20,6 @@ export const inspectToken: Command = async (context) => {
   output.result(document, output.json ? "" : explanationText(explained, inside, now, output));
   return exitCode("ok");
 };
-
-async function openingKeys(context: Context): Promise<readonly DecryptionKey[]> {
-  const at = context.given.text("key");
-  return at === undefined ? [] : (await ownKeys(context, at)).opening.map(({ key }) => key);
-}
 
 async function opened(token: string, keys: readonly DecryptionKey[], now: number): Promise<Explained> {
   const inner = await openNestedJwt(token, keys);

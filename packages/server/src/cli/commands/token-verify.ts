@@ -13,11 +13,13 @@ import {
   type VerifierOptions,
 } from "@mapae/verifier";
 import { decodeBase64url } from "@mapae/verifier/jose";
+import { openNestedJwt } from "@mapae/verifier/jwe";
 import { z } from "zod";
 import { systemWorld } from "../../prelude/world.ts";
 import type { Command } from "../context.ts";
 import { CommandFailed, exitCode } from "../exit.ts";
 import type { Given } from "../given.ts";
+import { openingKeys } from "../seal/party-keys.ts";
 import { printable, relative } from "../text.ts";
 import { readToken } from "../token/input.ts";
 import { unverifiedClaims, unverifiedHeader } from "../token/lenient.ts";
@@ -89,6 +91,10 @@ function detail(verdict: Exclude<Verdict, { ok: true }>, token: string, given: G
       return `It has ${Object.keys(claims).map(printable).join(", ") || "no claims"}; needed are iss, aud, exp, iat, sub, jti and client_id.`;
     case "invalid_type":
       return `Its typ is ${text(header.typ)}: ID tokens and others are not access tokens.`;
+    case "not_decryptable":
+      return given.text("key") === undefined
+        ? "Its resource server's private key opens it: --key <keys>."
+        : "The key does not open it, or there is no signed token inside (cty JWT).";
     default:
       return null;
   }
@@ -111,7 +117,10 @@ export const verifyToken: Command = async (context) => {
       "say whose keys: --issuer <url>, --jwks <file or url>, or --secret-file <file> --alg HS256",
     );
   }
-  const token = await readToken(context, "mapae token verify");
+  const own = await openingKeys(context);
+  const presented = await readToken(context, "mapae token verify");
+  // What is inside is judged as if it had come as it is; what does not open is refused as it came.
+  const token = (own.length > 0 ? await openNestedJwt(presented, own) : null) ?? presented;
   const claims = unverifiedClaims(token);
   const [ownIssuer = "unknown"] = names(claims?.iss);
   const ownAudience = names(claims?.aud);

@@ -92,7 +92,10 @@ function database({ config, file, database: found }: Facts): Finding {
   if (file === null) return warn("in memory: it ends with the server", "Use SQLite for anything that should last.");
   if (found === null) return ok(`${file} is made at the first start`);
   if (typeof found === "string") return fail(found, "Restore a backup (mapae restore), or correct MAPAE_DATA.");
-  const { bytes, walBytes, schema, known, faults } = found;
+  const { bytes, walBytes, schema, known, faults, moved } = found;
+  if (moved?.gone === true) {
+    return fail(`${file} was moved to PostgreSQL at ${moved.target}`, "Set MAPAE_DATABASE_URL to that address.");
+  }
   if (faults.length > 0) {
     return fail(
       `${file} is damaged: ${faults[0]}`,

@@ -3,10 +3,12 @@
  * A passphrase comes from a file, a variable of the environment, or the terminal; never from an argument (decision 0031).
  */
 import { readFileSync, statSync } from "node:fs";
+import type { DecryptionKey } from "@mapae/verifier/jwe";
 import {
   bindPrivateKeys,
   bindPublicKeys,
   fetchKeyText,
+  type Jwk,
   KEY_TEXT_MAX,
   KeysRefused,
   type Named,
@@ -35,6 +37,22 @@ export async function publishedKeys(context: Context, at: string): Promise<Publi
 /** One's own keys; asks for a passphrase where they need one and none was given. */
 export async function ownKeys(context: Context, at: string): Promise<PrivateKeys> {
   return refused(at, async () => bindPrivateKeys(await ownJwks(context, at)));
+}
+
+/** What `--key` opens encrypted tokens with: nothing where it was not given. */
+export async function openingKeys(context: Context): Promise<readonly DecryptionKey[]> {
+  const at = context.given.text("key");
+  return at === undefined ? [] : (await ownKeys(context, at)).opening.map(({ key }) => key);
+}
+
+/** One's own keys as a verifier takes them, seen to be good for opening. */
+export async function decryptionKeys(context: Context, at: string): Promise<{ readonly keys: readonly Jwk[] }> {
+  const keys = await refused(at, async () => {
+    const jwks = await ownJwks(context, at);
+    firstOf((await bindPrivateKeys(jwks)).opening, at, "encryption");
+    return jwks;
+  });
+  return { keys };
 }
 
 /** The published half of keys, of which either half may be given: where nothing private is done with them. */

@@ -120,7 +120,7 @@ test("an encrypted token is explained by its header and its five parts, and its 
       ["alg", "a content key"],
       ["enc", "AES-GCM, 256 "],
       ["epk", null],
-      ["cty", "a JWT, of no "],
+      ["cty", "a token of it"],
       ["kid", null],
     ],
   );
@@ -137,6 +137,7 @@ test("what makes an encrypted token dangerous is named: bare claims, shared keys
   assert.match(said({ alg: "dir", enc: "A256GCM", cty: "JWT" }), /also have written it/);
   assert.match(said({ alg: "RSA1_5", enc: "A256GCM", cty: "JWT" }), /padding oracles/);
   assert.match(said({ alg: "ECDH-ES", enc: "A256GCM", cty: "JWT", zip: "DEF" }), /compressed/);
+  assert.match(said({ alg: "ECDH-ES", enc: "A256GCM", cty: "JWT", crit: ["x"], x: 1 }), /extensions \(crit\)/);
   assert.match(said({ alg: "PBES2-HS256+A128KW", enc: "A256GCM", p2c: 2 ** 31 }), /hashed 2147483648 times/);
   assert.match(said({ alg: "ECDH-ES", enc: "A128GCM", cty: "JWT" }), /A256GCM only/);
   const short = encrypted({ alg: "ECDH-ES", enc: "A256GCM", cty: "JWT" }).slice(0, -1);

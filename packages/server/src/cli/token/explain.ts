@@ -9,6 +9,7 @@ import {
   ENCRYPTED_FOR,
   HEADER_PARAMETERS,
   type Meaning,
+  NESTED_WORDS,
   OUR_CLAIMS,
   PUBLIC_CLAIMS,
   REGISTERED_CLAIMS,
@@ -124,7 +125,9 @@ function wordFor(name: string, value: unknown): string | null {
   if (typeof value !== "string") return null;
   if (name === "alg" || name === "enc") return own(ALGORITHM_WORDS, value);
   if (name !== "typ" && name !== "cty") return null;
-  return own(TYPE_WORDS, value.toLowerCase().replace(/^application\//, ""));
+  const type = value.toLowerCase().replace(/^application\//, "");
+  if (name === "cty" && type === "jwt") return NESTED_WORDS;
+  return own(TYPE_WORDS, type);
 }
 
 function classify(name: string): Pick<Member, "meaning" | "class" | "word"> {

@@ -148,6 +148,9 @@ function forSizes(family: string, says: (bits: number) => string): Record<string
   return Object.fromEntries([256, 384, 512].map((bits) => [`${family}${bits}`, says(bits)]));
 }
 
+/** What `cty` "JWT" says of a payload. */
+export const NESTED_WORDS = "a token of its own, nested in this one (RFC 7519 §5.2)";
+
 /** What a `typ` says that a token is, by its media type in lower case without `application/`. */
 export const TYPE_WORDS: Readonly<Record<string, string>> = {
   jwt: "a JWT, of no kind in particular (RFC 7519 §5.1)",

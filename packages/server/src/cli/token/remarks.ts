@@ -140,6 +140,10 @@ const DOUBTFUL_IN_JWS: readonly Look[] = [
 ];
 
 const BAD_IN_JWE: readonly Look[] = [
+  ({ header }) =>
+    Object.hasOwn(header, "crit")
+      ? "It names extensions (crit) that whoever opens it must understand. Mapae's verifiers know none."
+      : null,
   ({ header: { alg } }) =>
     alg === "RSA1_5" ? "RSA1_5 has leaked its content through padding oracles for decades (RFC 8725 §3.2)." : null,
   ({ header }) =>

@@ -43,6 +43,11 @@ export const confirmationSchema = z.object({
   acknowledged: z.number().int().describe("how many verifiers have said that they applied it"),
   outstanding: z.array(named).describe("those that have not; confirmed all the same once their leases have ended"),
   unbound: z.array(named).describe("those that have not, and may accept without a lease because their owners chose so"),
+  unheard_nodes: z
+    .number()
+    .int()
+    .optional()
+    .describe("of several nodes: how many have not answered; their verifiers are not counted above, and covered by N"),
   everywhere_at: z.iso
     .datetime()
     .describe("when the last token concerned is over for those who know the key set alone"),
@@ -50,7 +55,7 @@ export const confirmationSchema = z.object({
 
 /** @param inFull for an administrator: which process, too */
 export function confirmationView(progress: Progress, inFull: boolean): z.infer<typeof confirmationSchema> {
-  const { position, confirmed, waitedMs, acknowledged, outstanding, unbound, everywhereAt } = progress;
+  const { position, confirmed, waitedMs, acknowledged, outstanding, unbound, unheard, everywhereAt } = progress;
   const view = ({ client, instance, verifiers }: Named): z.infer<typeof named> => ({
     client_id: client,
     ...(inFull ? { instance } : {}),
@@ -63,6 +68,7 @@ export function confirmationView(progress: Progress, inFull: boolean): z.infer<t
     acknowledged,
     outstanding: outstanding.map(view),
     unbound: unbound.map(view),
+    ...(unheard.length === 0 ? {} : { unheard_nodes: unheard.length }),
     everywhere_at: time(everywhereAt),
   };
 }

@@ -6,6 +6,7 @@ import { describeGrantStore } from "./grants.ts";
 import { describeKeyStores } from "./keys.ts";
 import { describeStateMachine } from "./machine.ts";
 import { describeRaces } from "./races.ts";
+import { describeReceiverStore } from "./receivers.ts";
 import { describeRevocationStore } from "./revocation.ts";
 import { describeSessionStore } from "./sessions.ts";
 import type { Open } from "./stage.ts";
@@ -26,6 +27,7 @@ export function describeStorage(name: string, open: Open): void {
     describeStatusStore(open);
     describeWebhookStore(open);
     describeStreamStore(open);
+    describeReceiverStore(open);
     describeAuditStore(open);
     describeRaces(open);
     describeStateMachine(open);

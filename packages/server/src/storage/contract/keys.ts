@@ -40,8 +40,9 @@ export function describeKeyStores(open: Open): void {
       const added = await Promise.all(
         Array.from({ length: 20 }, (_, index) => stage.store.vault.add([dataKey(1, `${index}`)])),
       );
-      assert.deepEqual(added, [true, ...Array(19).fill(false)]);
-      assert.deepEqual(await stage.store.vault.all(), [dataKey(1, "0")]);
+      const winner = added.indexOf(true);
+      assert.equal(added.filter((won) => won).length, 1);
+      assert.deepEqual(await stage.store.vault.all(), [dataKey(1, `${winner}`)]);
       await stage.store.close();
     });
 
@@ -62,11 +63,13 @@ export function describeKeyStores(open: Open): void {
       const stage = await Stage.open(open);
       assert.deepEqual(await stage.store.keys.all(), { version: 0, keys: [] });
       const effect = { effect: "revoke", kind: "token", value: "jti", reason: "admin" } as const;
+      const kids = ["a", "b", "c"];
       const replaced = await Promise.all(
-        ["a", "b", "c"].map((kid) => stage.store.keys.replace(0, [signingKey({ kid })], [effect])),
+        kids.map((kid) => stage.store.keys.replace(0, [signingKey({ kid })], [effect])),
       );
-      assert.deepEqual(replaced, [true, false, false]);
-      assert.deepEqual(await stage.store.keys.all(), { version: 1, keys: [signingKey({ kid: "a" })] });
+      assert.equal(replaced.filter((won) => won).length, 1);
+      const [kid] = kids.filter((_, index) => replaced[index]);
+      assert.deepEqual(await stage.store.keys.all(), { version: 1, keys: [signingKey({ ...(kid && { kid }) })] });
       assert.equal(stage.heard.length, 1);
       await stage.store.close();
     });

@@ -63,6 +63,7 @@ export async function withLive(truth: Storage, live: LiveStore, options: LiveOpt
   const longest = Math.max(options.sessionMs, latest - clock.now());
   await outbox.catchUp();
   listen = (entries) => outbox.add(entries);
+  live.onReturn(() => void outbox.catchUp());
 
   const sessions: SessionStore = {
     find: async (id) => {

@@ -93,5 +93,7 @@ export interface LiveStore {
 
   /** Throws `Unavailable` where the store does not answer. */
   check(): Promise<void>;
+  /** Told each time the store answers again after it was away: perhaps as another server, that knows less. */
+  onReturn(listener: () => void): void;
   close(): Promise<void>;
 }

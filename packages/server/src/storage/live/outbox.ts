@@ -6,7 +6,7 @@
  *
  * Nothing waits for it to be right, because everything read from the live store is judged by the log (judged.ts). What it
  * buys: reasons and lists that are true by themselves, and a log that may forget in time. While the store is away the log
- * keeps what it has to be told.
+ * keeps what it has to be told, and when it is back it is told.
  */
 import { isBefore, type Position, type RevocationEntry } from "../../revocation/entry.ts";
 import type { RevocationStore } from "../../revocation/store.ts";

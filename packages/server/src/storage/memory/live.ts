@@ -156,6 +156,7 @@ export function openMemoryLive(clock: Clock): LiveStore {
     due: (limit) => at(maps.dueSessions(clock.now(), limit).map((session) => maps.of(session))),
     forget: async (endedBefore, limit) => maps.removeSessions(endedBefore, limit),
     check: async () => {},
+    onReturn: () => {},
     close: async () => {},
   };
 }

@@ -7,6 +7,7 @@ import type { Instance } from "../../feed/registry.ts";
 import type { GrantId } from "../../prelude/ids.ts";
 import { isBefore, type Position, type RevocationEntry, type RevocationKind } from "../../revocation/entry.ts";
 import { isCovered, isForgettable } from "../../revocation/expiry.ts";
+import { ReceiverMaps } from "./receiver-maps.ts";
 import { SessionMaps } from "./session-maps.ts";
 import { SsfMaps } from "./ssf-maps.ts";
 import { WebhookMaps } from "./webhook-maps.ts";
@@ -14,6 +15,7 @@ import { WebhookMaps } from "./webhook-maps.ts";
 export abstract class LogMaps extends SessionMaps {
   readonly webhooks = new WebhookMaps();
   readonly ssf = new SsfMaps(() => this.#epoch);
+  readonly receivers = new ReceiverMaps();
   #epoch: number;
   #seq = 0;
   #log: RevocationEntry[] = [];
@@ -53,6 +55,7 @@ export abstract class LogMaps extends SessionMaps {
     this.#sessionsUntil = other.#sessionsUntil;
     this.webhooks.copyFrom(other.webhooks);
     this.ssf.copyFrom(other.ssf);
+    this.receivers.copyFrom(other.receivers);
     for (const [id, instance] of other.#unbound) this.#unbound.set(id, instance);
   }
 

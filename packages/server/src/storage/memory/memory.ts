@@ -7,7 +7,7 @@ import { copy } from "../copy.ts";
 import { CommitListeners } from "../listeners.ts";
 import { portsOver } from "../ports.ts";
 import { runStep } from "../steps.ts";
-import type { Storage } from "../storage.ts";
+import { ALONE, type Storage } from "../storage.ts";
 import { MapRows } from "./maps.ts";
 
 /** @param rows what is stored already: a copy that is restored */
@@ -26,6 +26,10 @@ export function openMemory(world: World, rows = empty(world)): Storage {
     // Steps run and are told of in one go, so that what stands in the rows is what everyone has heard of.
     readHead: async () => rows.position(),
     onCommit: (listener) => listeners.add(listener),
+    // Nobody else changes them.
+    onKeys: () => {},
+    duty: ALONE,
+    nodes: null,
     backup: null,
     check: async () => {},
     close: async () => {},

@@ -34,8 +34,12 @@ type TlsMode = keyof typeof TLS_MODES;
 const PARAMETERS = ["sslmode", "sslrootcert", "sslcert", "sslkey", "application_name", "options", "host"];
 const PORT = 5432;
 
+class AddressFault extends Error {
+  override readonly name = "AddressFault";
+}
+
 function refuse(why: string): never {
-  throw new StartRefused(`MAPAE_DATABASE_URL: ${why}.`);
+  throw new AddressFault(why);
 }
 
 function fileOf(parameter: string, path: string): string {
@@ -83,8 +87,18 @@ function warningOf(mode: TlsMode, host: string, says: string): string | null {
 /**
  * Reads an address. Throws `StartRefused` with one line that never holds the password.
  * @param password in the place of the address's own
+ * @param named where the address was given
  */
-export function readAddress(text: string, password: Secret | null): Address {
+export function readAddress(text: string, password: Secret | null, named = "MAPAE_DATABASE_URL"): Address {
+  try {
+    return addressOf(text, password);
+  } catch (error) {
+    if (error instanceof AddressFault) throw new StartRefused(`${named}: ${error.message}.`);
+    throw error;
+  }
+}
+
+function addressOf(text: string, password: Secret | null): Address {
   if (!URL.canParse(text)) {
     return refuse("not an address of the form postgres://user:password@host:port/database (special characters as %XX)");
   }

@@ -76,6 +76,8 @@ function ofEffects(effects: readonly Effect[]): readonly Bound[] {
         return allOfGrant("id", effect.grant);
       case "revoke_token":
         return effect.grant === null ? [] : allOfGrant("id", effect.grant);
+      case "take_event":
+        return [lock("SELECT 1 FROM receivers WHERE id = ? FOR NO KEY UPDATE", effect.receiver)];
       default:
         return [];
     }
@@ -108,6 +110,7 @@ const LOCKS: Locks = {
   receiveReceipt: (id) => [lock("SELECT 1 FROM streams WHERE id = ? FOR NO KEY UPDATE", id)],
   passOverSignals: (id) => [lock("SELECT 1 FROM streams WHERE id = ? FOR NO KEY UPDATE", id)],
   settlePush: (id) => [lock("SELECT 1 FROM streams WHERE id = ? FOR NO KEY UPDATE", id)],
+  noteReceiver: (id) => [lock("SELECT 1 FROM receivers WHERE id = ? FOR NO KEY UPDATE", id)],
   slotElsewhere: ({ user: id }) => [user(id)],
   restartLog: () => [everyone()],
   compactLog: upkeep,
@@ -117,6 +120,7 @@ const LOCKS: Locks = {
   pruneWebhookQueue: upkeep,
   forgetLists: upkeep,
   pruneSignals: upkeep,
+  forgetTaken: upkeep,
 };
 
 /** Steps that hold the counter from the start. */

@@ -8,10 +8,8 @@
  * Time is the database's: nodes whose clocks differ agree about what has run out.
  */
 
-import { newId } from "../../prelude/ids.ts";
 import type { Secret } from "../../prelude/secret.ts";
-import type { Clock, World } from "../../prelude/world.ts";
-import type { Position } from "../../revocation/entry.ts";
+import { type Clock, type SetAlarm, systemAlarm, type World } from "../../prelude/world.ts";
 import { copy } from "../copy.ts";
 import { portsOver } from "../ports.ts";
 import type { Reads } from "../rows.ts";
@@ -22,14 +20,14 @@ import type { Storage } from "../storage.ts";
 import { readAddress } from "./address.ts";
 import { aheadOf } from "./ahead.ts";
 import { Connections, understood } from "./connections.ts";
+import { Listener } from "./listener.ts";
+import { ServingNode } from "./node.ts";
 import { prepare } from "./prepare.ts";
 import { plainOutcome, plainRefresh } from "./refresh.ts";
 import { type Bound, Missing, Replay } from "./replay.ts";
 import { PostgresRows } from "./rows.ts";
-import { MIGRATIONS } from "./schema.ts";
-import { prepared } from "./sql.ts";
 import { LogTail } from "./tail.ts";
-import { HEAD, headOf, Transactions, together } from "./transaction.ts";
+import { HEAD, headOf, Transactions, together, WORK } from "./transaction.ts";
 
 export interface PostgresSettings {
   readonly url: string;
@@ -40,15 +38,21 @@ export interface PostgresSettings {
   readonly timeoutMs: number;
   /** In the place of the database's clock: for tests that stop it. */
   readonly clock?: Clock;
+  /** `false`: hears no hints, as if all were lost. */
+  readonly listens?: boolean;
 }
 
-const JOIN = prepared("INSERT INTO nodes (id, schema, beat, seen_at) VALUES (?, ?, 0, 0)");
-const LEAVE = prepared("DELETE FROM nodes WHERE id = ?");
-/** A write, so that a primary that was deposed cannot complete it. */
-const BEAT = prepared("UPDATE nodes SET beat = beat + 1 WHERE id = ?");
+/** How often a node looks for what it was not told of. */
+const POLL_MS = 500;
+/** With every so many polls, a node gives a sign of life, and whoever has the duty looks for work that it was not told of. */
+const CALL_POLLS = 20;
 
 /** Opens a database, made ready where it is empty. Throws `StartRefused`. */
-export async function openPostgres(settings: PostgresSettings, world: World): Promise<Storage> {
+export async function openPostgres(
+  settings: PostgresSettings,
+  world: World,
+  alarm: SetAlarm = systemAlarm,
+): Promise<Storage> {
   const { client, says, warning } = readAddress(settings.url, settings.password);
   const time = settings.clock ?? null;
   const limits = { most: settings.connections, statementMs: settings.timeoutMs };
@@ -56,15 +60,49 @@ export async function openPostgres(settings: PostgresSettings, world: World): Pr
   try {
     await prepare(connections, says, time?.now() ?? null);
     const transactions = new Transactions(connections, time);
-    const tail = new LogTail(headOf(await connections.ask(HEAD)), (bound) => connections.ask(bound));
-    const node = newId("node", world.random);
-    await connections.ask({ statement: JOIN, values: [node, MIGRATIONS.length] });
-
-    const readHead = async (): Promise<Position> => {
-      const beat = await connections.ask({ statement: BEAT, values: [node] });
-      if (beat.count === 0) throw new Error("this node is not registered any more");
-      return tail.catchUp();
+    const [keyListeners, callListeners] = [new Set<() => void>(), new Set<() => void>()];
+    const call = (listeners: ReadonlySet<() => void>) => {
+      for (const told of listeners) told();
     };
+    const head = headOf(await connections.ask(HEAD));
+    const tail = new LogTail(
+      head,
+      (bound) => connections.ask(bound),
+      () => call(keyListeners),
+    );
+    const node = await ServingNode.join(connections, tail, world, alarm);
+
+    let closed = false;
+    /** Looks at the log and the keys. What cannot be had now is had by the next look. */
+    const lookUp = (): void => {
+      if (!closed) tail.catchUp().catch(() => {});
+    };
+    let callOff = (): void => {};
+    let polls = 0;
+    /** A sign of life, also of a node that has no verifiers; and what whoever has the duty does besides. */
+    const sign = (): void => {
+      node.readHead().catch(() => {});
+      if (!listener.held) return;
+      node.bury().catch(() => {});
+      call(callListeners);
+    };
+    const poll = (): void => {
+      lookUp();
+      polls += 1;
+      if (polls % CALL_POLLS === 0) sign();
+      callOff = alarm(POLL_MS, poll);
+    };
+    const listener = new Listener({
+      ...{ client, clock: world.clock, alarm },
+      heard: (hint) => {
+        if (settings.listens === false) return;
+        if (hint === WORK) call(callListeners);
+        else if (hint === null || !node.hear(hint)) lookUp();
+      },
+      duty: () => call(callListeners),
+    });
+    listener.start();
+    poll();
 
     /** A refresh: in one statement, or by a look that finds nothing to write, or as a step. */
     const use = async (...args: StepArguments<"use">): Promise<StepResult<"use">> => {
@@ -96,14 +134,25 @@ export async function openPostgres(settings: PostgresSettings, world: World): Pr
         );
       },
       head: () => tail.head,
-      readHead: () => understood(readHead()),
-      onCommit: (listener) => tail.onCommit(listener),
+      readHead: () => understood(node.readHead()),
+      onCommit: (told) => tail.onCommit(told),
+      onKeys: (told) => void keyListeners.add(told),
+      duty: {
+        get held() {
+          return listener.held;
+        },
+        onCall: (told) => void callListeners.add(told),
+      },
+      nodes: node,
       backup: null,
       check: async () => {
-        await understood(readHead());
+        await understood(node.readHead());
       },
       close: async () => {
-        await connections.ask({ statement: LEAVE, values: [node] }).catch(() => {});
+        closed = true;
+        callOff();
+        await listener.close();
+        await node.leave().catch(() => {});
         await connections.close();
       },
     });

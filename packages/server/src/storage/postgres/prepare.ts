@@ -10,6 +10,7 @@ import { integer, text } from "../sql/columns.ts";
 import type { Connection, Connections } from "./connections.ts";
 import { faultOf } from "./faults.ts";
 import { advisoryKey } from "./locks.ts";
+import { assertServable } from "./moved.ts";
 import type { Bound } from "./replay.ts";
 import { MIGRATIONS } from "./schema.ts";
 import { prepared } from "./sql.ts";
@@ -53,53 +54,87 @@ async function checkServer(connection: Connection, says: string): Promise<void> 
   if (text(row, 4) === "") refuse("has no schema in its search_path where this user could make tables.");
 }
 
-/** Takes what is missing of the steps, all or none. @param time Unix milliseconds in the place of the database's */
-async function migrate(connection: Connection, says: string, time: number | null): Promise<void> {
+/** What stands in the database, before anything is done to it. */
+export interface Found {
+  /** How many steps it has; `null` where it is not ours. */
+  readonly schema: number | null;
+  /** Tables and views, whoever's they are. */
+  readonly tables: number;
+}
+
+async function find(connection: Connection, says: string): Promise<Found> {
+  const { rows } = await connection.send(OURS);
+  const [ours, tables] = [integer(rows[0] ?? [], 0), integer(rows[0] ?? [], 1)];
+  if (ours === 0) return { schema: null, tables };
+  const { rows: versions } = await connection.send(VERSION);
+  const [row] = versions;
+  if (row === undefined) throw new StartRefused(halfMade(says));
+  const schema = integer(row, 0);
+  if (integer(row, 1) > MIGRATIONS.length) {
+    throw new StartRefused(
+      `The database ${says} was written by a newer Mapae (schema ${schema}; this one knows ${MIGRATIONS.length}): run that version or newer.`,
+    );
+  }
+  return { schema, tables };
+}
+
+async function takeSteps(connection: Connection, schema: number): Promise<void> {
+  const missing = MIGRATIONS.slice(schema);
+  if (missing.length === 0) return;
+  for (const { sql } of missing) await connection.say(sql);
+  await connection.say(`UPDATE mapae SET schema = ${MIGRATIONS.length}, oldest = ${MIGRATIONS.at(-1)?.oldest ?? 0}`);
+}
+
+/** Looks at the server and at what stands in the database, and changes nothing. Throws `StartRefused`. */
+export async function lookAt(connection: Connection, says: string): Promise<Found> {
+  await checkServer(connection, says);
+  return find(connection, says);
+}
+
+/**
+ * Takes the steps that are missing and does `work`, all or none, one process at a time. Throws `StartRefused`.
+ * @param work is given what stood there before
+ * @param ending `ROLLBACK`: only tried
+ */
+export async function inSchema<T>(
+  connection: Connection,
+  says: string,
+  work: (found: Found) => Promise<T>,
+  ending: "COMMIT" | "ROLLBACK" = "COMMIT",
+): Promise<T> {
   await connection.say("BEGIN");
   try {
     await connection.say("SET LOCAL statement_timeout = 0");
     // Of several nodes that start at once, one takes the steps and the others wait for it.
     await connection.say("SET LOCAL lock_timeout = 0");
     await connection.send(ALONE);
-    const { rows: found } = await connection.send(OURS);
-    const [ours, others] = [integer(found[0] ?? [], 0), integer(found[0] ?? [], 1)];
-    if (ours === 0 && others > 0) {
-      throw new StartRefused(
-        `The database ${says} holds tables of another program: give Mapae a database (or a schema) of its own.`,
-      );
-    }
-    let schema = 0;
-    if (ours === 1) {
-      const { rows } = await connection.send(VERSION);
-      const [row] = rows;
-      if (row === undefined) throw new StartRefused(halfMade(says));
-      schema = integer(row, 0);
-      if (integer(row, 1) > MIGRATIONS.length) {
-        throw new StartRefused(
-          `The database ${says} was written by a newer Mapae (schema ${schema}; this one knows ${MIGRATIONS.length}): run that version or newer.`,
-        );
-      }
-    }
-    const missing = MIGRATIONS.slice(schema);
-    for (const { sql } of missing) await connection.say(sql);
-    const { rows: made } = await connection.send(MADE);
-    if (made.length === 0) {
-      if (schema > 0) throw new StartRefused(halfMade(says));
-      const now = time ?? integer((await connection.send(NOW)).rows[0] ?? [], 0);
-      await connection.say(`INSERT INTO state (id, epoch, seq, key_set) VALUES (1, ${nextEpoch(now, 0)}, 0, 0)`);
-    }
-    const last = MIGRATIONS.at(-1);
-    if (missing.length > 0) {
-      await connection.say(`UPDATE mapae SET schema = ${MIGRATIONS.length}, oldest = ${last?.oldest ?? 0}`);
-    }
-    await connection.say("COMMIT");
+    const found = await find(connection, says);
+    if (found.schema === null && found.tables > 0) throw new StartRefused(foreignLine(says));
+    await takeSteps(connection, found.schema ?? 0);
+    const result = await work(found);
+    await connection.say(ending);
+    return result;
   } catch (error) {
     await connection.say("ROLLBACK").catch(() => {});
     throw error;
   }
 }
 
-function halfMade(says: string): string {
+/** A database that is empty begins; one that is not has all that it needs. */
+async function begin(connection: Connection, says: string, { schema }: Found, time: number | null): Promise<void> {
+  await assertServable(connection, says);
+  const { rows: made } = await connection.send(MADE);
+  if (made.length > 0) return;
+  if (schema !== null) throw new StartRefused(halfMade(says));
+  const now = time ?? integer((await connection.send(NOW)).rows[0] ?? [], 0);
+  await connection.say(`INSERT INTO state (id, epoch, seq, key_set) VALUES (1, ${nextEpoch(now, 0)}, 0, 0)`);
+}
+
+export function foreignLine(says: string): string {
+  return `The database ${says} holds tables of another program: give Mapae a database (or a schema) of its own.`;
+}
+
+export function halfMade(says: string): string {
   return `The database ${says} holds only a part of Mapae's tables: restore it as a whole, or begin with an empty one.`;
 }
 
@@ -108,7 +143,7 @@ export async function prepare(connections: Connections, says: string, time: numb
   try {
     await connections.use(async (connection) => {
       await checkServer(connection, says);
-      await migrate(connection, says, time);
+      await inSchema(connection, says, (found) => begin(connection, says, found, time));
     });
   } catch (error) {
     throw startRefusedBy(error, says);
@@ -126,7 +161,7 @@ const STARTING: Readonly<Record<string, string>> = {
   "53300": "it takes no more connections: raise max_connections, or lower MAPAE_DATABASE_CONNECTIONS",
 };
 
-function startRefusedBy(error: unknown, says: string): StartRefused {
+export function startRefusedBy(error: unknown, says: string): StartRefused {
   if (error instanceof StartRefused) return error;
   const told = error instanceof DatabaseError && error.code !== undefined ? STARTING[error.code] : undefined;
   return new StartRefused(`The database ${says} cannot be opened: ${told ?? faultOf(error).message}.`);

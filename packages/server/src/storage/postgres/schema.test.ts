@@ -6,12 +6,10 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { startPostgres, withoutPostgres } from "../../../../../test/components/postgres.ts";
 import { systemWorld } from "../../prelude/world.ts";
+import { ONLY_EMBEDDED, ONLY_SERVED } from "../move/tables.ts";
 import { openReader } from "../sqlite/connection.ts";
 import { prepare } from "../sqlite/prepare.ts";
 import { openPostgres } from "./postgres.ts";
-
-/** What only several nodes need. */
-const OWN = ["mapae", "nodes"];
 
 test("PostgreSQL has every table and column of the embedded database", { skip: withoutPostgres() }, async () => {
   const folder = mkdtempSync(join(tmpdir(), "mapae-schema-"));
@@ -24,7 +22,7 @@ test("PostgreSQL has every table and column of the embedded database", { skip: w
        WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%'`,
     )
     .all() as unknown as readonly [string][];
-  const embedded = found.map(([name]) => name);
+  const embedded = found.map(([name]) => name).filter((name) => !ONLY_EMBEDDED.includes(name.split(".")[0] ?? ""));
   db.close();
   const postgres = await startPostgres({ settings: { fsync: "off" } });
   assert.ok(postgres !== null);
@@ -34,7 +32,7 @@ test("PostgreSQL has every table and column of the embedded database", { skip: w
   await store.close();
   const served = await postgres.query<{ name: string }>(
     `SELECT table_name || '.' || column_name AS name FROM information_schema.columns
-     WHERE table_schema = 'public' AND table_name NOT IN (${OWN.map((table) => `'${table}'`).join(", ")})`,
+     WHERE table_schema = 'public' AND table_name NOT IN (${ONLY_SERVED.map((table) => `'${table}'`).join(", ")})`,
     url,
   );
   assert.deepEqual(served.map(({ name }) => name).sort(), embedded.sort());

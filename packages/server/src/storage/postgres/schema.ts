@@ -313,4 +313,72 @@ export const MIGRATIONS: readonly Migration[] = [
   CREATE INDEX clients_by_audience ON clients (audience) WHERE audience IS NOT NULL;
   `,
   },
+  {
+    oldest: 1,
+    sql: `
+  CREATE TABLE receivers (
+    id              TEXT COLLATE "C" PRIMARY KEY,
+    issuer          TEXT NOT NULL,
+    facts           TEXT NOT NULL,
+    stream          TEXT NOT NULL,
+    data_key        BIGINT,
+    credential      BYTEA,
+    push_hash       BYTEA,
+    domains         TEXT NOT NULL,
+    disables        BIGINT NOT NULL,
+    state           TEXT NOT NULL,
+    created_at      BIGINT NOT NULL,
+    heard_at        BIGINT,
+    event_at        BIGINT,
+    events          BIGINT NOT NULL,
+    asked_at        BIGINT,
+    asked_hash      BYTEA,
+    verified_at     BIGINT,
+    stream_status   TEXT,
+    failures        BIGINT NOT NULL,
+    failing_since   BIGINT,
+    next_attempt_at BIGINT NOT NULL,
+    last_failure    TEXT,
+    rejected        BIGINT NOT NULL,
+    unmatched       BIGINT NOT NULL
+  );
+  CREATE TABLE received_events (
+    receiver TEXT COLLATE "C" NOT NULL REFERENCES receivers (id) ON DELETE CASCADE,
+    jti      TEXT COLLATE "C" NOT NULL,
+    at       BIGINT NOT NULL,
+    PRIMARY KEY (receiver, jti)
+  );
+  CREATE INDEX received_events_by_time ON received_events (at);
+  `,
+  },
+  {
+    oldest: 1,
+    sql: `
+  -- The move that filled this database, or is filling it (storage/move/): whose, and how far it has come with each table.
+  CREATE TABLE move (
+    id           BIGINT PRIMARY KEY CHECK (id = 1),
+    move         TEXT NOT NULL,
+    installation TEXT NOT NULL,
+    source       TEXT NOT NULL,
+    state        TEXT NOT NULL,
+    begun_at     BIGINT NOT NULL,
+    done_at      BIGINT,
+    -- when a program opened it for the first time after the move
+    used_at      BIGINT
+  );
+  CREATE TABLE move_tables (
+    name  TEXT COLLATE "C" PRIMARY KEY,
+    rows  BIGINT NOT NULL,
+    -- the key of the last row that was carried over, as JSON
+    after TEXT
+  );
+  `,
+  },
+  {
+    oldest: 1,
+    sql: `
+  -- The longest lease that a node gives, and what it says of its verifiers; without the first, the longest there is.
+  ALTER TABLE nodes ADD COLUMN lease_ms BIGINT NOT NULL DEFAULT 60000, ADD COLUMN word TEXT;
+  `,
+  },
 ];

@@ -27,6 +27,7 @@ const CASCADES: Readonly<Record<string, string>> = {
   sessions: "grants",
   webhooks: "webhook_attempts",
   streams: "stream_exceptions",
+  receivers: "received_events",
 };
 const CHANGED = /\b(?:INTO|UPDATE|DELETE FROM)\s+"?([a-z_]+)/g;
 const TABLE = /\b(?:FROM|JOIN|INTO|UPDATE)\s+"?([a-z_]+)/g;

@@ -4,7 +4,8 @@
  *
  *   own commit ──► next in order? told at once
  *                       │ no: another's lies before it
- *   hint, poll ─────────┴──► one statement: where the log stands, and everything after what was told
+ *   hint, poll ─────────┴──► one statement: where the log stands, and everything after what was told; and what the keys
+ *                            are like, which this node holds in memory as well
  *
  * One statement sees one snapshot, and the counter is moved in the transaction that writes the entry: so the head that it
  * finds has no entry before it that is still to come.
@@ -13,7 +14,7 @@ import { HeadReads } from "../../feed/heads.ts";
 import { isBefore, type Position, type RevocationEntry } from "../../revocation/entry.ts";
 import type { CommitListener } from "../listeners.ts";
 import { CommitListeners } from "../listeners.ts";
-import { integer } from "../sql/columns.ts";
+import { integer, text } from "../sql/columns.ts";
 import { ENTRY, entryOf } from "../sql/tables.ts";
 import type { Result } from "./connections.ts";
 import type { Bound } from "./replay.ts";
@@ -22,19 +23,27 @@ import { prepared } from "./sql.ts";
 /** So many entries are read at a time. */
 const PAGE = 5_000;
 
-const NEWS = `SELECT s.epoch, s.seq, ${ENTRY.of("l")} FROM state s LEFT JOIN (
+/** Differs where a key of any kind was added, changed or removed, or signs for longer. */
+const KEYS = `concat_ws(' ', s.key_set, (SELECT concat_ws(' ', max(id), count(*)) FROM data_keys),
+  (SELECT max(highest_exp) FROM signing_keys))`;
+const NEWS = prepared(`SELECT s.epoch, s.seq, ${KEYS}, ${ENTRY.of("l")} FROM state s LEFT JOIN (
     SELECT ${ENTRY.names} FROM log WHERE (epoch, seq) > (?, ?) ORDER BY epoch, seq LIMIT ${PAGE}
-  ) l ON true ORDER BY l.epoch, l.seq`;
+  ) l ON true ORDER BY l.epoch, l.seq`);
+const ENTRY_AT = 3;
 
 export class LogTail {
   readonly #listeners = new CommitListeners();
   readonly #ask: (bound: Bound) => Promise<Result>;
   readonly #reads: HeadReads;
+  readonly #keysChanged: () => void;
   #head: Position;
+  #keys: string | null = null;
 
-  constructor(head: Position, ask: (bound: Bound) => Promise<Result>) {
+  /** @param keysChanged told when any process has changed a key, this one included */
+  constructor(head: Position, ask: (bound: Bound) => Promise<Result>, keysChanged: () => void) {
     this.#head = head;
     this.#ask = ask;
+    this.#keysChanged = keysChanged;
     this.#reads = new HeadReads(() => this.#read());
   }
 
@@ -62,20 +71,31 @@ export class LogTail {
 
   async #read(): Promise<Position> {
     for (;;) {
-      const after = this.#head;
-      const statement = prepared(NEWS);
-      const { rows } = await this.#ask({ statement, values: [after.epoch, after.seq] });
-      const [first] = rows;
-      if (first === undefined) throw new Error("the database has no state row");
-      const found = rows.filter((row) => row[2] !== null).map((row) => entryOf(row.slice(2)));
-      // Commits of this node's own may have been told since the question was sent.
-      this.#tell(found.filter((entry) => isBefore(this.#head, entry)));
-      if (found.length === PAGE) continue;
-      const head = { epoch: integer(first, 0), seq: integer(first, 1) };
-      // The last entries may be forgotten already.
-      if (isBefore(this.#head, head)) this.#head = head;
-      return head;
+      const head = this.take(await this.#ask(this.question()));
+      if (head !== null) return head;
     }
+  }
+
+  /** What is to be asked, to hear what is new. */
+  question(): Bound {
+    return { statement: NEWS, values: [this.#head.epoch, this.#head.seq] };
+  }
+
+  /** Takes the answer, and tells what it has. @returns where the log stood; `null`: there is more to ask for */
+  take({ rows }: Result): Position | null {
+    const [first] = rows;
+    if (first === undefined) throw new Error("the database has no state row");
+    const found = rows.filter((row) => row[ENTRY_AT] !== null).map((row) => entryOf(row.slice(ENTRY_AT)));
+    // Others may have been told since the question was sent.
+    this.#tell(found.filter((entry) => isBefore(this.#head, entry)));
+    if (found.length === PAGE) return null;
+    const head = { epoch: integer(first, 0), seq: integer(first, 1) };
+    // The last entries may be forgotten already.
+    if (isBefore(this.#head, head)) this.#head = head;
+    const keys = text(first, 2);
+    if (this.#keys !== null && this.#keys !== keys) this.#keysChanged();
+    this.#keys = keys;
+    return head;
   }
 
   #tell(entries: readonly RevocationEntry[]): void {

@@ -43,7 +43,7 @@ function isLong(name: StepName, [target]: readonly unknown[]): boolean {
 }
 
 /** Milliseconds since 1970, by the database's clock, and where the log stands. */
-const NOW = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)";
+export const NOW = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)";
 export const HEAD: Bound = { statement: prepared(`SELECT epoch, seq, ${NOW} FROM state`), values: [] };
 const COUNTER: Bound = {
   statement: prepared(`SELECT epoch, seq, ${NOW} FROM state FOR NO KEY UPDATE`),
@@ -52,7 +52,20 @@ const COUNTER: Bound = {
 const MOVE = prepared("UPDATE state SET seq = ?");
 /** Other nodes look at the log when they hear of this; it is a hint, and may be lost. */
 export const CHANNEL = "'mapae_' || current_schema()";
-const TELL = prepared(`SELECT pg_notify(${CHANNEL}, ?)`);
+export const TELL = prepared(`SELECT pg_notify(${CHANNEL}, ?)`);
+/** There is something to do for the node that has the duty. */
+export const WORK = "work";
+/** Steps after which every node looks at its keys, and those after which one looks for work. */
+const HINTS: { readonly [Name in StepName]?: string } = {
+  replaceKeys: "keys",
+  raiseMark: "keys",
+  addDataKeys: "keys",
+  removeDataKeys: "keys",
+  createWebhook: WORK,
+  changeWebhook: WORK,
+  createStream: WORK,
+  changeStream: WORK,
+};
 
 export function headOf({ rows: [row] }: Result): Position {
   if (row === undefined) throw new Error("the database has no state row");
@@ -79,6 +92,7 @@ interface Work {
   readonly connection: Connection;
   readonly replay: Replay;
   readonly longMs: number | undefined;
+  readonly hint: string | undefined;
 }
 
 export class Transactions {
@@ -128,7 +142,7 @@ export class Transactions {
         replay.expect(bound, opening[opening.length - ahead.length + index] as Result);
       }
       const now = this.#clock?.now() ?? integer(head.rows[0] ?? [], 2);
-      const work: Work = { connection, replay, longMs };
+      const work: Work = { connection, replay, longMs, hint: HINTS[name] };
       const result = await this.#replay(work, (rows) => runStep(name, rows, now, args));
       await this.#commit(work);
       return { result, entries: replay.entries };
@@ -175,15 +189,16 @@ export class Transactions {
     replay.correct(answers.slice(writes.length + 1));
   }
 
-  async #commit({ connection, replay, longMs }: Work): Promise<void> {
+  async #commit({ connection, replay, longMs, hint }: Work): Promise<void> {
     const last = replay.entries.at(-1);
-    const closing =
+    const closing: Bound[] =
       last === undefined
         ? []
         : [
             { statement: MOVE, values: [last.seq] },
             { statement: TELL, values: [`log ${last.epoch}.${last.seq}`] },
           ];
+    if (hint !== undefined) closing.push({ statement: TELL, values: [hint] });
     const answers = await together(connection, longMs, ...replay.take(), ...closing, "COMMIT");
     if (answers.at(-1)?.command !== "COMMIT") throw new Error("a transaction was not committed");
   }

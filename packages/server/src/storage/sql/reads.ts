@@ -14,9 +14,11 @@ import type { SessionFilter } from "../../sessions/store.ts";
 import type { UserFilter } from "../../users/store.ts";
 import type { User } from "../../users/user.ts";
 import type { WrappedKey } from "../../vault/store.ts";
+import type { ReceiverReads } from "../receiver-rows.ts";
 import type { After, Held, Reads, StatusReads, WebhookReads } from "../rows.ts";
 import type { SsfReads } from "../ssf-rows.ts";
 import { integer, integerOrNull, type Row, text, type Value } from "./columns.ts";
+import { SqlReceiverReads } from "./receivers.ts";
 import { SqlSsfReads } from "./ssf.ts";
 import type { Questions } from "./statements.ts";
 import { SqlStatusReads } from "./status.ts";
@@ -47,12 +49,14 @@ export class SqlReads<Engine extends Questions = Questions> implements Reads {
   readonly webhooks: WebhookReads;
   readonly status: StatusReads;
   readonly ssf: SsfReads;
+  readonly receivers: ReceiverReads;
 
   constructor(engine: Engine) {
     this.engine = engine;
     this.webhooks = new SqlWebhookReads(engine);
     this.status = new SqlStatusReads(engine);
     this.ssf = new SqlSsfReads(engine);
+    this.receivers = new SqlReceiverReads(engine);
   }
 
   #listed<T>(select: string, conditions: readonly Condition[], order: string, limit: number, of: (row: Row) => T): T[] {

@@ -9,10 +9,12 @@ import type { EndReason, Position, RevocationEntry } from "../../revocation/entr
 import type { Session } from "../../sessions/session.ts";
 import type { User } from "../../users/user.ts";
 import type { WrappedKey } from "../../vault/store.ts";
+import type { ReceiverRows } from "../receiver-rows.ts";
 import type { Ended, Rows, StatusRows, WebhookRows } from "../rows.ts";
 import type { SsfRows } from "../ssf-rows.ts";
 import { integer } from "./columns.ts";
 import { SqlReads } from "./reads.ts";
+import { SqlReceivers } from "./receivers.ts";
 import { SqlSsf } from "./ssf.ts";
 import type { Statements } from "./statements.ts";
 import { SqlStatus } from "./status.ts";
@@ -23,12 +25,14 @@ export class SqlRows<Engine extends Statements = Statements> extends SqlReads<En
   override readonly webhooks: WebhookRows;
   override readonly status: StatusRows;
   override readonly ssf: SsfRows;
+  override readonly receivers: ReceiverRows;
 
   constructor(engine: Engine) {
     super(engine);
     this.webhooks = new SqlWebhooks(engine);
     this.status = new SqlStatus(engine);
     this.ssf = new SqlSsf(engine);
+    this.receivers = new SqlReceivers(engine);
   }
 
   touch(): void {

@@ -9,6 +9,7 @@ import type { WrappedKey } from "../../vault/store.ts";
 import { integer, type Row } from "../sql/columns.ts";
 import { openReader } from "./connection.ts";
 import { startRefusedBy } from "./faults.ts";
+import { type MoveMark, readMark } from "./moved.ts";
 import { assertOurs, faultsOf } from "./prepare.ts";
 import { MIGRATIONS } from "./schema.ts";
 import { SqliteReads } from "./statements.ts";
@@ -22,6 +23,8 @@ export interface Examination {
   readonly known: number;
   /** What is wrong with its structure, in SQLite's words; empty where nothing is. Every page and index was read. */
   readonly faults: readonly string[];
+  /** Where the installation is moving to, or has gone; `null` where it is here, or the schema too old to say so. */
+  readonly moved: MoveMark | null;
   /** `null` where an older schema has to be migrated before its rows can be read. */
   readonly rows: {
     readonly dataKeys: readonly WrappedKey[];
@@ -40,13 +43,15 @@ export function examineSqlite(file: string): Examination {
     const schema = integer(db.prepare("PRAGMA user_version").get() as unknown as Row, 0);
     const faults = faultsOf(db, true);
     const wal = `${file}-wal`;
+    const readable = schema === MIGRATIONS.length && faults.length === 0;
     return {
       bytes: statSync(file).size,
       walBytes: existsSync(wal) ? statSync(wal).size : 0,
       schema,
       known: MIGRATIONS.length,
       faults,
-      rows: schema === MIGRATIONS.length && faults.length === 0 ? rowsOf(new SqliteReads(db)) : null,
+      moved: readable ? readMark(db) : null,
+      rows: readable ? rowsOf(new SqliteReads(db)) : null,
     };
   } catch (error) {
     throw startRefusedBy(error, file);

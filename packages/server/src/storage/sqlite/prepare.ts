@@ -9,6 +9,7 @@ import { nextEpoch } from "../../revocation/epoch.ts";
 import { integer, type Row } from "../sql/columns.ts";
 import { openWriter } from "./connection.ts";
 import { damagedLine, startRefusedBy } from "./faults.ts";
+import { assertHere } from "./moved.ts";
 import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
 
 /** Files up to this size are checked through at every start (some 50 ms); larger ones by `mapae doctor`. */
@@ -72,6 +73,7 @@ export function prepare(file: string, now: number): void {
     if (statSync(file).size <= CHECKED_BYTES && faultsOf(db, false).length > 0)
       throw new StartRefused(damagedLine(file));
     migrate(db, now);
+    assertHere(db, file);
     // Opening succeeds on a file that may only be read: ask for the right to write now.
     db.exec("BEGIN IMMEDIATE; ROLLBACK");
   } catch (error) {

@@ -15,6 +15,7 @@ import { syncFolderOf } from "./backup.ts";
 import { openWriter } from "./connection.ts";
 import { startRefusedBy } from "./faults.ts";
 import { lockWriter } from "./lock.ts";
+import { writeMark } from "./moved.ts";
 import { assertOurs, faultsOf, migrate } from "./prepare.ts";
 import { SqliteRows } from "./statements.ts";
 
@@ -56,6 +57,8 @@ function prepareCopy(from: string, prepared: string, to: string, { keepSessions,
     const now = clock.now();
     migrate(db, now);
     db.exec("BEGIN IMMEDIATE");
+    // A file that has gone elsewhere may be what is restored: as any older copy, it begins a new epoch here.
+    writeMark(db, null);
     const rows = new SqliteRows(db);
     const begun = beginEpoch(rows, headOf(to), keepSessions, now);
     rows.finish();

@@ -311,4 +311,50 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE clients ADD COLUMN jwks TEXT;
   CREATE INDEX clients_by_audience ON clients (audience) WHERE audience IS NOT NULL;
   `,
+  `
+  -- What is heard from other providers, and the names of what was taken, so that nothing is taken twice.
+  CREATE TABLE receivers (
+    id              TEXT PRIMARY KEY,
+    issuer          TEXT NOT NULL,
+    facts           TEXT NOT NULL,
+    stream          TEXT NOT NULL,
+    data_key        INTEGER,
+    credential      BLOB,
+    push_hash       BLOB,
+    domains         TEXT NOT NULL,
+    disables        INTEGER NOT NULL,
+    state           TEXT NOT NULL,
+    created_at      INTEGER NOT NULL,
+    heard_at        INTEGER,
+    event_at        INTEGER,
+    events          INTEGER NOT NULL,
+    asked_at        INTEGER,
+    asked_hash      BLOB,
+    verified_at     INTEGER,
+    stream_status   TEXT,
+    failures        INTEGER NOT NULL,
+    failing_since   INTEGER,
+    next_attempt_at INTEGER NOT NULL,
+    last_failure    TEXT,
+    rejected        INTEGER NOT NULL,
+    unmatched       INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE received_events (
+    receiver TEXT NOT NULL REFERENCES receivers (id) ON DELETE CASCADE,
+    jti      TEXT NOT NULL,
+    at       INTEGER NOT NULL,
+    PRIMARY KEY (receiver, jti)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX received_events_by_time ON received_events (at);
+  `,
+  `
+  -- Where this installation is moving to, or has gone (moved.ts).
+  CREATE TABLE moved (
+    id     INTEGER PRIMARY KEY CHECK (id = 1),
+    move   TEXT NOT NULL,
+    target TEXT NOT NULL,
+    at     INTEGER NOT NULL,
+    gone   INTEGER NOT NULL
+  ) STRICT;
+  `,
 ];

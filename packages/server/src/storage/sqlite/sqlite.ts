@@ -8,7 +8,7 @@ import type { World } from "../../prelude/world.ts";
 import { isBefore, type Position, type RevocationEntry } from "../../revocation/entry.ts";
 import { CommitListeners } from "../listeners.ts";
 import { portsOver } from "../ports.ts";
-import type { Storage } from "../storage.ts";
+import { ALONE, type Storage } from "../storage.ts";
 import { backupOf } from "./backup.ts";
 import { openReader } from "./connection.ts";
 import { faultOf, reportOf } from "./faults.ts";
@@ -75,6 +75,10 @@ export async function openSqlite(file: string, world: World, writer = moduleBesi
       // One statement on the file sees every commit before it (WAL), and this process has the only writer.
       readHead: async () => read(catchUp),
       onCommit: (listener) => listeners.add(listener),
+      // Nobody else changes them.
+      onKeys: () => {},
+      duty: ALONE,
+      nodes: null,
       backup: backupOf(file),
       check: async () => {
         read((rows) => rows.head());

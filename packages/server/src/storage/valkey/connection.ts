@@ -63,6 +63,8 @@ function optionsOf(address: ValkeyAddress, { name, timeoutMs }: ConnectionOption
   const base: RedisOptions = {
     ...{ lazyConnect: true, connectionName: name, db: database, protocol: 2, disableClientInfo: true },
     ...{ commandTimeout: timeoutMs, socketTimeout: timeoutMs, connectTimeout: CONNECT_MS, retryStrategy },
+    // The server is looked at by `admit`, which says so where it is still loading.
+    enableReadyCheck: false,
     // Nothing is kept to be sent later, and nothing is sent twice.
     ...{ enableOfflineQueue: false, maxRetriesPerRequest: 0, autoResendUnfulfilledCommands: false },
     // A primary that was deposed: the Sentinels know the new one.
@@ -93,6 +95,9 @@ export class Connection {
   #waiting: (() => void)[] = [];
   /** Whoever refused it before it was ever used, stops the start. */
   #refused: string | null = null;
+  /** How often it stood: what was asked of an earlier one says nothing of this one. */
+  #stood = 0;
+  #closed = false;
 
   constructor(address: ValkeyAddress, options: ConnectionOptions) {
     this.#options = options;
@@ -101,6 +106,7 @@ export class Connection {
     this.#client.on("error", (error: Error) => this.#failed(error.message));
     this.#client.on("ready", () => void this.#admit());
     this.#client.on("close", () => this.#became(false, this.#why));
+    this.#client.on("end", () => this.#again());
   }
 
   get usable(): boolean {
@@ -142,6 +148,7 @@ export class Connection {
 
   /** Lets go of the server. What is under way is answered first. */
   async close(): Promise<void> {
+    this.#closed = true;
     this.#client.removeAllListeners("close");
     this.#usable = false;
     if (this.#client.status === "ready") await this.#client.quit().catch(() => {});
@@ -165,16 +172,30 @@ export class Connection {
   }
 
   async #admit(): Promise<void> {
+    this.#stood += 1;
+    const stood = this.#stood;
+    let refusal: string | null;
     try {
-      const refusal = await this.#options.admit(this.#ask);
-      if (refusal === null) return this.#became(true, null);
-      this.#refused = refusal;
-      this.#became(false, refusal);
-      this.#client.disconnect(true);
+      refusal = await this.#options.admit(this.#ask);
     } catch (error) {
+      if (stood !== this.#stood) return;
       this.#failed(error instanceof Error ? error.message : String(error));
       this.#client.disconnect(true);
+      return;
     }
+    if (stood !== this.#stood) return;
+    if (refusal === null) return this.#became(true, null);
+    this.#refused = refusal;
+    this.#became(false, refusal);
+    this.#client.disconnect(true);
+  }
+
+  /** The client gives up where it is let go while it connects: a connection that nobody closed is to go on. */
+  #again(): void {
+    if (this.#closed) return;
+    this.#options.alarm(RETRY_MOST_MS, () => {
+      if (!this.#closed && this.#client.status === "end") this.#client.connect().catch(() => {});
+    });
   }
 
   /** A connection that failed: tried again, but for a start with credentials that are not the right ones. */

@@ -38,6 +38,7 @@ export interface Runner {
   /** Resolves once so many replicas have it as a log-in waits for. */
   runSafely(script: Script, args: readonly Value[]): Promise<unknown>;
   ask(command: string, ...args: readonly Value[]): Promise<unknown>;
+  onReturn(listener: () => void): void;
   close(): Promise<void>;
 }
 
@@ -67,18 +68,26 @@ export function liveOver(runner: Runner, { prefix, keepMs, clock }: LiveOptions)
     return positionOf(await run(UPKEEP_SCRIPTS.settle, after.epoch, after.seq, ...told)) ?? ANYWHERE;
   };
 
+  /** That there is no such log-in is believed of a primary alone: a deposed one may have lost it, and refuses to write. */
+  const believed = async (nothing: boolean): Promise<void> => {
+    if (nothing) await runner.ask("PERSIST", `${prefix}id`);
+  };
+
   return {
     grant: async (secretId) => {
       const [now, found] = (await run(SESSION_SCRIPTS.grant, secretText(secretId))) as [string, Reply | null];
+      await believed(found === null);
       return { now: Number(now), found: found === null ? undefined : grantOf(secretId, found) };
     },
     grantById: async (id) => {
       const [now, secret, found] = (await run(SESSION_SCRIPTS.grantById, id)) as [string, string | null, Reply | null];
       const known = secret !== null && found !== null;
+      await believed(!known);
       return { now: Number(now), found: known ? grantOf(Buffer.from(secret, "base64url"), found) : undefined };
     },
     session: async (id) => {
       const [now, found] = (await run(SESSION_SCRIPTS.session, id)) as [string, Reply | null];
+      await believed(found === null);
       return { now: Number(now), found: found === null ? undefined : sessionOf(found) };
     },
     unended: (user) => sessions(run(SESSION_SCRIPTS.unended, user)),
@@ -97,6 +106,7 @@ export function liveOver(runner: Runner, { prefix, keepMs, clock }: LiveOptions)
     use: async ({ secretId, generation, client, macKey, proof }, { idleMs }) => {
       const given = [secretText(secretId), client, generation, macKey, proofText(proof), idleMs];
       const [now, was, reply] = (await run(SESSION_SCRIPTS.use, ...given)) as [string, Reply | null, Reply | null];
+      await believed(reply === null);
       if (reply === null) return { now: Number(now), before: null, found: undefined };
       const found = grantOf(secretId, reply);
       return { now: Number(now), before: was === null ? null : { ...found.grant, ...varying(was) }, found };
@@ -142,6 +152,7 @@ export function liveOver(runner: Runner, { prefix, keepMs, clock }: LiveOptions)
     check: async () => {
       await runner.ask("PING");
     },
+    onReturn: (listener) => runner.onReturn(listener),
     close: () => runner.close(),
   };
 }

@@ -78,8 +78,11 @@ export async function openValkey(settings: ValkeySettings, services: ValkeyServi
     if (owner === null && opened) tell("the live store came back empty: the sessions that were in it are lost");
     return null;
   };
+  const returned: (() => void)[] = [];
   const changed = (usable: boolean, why: string | null): void => {
-    if (opened) tell(usable ? "the live store answers again" : `the live store is away: ${why ?? "connection lost"}`);
+    if (!opened) return;
+    tell(usable ? "the live store answers again" : `the live store is away: ${why ?? "connection lost"}`);
+    if (usable) for (const listener of returned) listener();
   };
   const common = new Connection(address, { name: "mapae", timeoutMs: ANSWER_MS, admit, changed, alarm });
   const withinMs = "sentinels" in address.at ? START_MS.sentinels : START_MS.server;
@@ -101,6 +104,7 @@ export async function openValkey(settings: ValkeySettings, services: ValkeyServi
       run,
       runSafely: (script, args) => writes.run(script, args),
       ask: (command, ...args) => common.ask(command, ...args),
+      onReturn: (listener) => void returned.push(listener),
       close: async () => {
         await safe?.close();
         await common.close();
