@@ -36,11 +36,19 @@ export function lifeOf(file: string): Promise<readonly Report[]> {
   });
 }
 
-/** @returns how many acknowledgements of each kind were checked */
+/** A busy machine may acknowledge little between two kills: so many times the rounds are enough for some of each kind. */
+const PATIENCE = 5;
+const KINDS = ["user", "session", "refreshed", "ended"];
+
+/**
+ * @param rounds at least; more, while nothing of some kind was acknowledged
+ * @returns how many acknowledgements of each kind were checked
+ */
 export async function killRepeatedly(file: string, rounds: number): Promise<ReadonlyMap<string, number>> {
   const counts = new Map<string, number>();
   const earlier: Report[][] = [];
-  for (let round = 0; round < rounds; round += 1) {
+  const lacks = (): boolean => KINDS.some((kind) => !counts.has(kind));
+  for (let round = 0; round < rounds || (lacks() && round < PATIENCE * rounds); round += 1) {
     const reports = await lifeOf(file);
     for (const { kind } of reports) counts.set(kind, (counts.get(kind) ?? 0) + 1);
     const now = new Acknowledged();

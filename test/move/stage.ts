@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import pg from "pg";
 import { mapae, type Ran } from "../cli/mapae.ts";
-import type { Postgres } from "../components/postgres.ts";
 import { environment, FLAGS, LOGIN_SERVER } from "../processes.ts";
 
 export interface Target {
@@ -34,23 +33,38 @@ export function move(folder: string, { to, settings }: Target, ...options: reado
   return mapae(folder, ["move", "--to", to, ...options], { settings });
 }
 
-/** Moves, and kills the program -9 when what it told matches. @returns whether it was killed, and not done before */
-export function moveAndKill(
+export interface Interrupted {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly told: string;
+}
+
+/** Moves, and sends the program a signal when what it told is enough. */
+export function moveUntil(
   folder: string,
   { to, settings }: Target,
-  when: (told: string) => boolean,
-): Promise<boolean> {
+  name: NodeJS.Signals,
+  enough: (told: string) => boolean,
+): Promise<Interrupted> {
   const child = spawn(process.execPath, [...FLAGS, LOGIN_SERVER, "move", "--to", to], {
     cwd: folder,
     env: environment(settings),
     stdio: ["ignore", "ignore", "pipe"],
   });
   let told = "";
+  let sent = false;
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     told += text;
-    if (when(told)) child.kill("SIGKILL");
+    if (sent || !enough(told)) return;
+    sent = true;
+    child.kill(name);
   });
-  return new Promise((resolve) => child.once("close", (_, signal) => resolve(signal === "SIGKILL")));
+  return new Promise((resolve) => child.once("close", (code, signal) => resolve({ code, signal, told })));
+}
+
+/** The same with a kill -9. @returns whether it was killed, and not done before */
+export async function moveAndKill(folder: string, to: Target, enough: (told: string) => boolean): Promise<boolean> {
+  return (await moveUntil(folder, to, "SIGKILL", enough)).signal === "SIGKILL";
 }
 
 /** A row as text, so that two engines' can be laid side by side: octets in hexadecimal. */
@@ -96,8 +110,4 @@ export async function rowsOfDatabase(url: string): Promise<ReadonlyMap<string, r
   } finally {
     await client.end();
   }
-}
-
-export async function ask<R extends pg.QueryResultRow>(postgres: Postgres, sql: string, { url }: Target): Promise<R[]> {
-  return postgres.query<R>(sql, url);
 }

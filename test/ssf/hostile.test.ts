@@ -238,6 +238,34 @@ test("a provider that moves its keys is found again within the hour, and one tha
   await until(stage, "it has moved", async () => (await facts())?.jwksUri === `${provider.issuer}/new.json`);
 });
 
+test("one that is pushed and does not answer is asked again sooner than in an hour, and is well once it does", async () => {
+  const { stage, token } = await server();
+  const one = await add(stage, token, "push");
+  one.provider.away = true;
+  stage.advance(3_600_000);
+  await until(stage, "it fails", async () => Number((await one.state()).failures) > 0);
+  assert.equal((await one.state()).last_failure, "verification: unreachable");
+  one.provider.away = false;
+  stage.advance(10_000);
+  await until(stage, "it is well", async () => (await one.state()).failures === 0);
+  assert.match(stage.log(), /another provider is heard again/);
+});
+
+test("a provider that hangs does not keep this server from stopping", async () => {
+  const { stage, token } = await server();
+  const { provider } = await add(stage, token, "poll");
+  await until(stage, "it is polled", () => polls(provider) > 0);
+  for (const path of ["/.well-known/ssf-configuration", "/verify", "/poll"]) {
+    provider.instead = { [path]: () => {} };
+    const before = provider.asked.length;
+    stage.advance(3_600_000);
+    await until(stage, `${path} hangs`, () => provider.asked.slice(before).some((asked) => asked.path === path));
+    if (path !== "/poll") stage.advance(10_000);
+  }
+  await stage.close();
+  open.splice(open.indexOf(stage), 1);
+});
+
 test("what becomes of events is counted, by result and by error", async () => {
   const { stage, token } = await server();
   const one = await add(stage, token, "push");

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { afterEach, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
+import { SYSTEM } from "../../packages/server/src/audit/event.ts";
 import { receiverView } from "../../packages/server/src/http/api/admin-ssf-receivers.ts";
 import { openSqlite } from "../../packages/server/src/storage/sqlite/sqlite.ts";
 import { temporaryFolder } from "../processes.ts";
@@ -95,6 +96,44 @@ test("a provider that is away is asked again later and later, and the list says 
   stage.advance(60_000);
   await until(stage, "it is back", () => provider.acknowledged.length === 1);
   await until(stage, "it is well", async () => (await state(stage)).failures === 0);
+});
+
+test("what a provider has while it is paused here waits there, and is taken when it is resumed", async () => {
+  const { provider, stage } = await scene();
+  await until(stage, "it is polled", () => provider.asked.some(({ path }) => path === "/poll"));
+  const [receiver] = await stage.storage.receivers.list();
+  assert.ok(receiver !== undefined);
+  const { receiverAction, intake } = stage.server.operations.ssf;
+  await receiverAction.change(receiver, { state: "paused" }, SYSTEM);
+  provider.queue(revoked(provider, "nobody@example.com"));
+  const asked = provider.asked.length;
+  for (let seconds = 0; seconds < 20; seconds += 1) {
+    stage.advance(1000);
+    await setTimeout(5);
+  }
+  // One may have been under way.
+  assert.ok(provider.asked.length <= asked + 1);
+  assert.equal(intake.tally().taken.unknown_subject, 0);
+  await receiverAction.change(receiver, { state: "active" }, SYSTEM);
+  await until(stage, "it is taken", () => provider.acknowledged.length === 1);
+});
+
+test("a stream that was made by hand is polled where the operator says, whatever this server itself signs with", async () => {
+  const provider = await openProvider();
+  open.push(provider);
+  provider.configuration = { configuration_endpoint: undefined, verification_endpoint: undefined };
+  const sharedSecret = Buffer.alloc(32, 9).toString("base64url");
+  const stage = await openStage({ settings: { ...SETTINGS, signingAlg: "HS256", sharedSecret } });
+  open.push(stage);
+  const url = `${provider.issuer}/poll`;
+  await add(stage, provider, { stream_id: STREAM, audience: "https://login.example", poll_url: url });
+  await stage.signUp("kim@example.com");
+  const kim = await stage.logIn("kim@example.com");
+  provider.queue(revoked(provider, "kim@example.com"));
+  await until(stage, "it is taken", () => provider.acknowledged.length === 1);
+  assert.equal((await stage.call("GET", "/v1/me", { token: kim.access })).body.reason, "reported");
+  stage.advance(2 * HOUR);
+  assert.equal((await state(stage)).silent, false, "who offers no verification is not asked for one");
 });
 
 test("every hour a sign of life is asked for; while none comes, the list says that it is silent", async () => {

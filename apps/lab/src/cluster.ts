@@ -44,6 +44,8 @@ export interface Cluster {
   readonly servers: readonly Server[];
   readonly spare: Server;
   running(): readonly Server[];
+  /** Log-ins live in a store of their own. */
+  readonly ownStore: boolean;
   readonly balancer: Door;
   server(index: number): Server;
   /** Where log-ins live; where that is the servers themselves, the database. */
@@ -57,6 +59,14 @@ export interface Cluster {
   partition(index: number): Promise<void>;
   rejoin(index: number): Promise<void>;
   restartBalancer(): Promise<void>;
+  /** With SIGKILL, and without a farewell to anybody. */
+  killBalancer(): Promise<void>;
+  /** A server's way to the database. */
+  link(index: number): Link;
+  /** Users, the log, keys; and log-ins, where they live there. */
+  readonly database: Pick<Stores["postgres"], "freeze" | "thaw" | "kill" | "start">;
+  /** Where tokens say they come from. */
+  readonly issuer: string;
   /** Until every server that runs is ready, and the balancer has seen it. */
   untilBalanced(): Promise<void>;
   /** Bytes to and from the session store since it began. */
@@ -155,6 +165,7 @@ export async function openCluster(
     servers,
     spare,
     running,
+    ownStore: onValkey,
     balancer,
     server,
     freezeStore: async () => (store === null ? stores.postgres.freeze() : (await store.primary()).freeze()),
@@ -202,6 +213,17 @@ export async function openCluster(
       await stopBalancer();
       await startBalancer();
     },
+    killBalancer: async () => {
+      await ended(haproxy, "SIGKILL");
+      await startBalancer();
+    },
+    link: (index) => {
+      const found = links[index % servers.length];
+      if (found === undefined) throw new RangeError("no such link");
+      return found;
+    },
+    database: stores.postgres,
+    issuer: `http://localhost:${port}`,
     untilBalanced: async () => {
       await until("readiness", async () => {
         const ready = await Promise.all(running().map(({ door }) => door.ask("GET", "/readyz")));
@@ -257,10 +279,15 @@ function serverOf(name: string, port: number, settings: Readonly<Record<string, 
       started.stderr.setEncoding("utf8").on("data", (text: string) => {
         told = (told + text).slice(-4_000);
       });
-      await until(`server ${name}`, async () => {
-        if (started.exitCode !== null) throw new Error(told);
-        return (await door.ask("GET", "/readyz")).status === 200;
-      });
+      try {
+        await until(`server ${name}`, async () => {
+          if (started.exitCode !== null) throw new Error(told);
+          return (await door.ask("GET", "/readyz")).status === 200;
+        });
+      } catch (error) {
+        if (started.exitCode !== null) child = null;
+        throw error;
+      }
     },
     stop: async () => {
       const ending = child;

@@ -14,7 +14,7 @@ export interface Crowd {
   stop(): Promise<void>;
 }
 
-interface Habit {
+export interface Habit {
   readonly share: number;
   readonly act: (person: Person, door: Door, on: DeviceClass, chance: Chance) => Promise<unknown>;
 }
@@ -54,8 +54,18 @@ const HABITS: readonly Habit[] = [
   },
 ];
 
-/** @param pauseMs between two things that one person does, on average */
-export function startCrowd(people: readonly Person[], door: Door, chances: readonly Chance[], pauseMs: number): Crowd {
+/**
+ * @param pauseMs between two things that one person does, on average
+ * @param more what people do besides
+ */
+export function startCrowd(
+  people: readonly Person[],
+  door: Door,
+  chances: readonly Chance[],
+  pauseMs: number,
+  more: readonly Habit[] = [],
+): Crowd {
+  const habits = [...more, ...HABITS];
   let running = true;
   let stopped = false;
   let resumed: Promise<void> = Promise.resolve();
@@ -66,7 +76,7 @@ export function startCrowd(people: readonly Person[], door: Door, chances: reado
     const on: DeviceClass = person.logins.has("mobile") && chance.next() < 0.3 ? "mobile" : "desktop";
     if (!person.logins.has(on)) return void (await person.logIn(door, on));
     let at = chance.next();
-    for (const { share, act } of HABITS) {
+    for (const { share, act } of habits) {
       at -= share;
       if (at < 0) return void (await act(person, door, on, chance));
     }

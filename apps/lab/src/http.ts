@@ -14,6 +14,8 @@ export interface Reply {
 export interface Sending {
   readonly json?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
+  /** How long an answer may take. */
+  readonly timeoutMs?: number;
 }
 
 const TIMEOUT_MS = 4_000;
@@ -27,7 +29,11 @@ export interface Door {
 /** @param sockets connections at a time; further requests wait */
 export function openDoor(port: number, sockets: number): Door {
   const agent = new Agent({ keepAlive: true, maxSockets: sockets });
-  const once = (method: string, path: string, { json, headers = {} }: Sending): Promise<Reply & { stale: boolean }> =>
+  const once = (
+    method: string,
+    path: string,
+    { json, headers = {}, timeoutMs = TIMEOUT_MS }: Sending,
+  ): Promise<Reply & { stale: boolean }> =>
     new Promise((resolve) => {
       const body = json === undefined ? "" : JSON.stringify(json);
       const content =
@@ -40,7 +46,7 @@ export function openDoor(port: number, sockets: number): Door {
         resolve({ status, body: objectOf(text), cookies, sent, received: performance.now(), stale });
       };
       const sending = httpRequest(
-        { host: "127.0.0.1", port, path, method, agent, headers: { ...headers, ...content }, timeout: TIMEOUT_MS },
+        { host: "127.0.0.1", port, path, method, agent, headers: { ...headers, ...content }, timeout: timeoutMs },
         (answer) => {
           let text = "";
           answer.setEncoding("utf8").on("data", (chunk: string) => {
@@ -52,7 +58,7 @@ export function openDoor(port: number, sockets: number): Door {
       );
       sending.once("timeout", () => sending.destroy(new Error("no answer in time")));
       // A kept connection that was closed meanwhile: nothing was asked yet, and browsers ask again.
-      sending.once("error", () => give(0, "", [], sending.reusedSocket && performance.now() - sent < TIMEOUT_MS));
+      sending.once("error", () => give(0, "", [], sending.reusedSocket && performance.now() - sent < timeoutMs));
       sending.end(body);
     });
   return {

@@ -9,12 +9,14 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { STRATEGY_NAMES, type StrategyName } from "../../../packages/server/src/sessions/strategy.ts";
+import { formatDuration, parseDuration } from "../../../packages/server/src/prelude/duration.ts";
+import { STRATEGIES, STRATEGY_NAMES, type StrategyName } from "../../../packages/server/src/sessions/strategy.ts";
+import { playChaos } from "./chaos.ts";
 import { Clean } from "./clean.ts";
-import { type ClusterOptions, openCluster } from "./cluster.ts";
+import { type Cluster, type ClusterOptions, openCluster } from "./cluster.ts";
 import { FAULT_NAMES, FAULTS, type FaultName } from "./faults.ts";
 import { circumstancesOf } from "./machine.ts";
-import { rowsOf } from "./measure.ts";
+import { chaosRowsOf, rowsOf } from "./measure.ts";
 import type { Timeline } from "./report/charts.ts";
 import { pageOf, shown } from "./report/page.ts";
 import type { Row } from "./row.ts";
@@ -31,6 +33,7 @@ const USAGE = `npm run lab -- [options]
   --seeds <n>           how often, each time with another seed (default: 5; quick: 1)
   --from <seed>         the first seed (default: 1)
   --watch <seconds>     how long each fault is watched (default: 10; quick: 2.5)
+  --chaos <duration>    random faults instead, two at a time, for so long in all (20m)
   --json                rows as JSON on stdout, one a line
   --out <file>          where the report goes (default: lab.html; with --quick: none)
   --help
@@ -44,7 +47,12 @@ interface Asked {
   readonly json: boolean;
   readonly out: string | null;
   readonly quick: boolean;
+  /** Of random faults, for each strategy and seed, in milliseconds; `null`: the story. */
+  readonly chaosMs: number | null;
 }
+
+/** Random faults are for those that promise to live through them. */
+const STEADFAST = STRATEGY_NAMES.filter((name) => STRATEGIES[name].promises.anyServer === "answers");
 
 class Usage extends Error {}
 
@@ -75,21 +83,26 @@ function asked(args: readonly string[]): Asked | null {
         seeds: { type: "string" },
         from: { type: "string" },
       },
-      ...{ watch: { type: "string" }, out: { type: "string" } },
+      ...{ watch: { type: "string" }, out: { type: "string" }, chaos: { type: "string" } },
     },
   });
   if (values.help === true) return null;
   const quick = values.quick === true;
+  const chaos = values.chaos === undefined ? null : parseDuration(values.chaos);
+  if (chaos === undefined || (chaos !== null && chaos < CHAOS_LEAST_MS)) {
+    throw new Usage(`--chaos is a duration from ${formatDuration(CHAOS_LEAST_MS)}, as 20m.`);
+  }
   const strategies = named(values.strategy, STRATEGY_NAMES, "strategy");
   const faults = named(values.fault, FAULT_NAMES, "fault");
   const from = Math.floor(number(values.from, 1, 0, 2 ** 31, "from"));
-  const seeds = Math.floor(number(values.seeds, quick ? 1 : 5, 1, 100, "seeds"));
+  const seeds = Math.floor(number(values.seeds, quick || chaos !== null ? 1 : 5, 1, 100, "seeds"));
+  const chosen = strategies.length > 0 ? strategies : chaos === null ? STRATEGY_NAMES : STEADFAST;
   const usual = FAULT_NAMES.filter((name) => !quick || FAULTS[name].quick);
   return {
-    strategies: strategies.length > 0 ? strategies : STRATEGY_NAMES,
+    strategies: chosen,
     seeds: Array.from({ length: seeds }, (_, index) => from + index),
     pace: {
-      users: Math.floor(number(values.users, quick ? 300 : 900, 10, 50_000, "users")),
+      users: Math.floor(number(values.users, quick || chaos !== null ? 300 : 900, 10, 50_000, "users")),
       watchMs: 1000 * number(values.watch, quick ? 2.5 : 10, 0.5, 600, "watch"),
       pauseMs: quick ? 700 : 1500,
       forcedLogouts: quick ? 10 : 40,
@@ -97,8 +110,9 @@ function asked(args: readonly string[]): Asked | null {
     },
     servers: Math.floor(number(values.servers, 3, 2, 8, "servers")),
     json: values.json === true,
-    out: values.out ?? (quick ? null : "lab.html"),
+    out: values.out ?? (quick || chaos !== null ? null : "lab.html"),
     quick,
+    chaosMs: chaos === null ? null : chaos / chosen.length / seeds,
   };
 }
 
@@ -108,6 +122,7 @@ function orderOf(strategies: readonly StrategyName[], index: number): readonly S
 }
 
 const STEP_MS = 250;
+const CHAOS_LEAST_MS = 10_000;
 
 /** The wrong refusals of the act that the chart shows. */
 function timelineOf({ strategy, acts }: Told): Timeline | null {
@@ -143,17 +158,36 @@ async function play(
       say(`${head}: starting ${it.servers} servers`);
       const options: ClusterOptions = { strategy, servers: it.servers, users: it.pace.users, stores };
       const cluster = await openCluster(options, clean);
-      const told = await playStory(cluster, it.pace, seed, (line) => say(`${head}: ${line}`));
-      const found = rowsOf(told, { servers: it.servers, users: it.pace.users }, seed);
+      const tell = (line: string): void => say(`${head}: ${line}`);
+      const found = await rowsUnder(it, cluster, stores, seed, clean, tell, (told) => {
+        const timeline = timelineOf(told);
+        if (timeline !== null && seed === it.seeds[0]) timelines.push(timeline);
+      });
       rows.push(...found);
       if (it.json) for (const row of found) process.stdout.write(`${JSON.stringify(row)}\n`);
-      const timeline = timelineOf(told);
-      if (timeline !== null && seed === it.seeds[0]) timelines.push(timeline);
     } finally {
       await clean.up();
     }
   }
   return { rows, timelines };
+}
+
+async function rowsUnder(
+  { chaosMs, pace, servers }: Asked,
+  cluster: Cluster,
+  stores: Stores,
+  seed: number,
+  clean: Clean,
+  say: (line: string) => void,
+  keep: (told: Told) => void,
+): Promise<readonly Row[]> {
+  if (chaosMs !== null) {
+    const { users, pauseMs } = pace;
+    return chaosRowsOf(await playChaos(cluster, stores, { users, pauseMs, lastsMs: chaosMs }, seed, clean, say), seed);
+  }
+  const told = await playStory(cluster, pace, seed, say);
+  keep(told);
+  return rowsOf(told, { servers, users: pace.users }, seed);
 }
 
 export async function main(args: readonly string[]): Promise<number> {

@@ -11,7 +11,7 @@ const SETTING = { servers: 3, users: 300 };
 
 function seen(verdict: Verdict, count: number, action: Sighting["action"] = "me"): Sighting[] {
   return Array.from({ length: count }, (_, index) => ({
-    ...{ user: `user${index}`, action, verdict, status: verdict === "right" ? 200 : 401 },
+    ...{ user: `user${index}`, action, verdict, status: verdict === "right" ? 200 : 401, because: "" },
     ...{ sent: 10 + index, received: 12 + index },
   }));
 }

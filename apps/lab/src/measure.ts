@@ -1,5 +1,6 @@
 /** From what was seen to rows, each beside its promise and its prediction. */
 import { STRATEGIES, type StrategyName } from "../../../packages/server/src/sessions/strategy.ts";
+import type { ChaosTold } from "./chaos.ts";
 import { FAULTS } from "./faults.ts";
 import type { Verdict } from "./ledger.ts";
 import { METRICS, type MetricName, type Row } from "./row.ts";
@@ -75,6 +76,31 @@ export function rowsOf(
   add("none", "store_bytes_per_login", logInBytes);
   add("none", "resident", residentMb);
   return rows;
+}
+
+/** What random faults came to. */
+export function chaosRowsOf(told: ChaosTold, seed: number): readonly Row[] {
+  const { strategy, verdicts, audit } = told;
+  const judged = Object.values(verdicts).reduce((sum, each) => sum + each, 0) - verdicts.uncertain;
+  const row = (metric: MetricName, value: number, promised: boolean): Row => ({
+    ...{ strategy, fault: "chaos", metric, value, unit: METRICS[metric].unit, predicted: null, seed },
+    ...(promised ? { promised: "0", kept: value === 0 } : NOTHING),
+  });
+  return [
+    row("faults", told.faults, false),
+    row("requests", judged, false),
+    row("errors", verdicts.error / Math.max(1, judged), false),
+    row("wrong_refusals", verdicts.wrong_refusal / Math.max(1, judged), true),
+    row("wrong_user", verdicts.wrong_user, true),
+    row("zombies", verdicts.zombie, true),
+    row("devices_kept", verdicts.kept_device, true),
+    row("sessions_lost", audit.lost / Math.max(1, audit.live), true),
+    row("ends_undone", audit.undone, true),
+    row("confirmed", told.confirmed, false),
+    row("zombies_confirmed", told.accepted, true),
+    row("renewed_twice", told.renewedTwice, false),
+    row("double_generations", told.doubleGenerations, true),
+  ];
 }
 
 /** Only users: several wrong refusals of one count once. */

@@ -12,6 +12,8 @@ export interface Sighting {
   readonly action: Action;
   readonly verdict: Verdict;
   readonly status: number;
+  /** What the server said it refused for. */
+  readonly because: string;
   readonly sent: number;
   readonly received: number;
 }
@@ -48,6 +50,10 @@ export interface Person {
   refresh(door: Door, login: Login): Promise<Sighting | null>;
   logOut(door: Door, on: DeviceClass): Promise<void>;
   logOutEverywhere(door: Door, login: Login): Promise<boolean>;
+  /** The same, waiting until no verifier accepts any of it. @returns the access tokens, where that was confirmed */
+  logOutConfirmed(door: Door, login: Login): Promise<readonly string[] | null>;
+  /** Shows one refresh token twice at once, as two tabs do. @returns how many successors it got; `null` without an answer to both */
+  refreshTwice(door: Door, login: Login): Promise<number | null>;
   /** Shows what a log-in gives at a server, apart from the balancer. */
   poll(door: Door, login: Login): Promise<Sighting>;
   /** The log-in turned out to be gone: forgotten on both sides. */
@@ -55,6 +61,8 @@ export interface Person {
 }
 
 const ENDED_KEPT = 4;
+/** Whoever waits for a confirmation waits for the end of leases, where a verifier or a server is away. */
+const CONFIRM_MS = 12_000;
 
 /** @param see is told every answer */
 export function personOf(name: string, see: (sighting: Sighting) => void, next: () => string): Person {
@@ -63,13 +71,15 @@ export function personOf(name: string, see: (sighting: Sighting) => void, next: 
 
   const sighted = (action: Action, entitled: Entitlement, reply: Reply, answered = answeredBy(reply)): Sighting => {
     const { status, sent, received } = reply;
-    const sighting = { user: name, action, verdict: judge(entitled, sent, received, answered), status, sent, received };
+    const verdict = judge(entitled, sent, received, answered);
+    const because = [reply.body.code, reply.body.reason].filter((each) => typeof each === "string").join(", ");
+    const sighting = { user: name, action, verdict, status, because, sent, received };
     see(sighting);
     return sighting;
   };
 
-  const send = async (door: Door, login: Login, method: string, path: string, json?: unknown): Promise<Reply> => {
-    const reply = await door.ask(method, path, sendingOf(login.held, json));
+  const send = async (door: Door, login: Login, method: string, path: string, timeoutMs?: number): Promise<Reply> => {
+    const reply = await door.ask(method, path, sendingOf(login.held, timeoutMs));
     keepCookies(login.held, reply);
     return reply;
   };
@@ -86,6 +96,19 @@ export function personOf(name: string, see: (sighting: Sighting) => void, next: 
     if (login === undefined) return;
     login.entitled.endRequestedAt ??= performance.now();
     login.entitled.cause ??= cause;
+  };
+
+  const endAll = async (door: Door, login: Login, path: string, timeoutMs?: number): Promise<Reply> => {
+    const all = [...logins];
+    for (const [, each] of all) ending(each, "logout");
+    const reply = await send(door, login, "DELETE", path, timeoutMs);
+    sighted("log_out_everywhere", login.entitled, reply);
+    if (reply.status !== 204 && reply.status !== 200) return reply;
+    for (const [on, each] of all) {
+      each.entitled.endedAt ??= performance.now();
+      retire(on);
+    }
+    return reply;
   };
 
   const person: Person = {
@@ -142,16 +165,34 @@ export function personOf(name: string, see: (sighting: Sighting) => void, next: 
     },
 
     async logOutEverywhere(door, login) {
-      const all = [...logins];
-      for (const [, each] of all) ending(each, "logout");
-      const reply = await send(door, login, "DELETE", "/v1/sessions");
-      sighted("log_out_everywhere", login.entitled, reply);
-      if (reply.status !== 204) return false;
-      for (const [on, each] of all) {
-        each.entitled.endedAt ??= performance.now();
-        retire(on);
+      return (await endAll(door, login, "/v1/sessions")).status === 204;
+    },
+
+    async logOutConfirmed(door, login) {
+      const tokens = [...logins.values()].flatMap(({ held }) => (held.by === "tokens" ? [held.access] : []));
+      const { status, body } = await endAll(
+        door,
+        login,
+        `/v1/sessions?wait=all&timeout_ms=${CONFIRM_MS}`,
+        2 * CONFIRM_MS,
+      );
+      return status === 200 && body.confirmed === true ? tokens : null;
+    },
+
+    async refreshTwice(door, login) {
+      const { held } = login;
+      if (held.by === "cookies") return null;
+      const body = { refresh_token: held.refresh };
+      const ask = () =>
+        door.ask("POST", "/v1/sessions/refresh", { json: body, headers: { "idempotency-key": held.attempt } });
+      const replies = await Promise.all([ask(), ask()]);
+      for (const reply of replies) {
+        sighted("refresh", login.entitled, reply, { ...answeredBy(reply), user: null } as Answered);
       }
-      return true;
+      const good = replies.filter(({ status }) => status === 200);
+      const [first] = good;
+      if (first !== undefined) takeTokens(held, first, next);
+      return good.length < replies.length ? null : new Set(good.map(({ body: told }) => told.refresh_token)).size;
     },
 
     async poll(door, login) {
@@ -172,10 +213,10 @@ export function answeredBy({ status, body }: Reply): Answered {
   return { is: "accepted", user: typeof identifier === "string" ? identifier : null };
 }
 
-function sendingOf(held: Held, json: unknown): Sending {
-  const body = json === undefined ? {} : { json };
-  if (held.by === "tokens") return { ...body, headers: { authorization: `Bearer ${held.access}` } };
-  return { ...body, headers: { cookie: [...held.jar].map(([name, value]) => `${name}=${value}`).join("; ") } };
+function sendingOf(held: Held, timeoutMs: number | undefined): Sending {
+  const within = timeoutMs === undefined ? {} : { timeoutMs };
+  if (held.by === "tokens") return { ...within, headers: { authorization: `Bearer ${held.access}` } };
+  return { ...within, headers: { cookie: [...held.jar].map(([name, value]) => `${name}=${value}`).join("; ") } };
 }
 
 /** A browser shows the balancer's cookie at the log-in too. */

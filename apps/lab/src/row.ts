@@ -39,6 +39,10 @@ export const METRICS = {
   sessions_per_server: { unit: "count", says: "log-ins that one server can answer for, mean over the servers" },
   skew: { unit: "ratio", says: "the fullest server against the mean" },
   resident: { unit: "MB", says: "resident memory of one server, mean" },
-  heap_per_session: { unit: "bytes", says: "heap of one server for one log-in that it holds" },
+  faults: { unit: "count", says: "random faults that struck" },
+  confirmed: { unit: "count", says: "log-outs everywhere that were confirmed" },
+  zombies_confirmed: { unit: "count", says: "tokens that a verifier accepted after their end was confirmed" },
+  renewed_twice: { unit: "count", says: "refresh tokens shown twice at once" },
+  double_generations: { unit: "count", says: "of them, those that got two successors" },
 } as const satisfies Record<string, { readonly unit: Unit; readonly says: string }>;
 export type MetricName = keyof typeof METRICS;

@@ -19,6 +19,8 @@ export interface Stores {
   /** What wraps the keys in every copy. */
   readonly secret: string;
   readonly haproxy: string;
+  /** A resource server, of which the lab runs verifiers. */
+  readonly client: { readonly id: string; readonly secret: string };
   /** A fresh copy of the database with the users. @returns its name */
   copy(): Promise<string>;
   versions(): Promise<Readonly<Record<string, string>>>;
@@ -49,12 +51,13 @@ export async function openStores(clean: Clean, users: number): Promise<Stores> {
   clean.after(() => postgres.remove());
   const secret = crypto.randomUUID() + crypto.randomUUID();
   await postgres.query(`CREATE DATABASE ${BASE}`);
-  await importPeople(clean, postgres.url(BASE), secret, users);
+  const client = await importPeople(clean, postgres.url(BASE), secret, users);
   let copies = 0;
   return {
     postgres,
     secret,
     haproxy,
+    client,
     copy: async () => {
       copies += 1;
       const name = `lab_${copies}`;
@@ -70,7 +73,7 @@ export async function openStores(clean: Clean, users: number): Promise<Stores> {
 }
 
 /** All with one hash: they have one password, and nobody is to wait for nine hundred hashes. */
-async function importPeople(clean: Clean, database: string, secret: string, users: number): Promise<void> {
+async function importPeople(clean: Clean, database: string, secret: string, users: number): Promise<Stores["client"]> {
   const folder = mkdtempSync(join(tmpdir(), "mapae-lab-"));
   clean.after(() => rmSync(folder, { recursive: true, force: true }));
   const password_hash = await hash(PASSWORD, PASSWORD_COST);
@@ -80,8 +83,14 @@ async function importPeople(clean: Clean, database: string, secret: string, user
   );
   writeFileSync(file, `${lines.join("\n")}\n`);
   const settings = { MAPAE_DATABASE_URL: database, MAPAE_SECRET: secret, MAPAE_DATA: join(folder, "data") };
-  const ran = await output(process.execPath, [...FLAGS, LOGIN_SERVER, "users", "import", file], environment(settings));
+  const mapae = (...words: string[]) =>
+    output(process.execPath, [...FLAGS, LOGIN_SERVER, ...words], environment(settings));
+  const ran = await mapae("users", "import", file);
   if (ran.code !== 0) throw new Error(`the people could not be imported: ${ran.text}`);
+  const made = await mapae("clients", "create", "lab", "--json");
+  const { client_secret } = (made.code === 0 ? JSON.parse(made.text) : {}) as Record<string, unknown>;
+  if (typeof client_secret !== "string") throw new Error(`there is no resource server: ${made.text}`);
+  return { id: "lab", secret: client_secret };
 }
 
 export function output(

@@ -123,7 +123,7 @@ export async function playStory(
   return { strategy: cluster.strategy, acts, logInBytes, residentMb: await cluster.residentMb() };
 }
 
-const later = (ms: number): Promise<void> => new Promise((wake) => setTimeout(wake, ms));
+export const later = (ms: number): Promise<void> => new Promise((wake) => setTimeout(wake, ms));
 const AT_ONCE = 8;
 
 async function inTurns<T>(all: readonly T[], atOnce: number, each: (one: T) => Promise<void>): Promise<void> {
@@ -136,7 +136,7 @@ async function inTurns<T>(all: readonly T[], atOnce: number, each: (one: T) => P
 }
 
 /** Until everyone is in: a server that has too much to do says so, and is asked again. */
-async function logInAll(cluster: Cluster, people: readonly Person[], on: DeviceClass): Promise<void> {
+export async function logInAll(cluster: Cluster, people: readonly Person[], on: DeviceClass): Promise<void> {
   await inTurns(people, AT_ONCE, async (person) => {
     for (let attempt = 0; !(await person.logIn(cluster.balancer, on)); attempt += 1) {
       if (attempt > 20) throw new Error(`${person.name} cannot log in`);
@@ -145,7 +145,7 @@ async function logInAll(cluster: Cluster, people: readonly Person[], on: DeviceC
   });
 }
 
-async function auditAll(cluster: Cluster, people: readonly Person[]): Promise<Audit> {
+export async function auditAll(cluster: Cluster, people: readonly Person[]): Promise<Audit> {
   const there = cluster.running();
   const known = there.map(() => 0);
   let live = 0;

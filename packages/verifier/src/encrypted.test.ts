@@ -143,6 +143,17 @@ test("every fault of decryption is the same refusal, wherever a character is cha
   assert.equal(answers.size, 1);
 });
 
+test("cut off anywhere, or with any bit of any character turned, an encrypted token is refused", async () => {
+  const token = await issuer.encryptedToken(published);
+  const verifier = opening();
+  assert.equal((await verifier.check(token)).ok, true);
+  for (let at = 0; at < token.length; at++) {
+    assert.equal((await verifier.check(token.slice(0, at))).ok, false, `${at} characters`);
+    const flipped = String.fromCharCode(token.charCodeAt(at) ^ (1 << (at % 7)));
+    assert.equal((await verifier.check(token.slice(0, at) + flipped + token.slice(at + 1))).ok, false, `${at}`);
+  }
+});
+
 test("anything with four dots is refused without a fault, and what is too long without a look", async () => {
   const verifier = opening();
   await fc.assert(

@@ -103,5 +103,9 @@ export const METRIC_WORDS: Readonly<Record<MetricName, Words>> = {
   sessions_per_server: { en: "log-ins per server", ko: "서버당 로그인" },
   skew: { en: "load skew", ko: "부하 쏠림" },
   resident: { en: "memory of a server", ko: "서버 메모리" },
-  heap_per_session: { en: "heap per log-in", ko: "로그인당 힙" },
+  faults: { en: "random faults", ko: "무작위 장애" },
+  confirmed: { en: "confirmed log-outs", ko: "확인된 로그아웃" },
+  zombies_confirmed: { en: "accepted after confirmation", ko: "확인 뒤 받아들임" },
+  renewed_twice: { en: "renewed twice at once", ko: "동시에 두 번 갱신" },
+  double_generations: { en: "double generations", ko: "이중 세대" },
 };

@@ -568,7 +568,7 @@ export const COMMANDS: readonly CommandRow[] = [
       { flags: "--to <address>", says: "postgres://user@host:port/database (default: MAPAE_DATABASE_URL)" },
       PASSWORD_STDIN,
       { flags: "--dry-run", says: "look at both sides, say what would be moved, and change nothing" },
-      { flags: "--undo", says: "go back to the file, as long as nothing has used the new database" },
+      { flags: "--undo", says: "go back to the file, as long as nothing was changed in the new database" },
     ],
     notes:
       "The database's password is MAPAE_DATABASE_PASSWORD, or read from stdin. Every row is carried over and compared; then\nthe file is marked, and no server starts on it any more. Interrupted at any point, run it again: it goes on. docs/moving.md",

@@ -68,20 +68,22 @@ export interface ListenParts {
 }
 
 /** Asks for a verification event; `null`, or why not. */
+export type Verify = (receiver: Receiver, signal?: AbortSignal) => Promise<string | null>;
+
 export function createVerify({
   receivers,
   transmitter,
   vault,
   world,
-}: Pick<ListenParts, "receivers" | "transmitter" | "vault" | "world">): (receiver: Receiver) => Promise<string | null> {
-  return async (receiver) => {
+}: Pick<ListenParts, "receivers" | "transmitter" | "vault" | "world">): Verify {
+  return async (receiver, signal) => {
     const { verificationEndpoint } = receiver.facts;
     if (verificationEndpoint === null) return "the provider offers no verification";
     const state = world.random.bytes(24).toString("base64url");
     // Noted first: the event may be here before the answer is.
     await receivers.note(receiver.id, { note: "asked", stateHash: stateHash(state) }, []);
     const shown = openReceiverCredential(receiver.id, receiver.credential, vault);
-    const asked = await transmitter.verify(verificationEndpoint, receiver.stream.id, state, shown);
+    const asked = await transmitter.verify(verificationEndpoint, receiver.stream.id, state, shown, signal);
     return asked.ok ? null : asked.why;
   };
 }
@@ -97,9 +99,11 @@ export function startListening(parts: ListenParts): Listening {
   const lookedUp = new Map<ReceiverId, number>();
   let tally: ListenTally = { active: 0, failing: 0 };
 
-  const isVerificationDue = ({ facts, asked, verifiedAt, createdAt }: Receiver): boolean =>
+  /** Every hour; and where nothing else is asked of a provider that fails, when it is its turn again. */
+  const isVerificationDue = ({ facts, stream, failures, asked, verifiedAt, createdAt }: Receiver): boolean =>
     facts.verificationEndpoint !== null &&
-    clock.now() - Math.max(createdAt, asked?.at ?? 0, verifiedAt ?? 0) >= VERIFY_EVERY_MS;
+    ((failures > 0 && stream.pollUrl === null) ||
+      clock.now() - Math.max(createdAt, asked?.at ?? 0, verifiedAt ?? 0) >= VERIFY_EVERY_MS);
 
   async function due(): Promise<readonly Receiver[]> {
     const active = (await receivers.list()).filter(({ state }) => state === "active");
@@ -112,29 +116,36 @@ export function startListening(parts: ListenParts): Listening {
   }
 
   /** A provider may move its keys and endpoints (SSF 1.0 §7). While it does not say, they are where they were. */
-  async function lookUp(receiver: Receiver): Promise<Receiver> {
+  async function lookUp(receiver: Receiver, signal: AbortSignal): Promise<Receiver> {
     const { id, issuer, facts } = receiver;
     const at = lookedUp.get(id);
     if (at !== undefined && clock.monotonic() - at < LOOK_UP_MS) return receiver;
     lookedUp.set(id, clock.monotonic());
-    const found = await transmitter.discover(issuer);
+    const found = await transmitter.discover(issuer, signal);
     if (!found.ok || isDeepStrictEqual(found.value, facts)) return receiver;
     return (await receivers.note(id, { note: "facts", facts: found.value }, [])) ?? receiver;
   }
 
   async function work(listed: Receiver, signal: AbortSignal): Promise<boolean> {
-    const receiver = await lookUp(listed);
-    if (isVerificationDue(receiver)) {
-      if (isSilent(receiver, clock.now())) onLost(receiver, "verification: no answer");
-      const why = await verify(receiver);
-      if (why !== null) await failed(receiver, `verification: ${why}`);
-    }
+    const receiver = await lookUp(listed, signal);
     const { pollUrl } = receiver.stream;
+    if (isVerificationDue(receiver)) {
+      if (isSilent(receiver, clock.now()) && receiver.failures === 0) onLost(receiver, "verification: no answer");
+      const why = await verify(receiver, signal);
+      if (signal.aborted) return false;
+      if (why !== null) await failed(receiver, `verification: ${why}`);
+      else if (pollUrl === null && receiver.failures > 0) await heard(receiver);
+    }
     const rests = (resting.get(receiver.id) ?? 0) > clock.monotonic();
     return pollUrl === null || rests ? false : poll(receiver, pollUrl, signal);
   }
 
   const rest = ({ id }: Receiver, ms: number): void => void resting.set(id, clock.monotonic() + ms);
+
+  const heard = async (receiver: Receiver): Promise<void> => {
+    if (receiver.failures > 0) onBack(receiver);
+    await receivers.note(receiver.id, { note: "heard" }, []);
+  };
 
   const failed = async (receiver: Receiver, failure: string): Promise<void> => {
     const { id, failures } = receiver;
@@ -155,9 +166,7 @@ export function startListening(parts: ListenParts): Listening {
     }
     // It has heard what was done with; what comes now is the next account.
     accounts.delete(receiver.id);
-    if (receiver.failures > 0) onBack(receiver);
-    const stale = receiver.failures > 0 || clock.now() - (receiver.heardAt ?? 0) > HEARD_MS;
-    if (stale) await receivers.note(receiver.id, { note: "heard" }, []);
+    if (receiver.failures > 0 || clock.now() - (receiver.heardAt ?? 0) > HEARD_MS) await heard(receiver);
     if (await takeAll(receiver, polled.value)) return true;
     // Nothing that was not dealt with before, whatever it says of more: that is worth no second poll at once.
     const soon = clock.monotonic() - began < SOON_MS;
@@ -190,11 +199,8 @@ export function startListening(parts: ListenParts): Listening {
 
   const rounds = startRounds({ mine, due, work, collectMs: 0, everyMs: LOOK_MS, clock, alarm, fault });
   return {
-    wake: () => {
-      resting.clear();
-      rounds.wake();
-    },
-    tally: () => tally,
+    wake: rounds.wake,
+    tally: () => (mine() ? tally : { active: 0, failing: 0 }),
     stop: rounds.stop,
   };
 }

@@ -33,7 +33,7 @@ export interface PollRequest {
 export type Polled = ReadonlyMap<string, string>;
 
 export interface Transmitter {
-  discover(issuer: string): Promise<Found<TransmitterFacts>>;
+  discover(issuer: string, signal?: AbortSignal): Promise<Found<TransmitterFacts>>;
   createStream(
     issuer: string,
     endpoint: string,
@@ -42,7 +42,7 @@ export interface Transmitter {
   ): Promise<Found<ReceivedStream>>;
   readStream(issuer: string, endpoint: string, id: string, shown: Secret | null): Promise<Found<ReceivedStream>>;
   deleteStream(endpoint: string, id: string, shown: Secret | null): Promise<Found<null>>;
-  verify(endpoint: string, id: string, state: string, shown: Secret | null): Promise<Found<null>>;
+  verify(endpoint: string, id: string, state: string, shown: Secret | null, signal?: AbortSignal): Promise<Found<null>>;
   /** `null`: it was called off. */
   poll(url: string, request: PollRequest, shown: Secret | null, signal: AbortSignal): Promise<Found<Polled> | null>;
 }
@@ -52,6 +52,8 @@ const TIMEOUT_MS = 10_000;
 const POLL_TIMEOUT_MS = 60_000;
 const MOST_BYTES = 64 * 1024;
 const MOST_POLLED_BYTES = 2 * 1024 * 1024;
+/** What all but a poll may take. */
+const FEW = { most: MOST_BYTES, timeoutMs: TIMEOUT_MS };
 const NEVER = new AbortController().signal;
 
 const no = (why: string): { readonly ok: false; readonly why: string } => ({ ok: false, why });
@@ -76,7 +78,7 @@ export function createTransmitter(caller: Caller, mayReach: MayReach): Transmitt
     url: string,
     body: unknown,
     shown: Secret | null,
-    limits: { readonly most: number; readonly timeoutMs: number } = { most: MOST_BYTES, timeoutMs: TIMEOUT_MS },
+    limits: { readonly most: number; readonly timeoutMs: number } = FEW,
     signal: AbortSignal = NEVER,
   ): Promise<Called | null> => {
     if (faultOfTarget(url, mayReach) !== null) return { answered: false, fault: "refused_target" };
@@ -114,10 +116,10 @@ export function createTransmitter(caller: Caller, mayReach: MayReach): Transmitt
   };
 
   return {
-    discover: async (issuer) => {
+    discover: async (issuer, signal = NEVER) => {
       const fault = faultOfTarget(issuer, mayReach);
       if (fault !== null) return no(`the issuer ${fault}`);
-      const answer = objectIn(await ask("GET", configurationUrl(issuer), null, null), 200);
+      const answer = objectIn(await ask("GET", configurationUrl(issuer), null, null, FEW, signal), 200);
       if (!answer.ok) return no(`its ssf-configuration cannot be had: ${answer.why}`);
       const { value } = answer;
       // SSF 1.0 §7.2.4.
@@ -164,8 +166,8 @@ export function createTransmitter(caller: Caller, mayReach: MayReach): Transmitt
       const gone = called.answered && [200, 204, 404].includes(called.status);
       return gone ? { ok: true, value: null } : no(whyOf(called));
     },
-    verify: async (endpoint, id, state, shown) => {
-      const called = await ask("POST", endpoint, { stream_id: id, state }, shown);
+    verify: async (endpoint, id, state, shown, signal = NEVER) => {
+      const called = await ask("POST", endpoint, { stream_id: id, state }, shown, FEW, signal);
       if (called === null) return no("it was called off");
       return called.answered && called.status === 204 ? { ok: true, value: null } : no(whyOf(called));
     },

@@ -126,7 +126,7 @@ function ended(
     const { doneAt, usedAt } = outcome.record;
     const at = new Date(doneAt ?? 0).toISOString();
     output.result(
-      { to: says, already: true, done_at: at, used: usedAt !== null },
+      { to: says, already: true, done_at: at, opened: usedAt !== null },
       `moved to ${says} already, on ${at}; there is nothing left to do`,
     );
     return exitCode("ok");
@@ -142,7 +142,9 @@ function ended(
   );
   const secret = settings.secret === null ? placesIn(settings.data).secret : "MAPAE_SECRET";
   output.say(`Next: set MAPAE_DATABASE_URL to that address, keep ${secret} as it is, and start the server.`);
-  output.say(`${file} is not served any more. Until something has used the new database, mapae move --undo goes back.`);
+  output.say(
+    `${file} is not served any more. Until something is changed in the new database, mapae move --undo goes back.`,
+  );
   return exitCode("ok");
 }
 

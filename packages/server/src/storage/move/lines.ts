@@ -34,7 +34,7 @@ const REFUSALS: Readonly<Record<MoveRefusal, (source: Moving, says: string, targ
     `A move of another installation into ${says} is under way, from ${recordOf(target)?.source ?? "elsewhere"}: end or undo that one, or move to an empty database.`,
   arrived: ({ file }, says, target) => {
     const usedAt = recordOf(target)?.usedAt ?? null;
-    const use = usedAt === null ? "" : `, and is used since ${moment(usedAt)}`;
+    const use = usedAt === null ? "" : `, opened last on ${moment(usedAt)}`;
     return `The database ${says} holds this installation already${use}: ${file} is an older copy of it, and nothing is moved.`;
   },
   gone: (source, says) => `${wentLine(source)}, and not to ${says}: mapae move --undo with that address goes back.`,
@@ -47,10 +47,13 @@ export function refusalLine(why: MoveRefusal, source: Moving, says: string, targ
 const UNDO_REFUSALS: Readonly<Record<UndoRefusal, (source: Moving, says: string, target: Occupancy) => string>> = {
   nothing: ({ file }, says) => `There is nothing to undo: ${says} holds no move of ${file}.`,
   elsewhere: (source, says) => `${wentLine(source)}, and not to ${says}: give the address that it was moved to.`,
-  used: (_, says, target) =>
-    `${says} has been used since ${moment(recordOf(target)?.usedAt)}: what was ended or revoked there would be alive again. docs/moving.md, "The way back", says what is left.`,
 };
 
 export function undoRefusalLine(why: UndoRefusal, source: Moving, says: string, target: Occupancy): string {
   return UNDO_REFUSALS[why](source, says, target);
+}
+
+/** @param changed tables whose rows are not those of the source any more */
+export function usedLine(says: string, changed: readonly string[]): string {
+  return `${says} has been used, and its rows are not those of the file any more (${changed.join(", ")}): what was ended or revoked there would be alive again. docs/moving.md, "The way back", says what is left.`;
 }

@@ -9,17 +9,16 @@
 import { StartRefused } from "../../prelude/fault.ts";
 import type { World } from "../../prelude/world.ts";
 import type { MoveRecord } from "../postgres/moved.ts";
-import type { Row, Value } from "../sql/columns.ts";
+import type { Row } from "../sql/columns.ts";
 import { type Compared, compare, type Pages } from "./compare.ts";
 import { clocksFault, refusalLine } from "./lines.ts";
+import { PAGE, pagesOf } from "./pages.ts";
 import { keyOf, unkeepable } from "./rows.ts";
 import { courseOf, type Occupancy } from "./situation.ts";
 import type { MoveSource } from "./source.ts";
 import { LAST, type Table } from "./tables.ts";
 import type { Cursor, MoveTarget } from "./target.ts";
 
-/** So many rows travel at a time. */
-const PAGE = 1_000;
 export interface Step {
   readonly phase: "carry" | "compare";
   readonly table: string;
@@ -138,21 +137,6 @@ function assertKeepable(table: Table, rows: readonly Row[], before: number): voi
   throw new StartRefused(
     `Row ${before + odd + 1} of ${table.name} (by its key) holds a character U+0000, which PostgreSQL cannot keep: change that row, and move then.`,
   );
-}
-
-interface Readable {
-  read(table: Table, after: readonly Value[] | null, limit: number): readonly Row[] | Promise<readonly Row[]>;
-}
-
-async function* pagesOf(side: Readable, table: Table, page: number): Pages {
-  let after: readonly Value[] | null = null;
-  for (;;) {
-    const rows: readonly Row[] = await side.read(table, after, page);
-    yield rows;
-    const last: Row | undefined = rows.at(-1);
-    if (last === undefined || rows.length < page) return;
-    after = keyOf(table, last);
-  }
 }
 
 /** First nobody may serve the source, then somebody may serve the target. */

@@ -3,7 +3,7 @@
  * broken off anywhere.
  *
  *   source   none ─► moving ───────────────────────► gone                    (sqlite/moved.ts)
- *   target   empty ────────► filling ─► compared ─────────► done ─► used     (postgres/moved.ts)
+ *   target   empty ────────► filling ─► compared ─────────► done             (postgres/moved.ts)
  *
  * The order of the two last steps is what keeps an installation in one place: the source is given up before the target may
  * be served. Broken off between them, nothing serves until the move is run again.
@@ -80,21 +80,19 @@ export type UndoRefusal =
   /** The target holds nothing of this installation, and the source is not marked. */
   | "nothing"
   /** The source went, and not there. */
-  | "elsewhere"
-  /** The target has been used: it knows what the source does not. */
-  | "used";
+  | "elsewhere";
 
 export type UndoCourse =
-  | { readonly go: "undo"; readonly empties: boolean }
+  /** `compares`: only where the target knows nothing that the source does not; a program has opened it. */
+  | { readonly go: "undo"; readonly empties: boolean; readonly compares: boolean }
   | { readonly go: "refuse"; readonly why: UndoRefusal };
 
 export function undoCourseOf({ installation, mark }: Source, target: Occupancy): UndoCourse {
   const record = target.kind === "installation" || target.kind === "unserved" ? target.record : null;
   const ours = record?.installation === installation;
   if (mark?.gone === true && record?.move !== mark.move) return { go: "refuse", why: "elsewhere" };
-  if (record === null || !ours)
-    return mark === null ? { go: "refuse", why: "nothing" } : { go: "undo", empties: false };
-  if (record.usedAt !== null) return { go: "refuse", why: "used" };
-  if (record.state !== "emptied") return { go: "undo", empties: true };
-  return mark === null ? { go: "refuse", why: "nothing" } : { go: "undo", empties: false };
+  if (record !== null && ours && record.state !== "emptied") {
+    return { go: "undo", empties: true, compares: record.usedAt !== null };
+  }
+  return mark === null ? { go: "refuse", why: "nothing" } : { go: "undo", empties: false, compares: false };
 }

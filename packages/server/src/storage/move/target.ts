@@ -6,6 +6,8 @@ import { StartRefused } from "../../prelude/fault.ts";
 import type { World } from "../../prelude/world.ts";
 import type { Address } from "../postgres/address.ts";
 import { type Connection, Connections, understood } from "../postgres/connections.ts";
+import { DUTY } from "../postgres/listener.ts";
+import { advisoryKey } from "../postgres/locks.ts";
 import { type MoveRecord, readRecord } from "../postgres/moved.ts";
 import { type Found, inSchema, lookAt, startRefusedBy } from "../postgres/prepare.ts";
 import { prepared } from "../postgres/sql.ts";
@@ -36,6 +38,8 @@ const COLUMNS = `SELECT c.relname::text, a.attname::text, format_type(a.atttypid
   WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped`;
 const COUNTERS = `SELECT c.relname::text, a.attname::text FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
   WHERE c.relnamespace = current_schema()::regnamespace AND a.attidentity <> ''`;
+/** Of the servers on a database, one has the duty. */
+const UNATTENDED = `SELECT CASE WHEN pg_try_advisory_xact_lock(${advisoryKey(DUTY)}) THEN 1 ELSE 0 END`;
 /** What works on all rows may take so long. */
 const LONG_MS = 3_600_000;
 
@@ -166,6 +170,9 @@ export class MoveTarget {
     await this.#starting((connection) =>
       inSchema(connection, this.says, async (found) => {
         await this.#assertStill(connection, found, still);
+        const [free = []] = await ask(connection, UNATTENDED);
+        if (integer(free, 0) === 0)
+          throw new StartRefused(`A server has the database ${this.says} open: stop it first.`);
         await connection.say(`TRUNCATE ${listed(tables)} RESTART IDENTITY`);
         await connection.say("DELETE FROM move_tables; UPDATE move SET state = 'emptied', done_at = NULL");
       }),

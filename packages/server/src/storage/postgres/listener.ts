@@ -27,7 +27,7 @@ const LOOK_MS = 1_000;
 /** Without an answer for so long, the connection is taken for dead. */
 const SILENCE_MS = 3_000;
 const REST_MS = { first: 100, last: 5_000 };
-const DUTY = 4;
+export const DUTY = 4;
 
 /** The server lets go of a dead node's session, and its duty with it, after some ten seconds. */
 const SESSION = `SELECT set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '2', false),

@@ -1,9 +1,9 @@
 /**
  * What stands in a database of a move into it (storage/move/): whose rows they are, and whether they may be served.
  *
- *   filling ──► done ──► used        filling, emptied: no program serves it. done: served, and the first that does notes it
+ *   filling ──► done        filling, emptied: no program serves it. done: served, and whoever opens it notes that
  *      │         │
- *      └─────────┴──► emptied        (mapae move --undo; not from `used`)
+ *      └─────────┴──► emptied        (mapae move --undo; not once something was changed here)
  */
 import { StartRefused } from "../../prelude/fault.ts";
 import { integer, integerOrNull, type Row, text } from "../sql/columns.ts";
@@ -23,7 +23,7 @@ export interface MoveRecord {
   /** Unix milliseconds, as the others. */
   readonly begunAt: number;
   readonly doneAt: number | null;
-  /** When a program opened it for the first time after the move. */
+  /** When a program opened it last, after the move. */
   readonly usedAt: number | null;
 }
 
@@ -32,9 +32,7 @@ const READ: Bound = {
   values: [],
 };
 const USED: Bound = {
-  statement: prepared(
-    "UPDATE move SET used_at = CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint) WHERE used_at IS NULL",
-  ),
+  statement: prepared("UPDATE move SET used_at = CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"),
   values: [],
 };
 
@@ -56,7 +54,7 @@ export async function readRecord(connection: Connection): Promise<MoveRecord | n
   return rows[0] === undefined ? null : recordOf(rows[0]);
 }
 
-/** Throws `StartRefused` where the rows are not all there, or not any more; notes that they are used otherwise. */
+/** Throws `StartRefused` where the rows are not all there, or not any more; notes that they were opened otherwise. */
 export async function assertServable(connection: Connection, says: string): Promise<void> {
   const record = await readRecord(connection);
   if (record === null) return;
@@ -71,5 +69,5 @@ export async function assertServable(connection: Connection, says: string): Prom
       `The move to the database ${says} was undone, and it is empty: serve ${source}, or run mapae move again.`,
     );
   }
-  if (record.usedAt === null) await connection.send(USED);
+  await connection.send(USED);
 }

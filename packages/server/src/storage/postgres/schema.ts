@@ -363,7 +363,7 @@ export const MIGRATIONS: readonly Migration[] = [
     state        TEXT NOT NULL,
     begun_at     BIGINT NOT NULL,
     done_at      BIGINT,
-    -- when a program opened it for the first time after the move
+    -- when a program opened it last, after the move
     used_at      BIGINT
   );
   CREATE TABLE move_tables (

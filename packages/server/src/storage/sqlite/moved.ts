@@ -46,5 +46,5 @@ export function assertHere(db: DatabaseSync, file: string): void {
 
 export function goneLine({ target, at }: MoveMark, file: string): string {
   const when = new Date(at).toISOString();
-  return `What was in ${file} was moved to PostgreSQL at ${target} on ${when}: set MAPAE_DATABASE_URL to that address. While nothing has used it, mapae move --undo goes back.`;
+  return `What was in ${file} was moved to PostgreSQL at ${target} on ${when}: set MAPAE_DATABASE_URL to that address. While nothing was changed there, mapae move --undo goes back.`;
 }
