@@ -165,7 +165,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "lowered lease counts at once",
-    seed: 1,
+    seed: 12,
     file: LEASES,
     line: "const leaseMs = clock.monotonic() < earlier.endsAt ? Math.max(this.leaseMs, earlier.leaseMs) : this.leaseMs;",
     instead: "const { leaseMs } = this;",
