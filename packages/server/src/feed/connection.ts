@@ -14,6 +14,7 @@
 import type { Behind, ClientFrame, Hello } from "@mapae/verifier/revocation";
 import type { InstanceId } from "../prelude/ids.ts";
 import { isBefore, type Position } from "../revocation/entry.ts";
+import type { Head } from "./source.ts";
 
 /**
  * How a connection is ended by this side: the WebSocket close code (RFC 6455 §7.4.2: 4000–4999 are the application's), and
@@ -62,13 +63,10 @@ interface Heard {
   readonly frames: number;
 }
 
-/** A heartbeat as it goes out once the entries up to its head have. */
-export interface Owed {
+/** A heartbeat that waits for the entries up to its head. */
+export interface Owed extends Omit<Head, "position"> {
   readonly echo: number;
   readonly head: Position;
-  readonly leaseMs: number;
-  /** By how much what is known may be older than the ping, in milliseconds: where this is a relay. */
-  readonly ageMs?: number;
 }
 
 export interface LiveState extends Heard {
@@ -83,7 +81,6 @@ export interface LiveState extends Heard {
   /** What it said, and what it was asked for. */
   readonly acked: Position;
   readonly asked: Position | null;
-  /** A heartbeat that waits for the entries up to its head. */
   readonly owed: Owed | null;
 }
 

@@ -258,15 +258,8 @@ export class Hub {
     const signed = source.checkpoint(state.sent, verifier.audience);
     const told = signed === null || signed === connection.checkpoint ? {} : { checkpoint: signed };
     connection.checkpoint = signed;
-    this.#send(connection, {
-      type: "hb",
-      echo,
-      head,
-      serverTime: world.clock.now(),
-      leaseMs,
-      ...(ageMs === undefined ? {} : { ageMs }),
-      ...told,
-    });
+    const aged = ageMs === undefined ? {} : { ageMs };
+    this.#send(connection, { type: "hb", echo, head, serverTime: world.clock.now(), leaseMs, ...aged, ...told });
     tally.heartbeats += 1;
   }
 
