@@ -32,6 +32,15 @@ const BENCHES: Readonly<Record<string, Entry>> = {
     about: "full HTTP refreshes per second on SQLite, beside the bare rotation on the same file",
     load: () => import("./refresh.ts"),
   },
+  scale: {
+    about:
+      "refreshes on SQLite, PostgreSQL and Valkey beside the bare engines, with 10⁴ to 10⁶ log-ins (--full: 10⁷; --sizes=, --only=); 1, 2 and 4 nodes",
+    load: () => import("./scale.ts"),
+  },
+  replicated: {
+    about: "a server's copy of 10,000 and 100,000 log-ins: memory of each, time of the first snapshot (--sizes=)",
+    load: () => import("./replicated.ts"),
+  },
   login: {
     about: "log-ins per second beside bare Argon2id, and what bystanders notice of a storm",
     load: () => import("./login.ts"),

@@ -100,7 +100,7 @@ const NEEDS: readonly { readonly jose: ForeignJose; readonly package: string; re
   {
     jose: jwcrypto,
     package: "python3-jwcrypto",
-    present: () => existsSync(PYTHON) && spawnSync(PYTHON, ["-c", "import jwcrypto"]).status === 0,
+    present: () => existsSync(PYTHON) && spawnSync(PYTHON, ["-c", "from jwcrypto import jwe, jwk, jws"]).status === 0,
   },
 ];
 

@@ -11,6 +11,8 @@ export interface TcpProxy {
   open: boolean;
   /** Looks at what goes to the server. `cut`: lets it through, and loses the answer with the connection. */
   watch: ((toServer: Buffer) => "pass" | "cut") | null;
+  /** Changes what the server answers: octet for octet, no shorter and no longer. */
+  answers: ((fromServer: Buffer) => Buffer) | null;
   close(): Promise<void>;
 }
 
@@ -40,7 +42,7 @@ export async function startProxy(target: number): Promise<TcpProxy> {
       upstream.removeAllListeners("data").resume();
       upstream.end(data);
     });
-    upstream.on("data", (data) => client.write(data));
+    upstream.on("data", (data: Buffer) => client.write(proxy.answers?.(data) ?? data));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
@@ -49,6 +51,7 @@ export async function startProxy(target: number): Promise<TcpProxy> {
     target,
     open: true,
     watch: null,
+    answers: null,
     cut: () => {
       for (const [client, upstream] of [...pairs]) {
         client.destroy();

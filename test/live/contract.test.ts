@@ -4,15 +4,16 @@ import { describeStorage } from "../../packages/server/src/storage/contract/cont
 import { describeLiveStore } from "../../packages/server/src/storage/contract/live.ts";
 import { openMemory } from "../../packages/server/src/storage/memory/memory.ts";
 import { type RedisServer, redisProgram, startRedis } from "../components/redis.ts";
-import { beside, openLive } from "./stage.ts";
+import { beside, closeAll, openLive } from "./stage.ts";
 
 if (redisProgram !== null) {
   const tasks: (() => unknown)[] = [];
   let server: RedisServer | null = null;
   before(async () => {
-    server = await startRedis({ after: (task) => void tasks.unshift(task) });
+    server = await startRedis({ after: (task) => void tasks.unshift(task) }, { settings: ["appendonly no"] });
   });
   after(async () => {
+    await closeAll();
     for (const task of tasks) await task();
   });
   describeStorage("memory, with sessions in Valkey", (world) =>

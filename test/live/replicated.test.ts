@@ -8,7 +8,7 @@ import { openMemory } from "../../packages/server/src/storage/memory/memory.ts";
 import type { Storage } from "../../packages/server/src/storage/storage.ts";
 import type { Replicated } from "../../packages/server/src/storage/valkey/replicated.ts";
 import { needsRedis, type RedisServer, redisProgram, startRedis, until } from "../components/redis.ts";
-import { openLive } from "./stage.ts";
+import { closeAll, openLive } from "./stage.ts";
 
 const tasks: (() => unknown)[] = [];
 const t = { after: (task: () => unknown) => void tasks.unshift(task) };
@@ -21,6 +21,7 @@ before(async () => {
   if (redisProgram !== null) server = await startRedis(t);
 });
 after(async () => {
+  await closeAll();
   for (const task of tasks) await task();
 });
 

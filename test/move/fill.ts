@@ -120,7 +120,7 @@ export function fill(file: string, seed: number, rows: (table: string) => number
         if (type === "bigint") return once ? made * 3 + below(3) : integer();
         if (type === "bytea")
           return once ? Uint8Array.of(below(256), made >> 16, (made >> 8) & 255, made & 255) : octets(below(40));
-        return once ? `${text()}${made}${text()}` : text();
+        return once ? `${text()}#${made}#${text()}` : text();
       });
       if (lacking) break;
       insert.run(...values);

@@ -241,6 +241,29 @@ test("a server that was started on the new database and changed nothing does not
   assert.equal(undone.code, 0, undone.stderr);
   const listed = await mapae(folder, ["users", "list", "--json"]);
   assert.equal(JSON.parse(listed.stdout).identifier, "kim");
+
+  // A move that was begun and left is told, and called off by whoever opens the file.
+  const marked = new DatabaseSync(fileIn(folder));
+  marked.exec("INSERT INTO moved VALUES (1, 'begun', 'db.internal/mapae', 1, 0)");
+  marked.close();
+  const begun = await mapae(folder, ["doctor"]);
+  assert.match(
+    begun.stdout,
+    /warn +database .+a move to PostgreSQL at db\.internal\/mapae was begun and not ended\n +→/,
+  );
+  assert.equal((await mapae(folder, ["users", "list"])).code, 0);
+  assert.doesNotMatch((await mapae(folder, ["doctor"])).stdout, /was begun/);
+
+  // Moved again, and used: then the file is a backup like any other, and can be restored in its own place.
+  assert.equal((await move(folder, target)).code, 0);
+  await postgres.query("UPDATE users SET name = 'Lee'", target.url);
+  const doctor = await mapae(folder, ["doctor"]);
+  assert.equal(doctor.code, 1);
+  assert.match(doctor.stdout, /fail +database +.+mapae\.db was moved to PostgreSQL at/);
+  const restored = await mapae(folder, ["restore", fileIn(folder), "--yes"]);
+  assert.equal(restored.code, 0, restored.stderr);
+  const again = await mapae(folder, ["users", "list", "--json"]);
+  assert.equal(JSON.parse(again.stdout).identifier, "kim");
 });
 
 /** Whether a server has taken up the duty of those on this database. */

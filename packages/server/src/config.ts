@@ -74,6 +74,13 @@ export const SETTINGS = {
     "1m",
     "How long PostgreSQL may take for a statement, and a connection to stand; then the answer is 503.",
   ),
+  databaseWait: duration(
+    "MAPAE_DATABASE_WAIT",
+    "30s",
+    "0s",
+    "1h",
+    "How long a start waits for PostgreSQL that cannot be reached yet, or is starting; then it ends with code 75.",
+  ),
   strategy: choice(
     "MAPAE_STRATEGY",
     "token",

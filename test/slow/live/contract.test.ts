@@ -7,16 +7,17 @@ import { withLive } from "../../../packages/server/src/storage/live/compose.ts";
 import { openMemory } from "../../../packages/server/src/storage/memory/memory.ts";
 import { openSqlite } from "../../../packages/server/src/storage/sqlite/sqlite.ts";
 import { type RedisServer, redisProgram, startRedis } from "../../components/redis.ts";
-import { beside, openLive } from "../../live/stage.ts";
+import { beside, closeAll, openLive } from "../../live/stage.ts";
 import { temporaryFolder } from "../../processes.ts";
 
 if (redisProgram !== null) {
   const tasks: (() => unknown)[] = [];
   let server: RedisServer | null = null;
   before(async () => {
-    server = await startRedis({ after: (task) => void tasks.unshift(task) });
+    server = await startRedis({ after: (task) => void tasks.unshift(task) }, { settings: ["appendonly no"] });
   });
   after(async () => {
+    await closeAll();
     for (const task of tasks) await task();
   });
   describeStorage("SQLite, with sessions in Valkey", async (world) => {

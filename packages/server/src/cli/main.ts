@@ -35,7 +35,7 @@ const run: Run = async (row, given) => {
 function failureOf(error: unknown): CommandFailed {
   if (error instanceof CommandFailed) return error;
   if (error instanceof UsageFault) return new CommandFailed("usage", error.message);
-  if (error instanceof StartRefused) return new CommandFailed("failed", error.message);
+  if (error instanceof StartRefused) return new CommandFailed(error.passes ? "tryAgain" : "failed", error.message);
   if (error instanceof Unavailable) return new CommandFailed("tryAgain", error.message);
   throw error;
 }

@@ -46,7 +46,9 @@ export function moveProgress(output: Output, clock: Clock): Telling {
     },
     step: (step) => {
       const { phase, table, rows, of } = step;
+      const told = done[phase].get(table) === of;
       done[phase].set(table, rows);
+      if (told) return;
       if (rows >= of && of > 0) output.say(`${table}: ${plural(of, "row")} ${DONE[phase]}`);
       else if (of > 0) output.progress(line(step));
     },

@@ -130,6 +130,6 @@ export async function serve(env: Readonly<Record<string, string | undefined>>): 
     await listening?.close(0);
     if (!(error instanceof StartRefused)) throw error;
     say(`mapae: ${error.message}`);
-    return exitCode("failed");
+    return exitCode(error.passes ? "tryAgain" : "failed");
   }
 }

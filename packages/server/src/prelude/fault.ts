@@ -17,4 +17,11 @@ export class Unavailable extends Error {
 /** The server cannot start as configured. The message is the one clear line that the operator reads. */
 export class StartRefused extends Error {
   override readonly name = "StartRefused";
+  /** It may start later, with nothing changed. */
+  readonly passes: boolean;
+
+  constructor(message: string, { passes = false }: { passes?: boolean } = {}) {
+    super(message);
+    this.passes = passes;
+  }
 }

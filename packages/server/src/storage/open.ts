@@ -10,7 +10,7 @@ import type { OpenedValkey } from "./valkey/valkey.ts";
 
 export type DatabaseSettings = Pick<
   Config,
-  "databaseUrl" | "databasePassword" | "databaseConnections" | "databaseTimeout" | "data"
+  "databaseUrl" | "databasePassword" | "databaseConnections" | "databaseTimeout" | "databaseWait" | "data"
 >;
 export type ValkeySettings = Pick<
   Config,
@@ -28,7 +28,7 @@ export type Tell = (line: string) => void;
  */
 export async function openStorage(config: Engines, world: World, tell: Tell = () => {}): Promise<Storage> {
   contradictions(config);
-  const truth = await openTruth(config, world);
+  const truth = await openTruth(config, world, tell);
   let valkey: OpenedValkey | null = null;
   try {
     valkey = await openValkeyBeside(truth, config, world, tell);
@@ -54,12 +54,12 @@ function contradictions({ strategy, valkeyUrl, valkeyPassword, databaseUrl }: En
   }
 }
 
-async function openTruth(settings: DatabaseSettings, world: World): Promise<Storage> {
-  const { databaseUrl, databasePassword, databaseConnections, databaseTimeout, data } = settings;
+async function openTruth(settings: DatabaseSettings, world: World, tell: Tell): Promise<Storage> {
+  const { databaseUrl, databasePassword, databaseConnections, databaseTimeout, databaseWait, data } = settings;
   const address = databaseUrl ?? `sqlite:${preparePlaces(data).database}`;
   if (/^postgres(ql)?:/.test(address)) {
     const { openPostgres } = await import("./postgres/postgres.ts");
-    const limits = { connections: databaseConnections, timeoutMs: databaseTimeout };
+    const limits = { connections: databaseConnections, timeoutMs: databaseTimeout, waitMs: databaseWait, tell };
     return openPostgres({ url: address, password: databasePassword, ...limits }, world);
   }
   if (databasePassword !== null) {

@@ -103,6 +103,10 @@ function database({ config, file, database: found }: Facts): Finding {
     );
   }
   const told = `${file}, whole, ${size(bytes)}${walBytes > 0 ? ` and ${size(walBytes)} of log` : ""}, schema ${schema}`;
+  if (moved !== null) {
+    const todo = "mapae move goes on with it; a server that starts here calls it off.";
+    return warn(`${told}; a move to PostgreSQL at ${moved.target} was begun and not ended`, todo);
+  }
   return schema < known ? warn(`${told} of ${known}`, "The next start migrates it: make a backup before.") : ok(told);
 }
 

@@ -27,6 +27,7 @@ const TLS_MODES = {
   "verify-ca": "checked",
   require: "checked",
   disable: "none",
+  "dangerously-disable": "none",
   "dangerously-no-verify": "unchecked",
 } as const;
 type TlsMode = keyof typeof TLS_MODES;
@@ -71,8 +72,13 @@ function tlsOf(query: URLSearchParams, mode: TlsMode): false | ConnectionOptions
 function modeOf(query: URLSearchParams, host: string): TlsMode {
   const asked = query.get("sslmode");
   if (asked === null) return isLocal(host) ? "disable" : "verify-full";
+  if (asked === "disable" && !isLocal(host)) {
+    return refuse(
+      "sslmode=disable is for this machine alone: over a network it is sslmode=dangerously-disable, and whoever listens reads everything",
+    );
+  }
   if (asked in TLS_MODES) return asked as TlsMode;
-  const modes = "verify-full, disable (no encryption), or dangerously-no-verify (encrypted, with anybody)";
+  const modes = "verify-full, dangerously-no-verify (encrypted, with anybody), or dangerously-disable (not encrypted)";
   return refuse(`sslmode=${asked} is not offered: use ${modes}`);
 }
 
@@ -80,7 +86,8 @@ function warningOf(mode: TlsMode, host: string, says: string): string | null {
   if (mode === "dangerously-no-verify") {
     return `sslmode=dangerously-no-verify: whoever stands between here and ${says} can read and change everything`;
   }
-  if (mode === "disable" && !isLocal(host)) return `sslmode=disable: what goes to ${says} is not encrypted`;
+  if (mode === "dangerously-disable" && !isLocal(host))
+    return `sslmode=dangerously-disable: what goes to ${says} is not encrypted`;
   return null;
 }
 

@@ -107,6 +107,8 @@ export class Connections {
   readonly #random: Random;
   readonly #known = new WeakMap<pg.PoolClient, Pooled>();
   #restMs = 0;
+  /** Why the last attempt failed. */
+  #why: Error | null = null;
   #restsUntil = Number.NEGATIVE_INFINITY;
 
   constructor({ client, most, statementMs }: ConnectionSettings, clock: Clock, random: Random) {
@@ -150,7 +152,7 @@ export class Connections {
 
   async #connect(): Promise<pg.PoolClient> {
     const now = this.#clock.monotonic();
-    if (now < this.#restsUntil) throw new Unavailable("the database cannot be reached");
+    if (now < this.#restsUntil) throw this.#why ?? new Unavailable("the database cannot be reached");
     try {
       const client = await this.#pool.connect();
       this.#restMs = 0;
@@ -159,6 +161,7 @@ export class Connections {
       // With connections at work the pool is merely full.
       if (this.#pool.totalCount < this.#pool.options.max) {
         this.#restMs = Math.min(REST_MS.last, Math.max(REST_MS.first, this.#restMs * 2));
+        this.#why = faultOf(error);
         const [jitter = 0] = this.#random.bytes(1);
         this.#restsUntil = this.#clock.monotonic() + this.#restMs * (0.5 + jitter / 512);
       }

@@ -58,6 +58,12 @@ export function faultOf(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
 
+/** The server's certificate is not what was asked for: trying again changes nothing. */
+export function isOfTrust(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return /CERT|^ERR_(TLS|SSL)|^UNABLE_TO_/.test(code);
+}
+
 /** What the driver says without a code, when a connection fails or takes too long. */
 const WORDS: readonly (readonly [RegExp, string])[] = [
   [/timeout exceeded when trying to connect|connection timeout|timeout expired/i, "no connection in time"],
@@ -74,7 +80,7 @@ function isOfTheNetwork(error: Error): boolean {
   if (
     "code" in error &&
     typeof error.code === "string" &&
-    /^(E[A-Z]+|ERR_(TLS|SSL|SOCKET).*|[A-Z_]*CERT[A-Z_]*)$/.test(error.code)
+    /^(E[A-Z]+|ERR_(TLS|SSL|SOCKET).*|UNABLE_TO_[A-Z_]+|[A-Z_]*CERT[A-Z_]*)$/.test(error.code)
   )
     return true;
   return WORDS.some(([pattern]) => pattern.test(error.message));

@@ -20,8 +20,10 @@ import type { Storage } from "../storage.ts";
 import { readAddress } from "./address.ts";
 import { aheadOf } from "./ahead.ts";
 import { Connections, understood } from "./connections.ts";
+import { clockLine } from "./inspect.ts";
 import { Listener } from "./listener.ts";
 import { ServingNode } from "./node.ts";
+import { patiently } from "./patience.ts";
 import { prepare } from "./prepare.ts";
 import { plainOutcome, plainRefresh } from "./refresh.ts";
 import { type Bound, Missing, Replay } from "./replay.ts";
@@ -36,6 +38,10 @@ export interface PostgresSettings {
   readonly connections: number;
   /** How long a statement may take, in milliseconds. */
   readonly timeoutMs: number;
+  /** How long to wait for a database that cannot be reached yet, in milliseconds; left out: not at all. */
+  readonly waitMs?: number;
+  /** Told, a line each, what an operator should know of meanwhile. */
+  readonly tell?: (line: string) => void;
   /** In the place of the database's clock: for tests that stop it. */
   readonly clock?: Clock;
   /** `false`: hears no hints, as if all were lost. */
@@ -58,7 +64,11 @@ export async function openPostgres(
   const limits = { most: settings.connections, statementMs: settings.timeoutMs };
   const connections = new Connections({ client, ...limits }, world.clock, world.random);
   try {
-    await prepare(connections, says, time?.now() ?? null);
+    const { waitMs = 0, tell = () => {} } = settings;
+    const warnings = await patiently(
+      () => prepare(connections, says, time === null ? world.clock : null, time?.now() ?? null),
+      { waitMs, clock: world.clock, alarm, tell },
+    );
     const transactions = new Transactions(connections, time);
     const [keyListeners, callListeners] = [new Set<() => void>(), new Set<() => void>()];
     const call = (listeners: ReadonlySet<() => void>) => {
@@ -79,9 +89,16 @@ export async function openPostgres(
     };
     let callOff = (): void => {};
     let polls = 0;
+    let minded = false;
+    /** A clock that went wrong is told once, until it is right again. */
+    const mind = (): void => {
+      const line = node.aheadMs === null || time !== null ? null : clockLine(node.aheadMs);
+      if (line !== null && !minded) tell(line);
+      minded = line !== null;
+    };
     /** A sign of life, also of a node that has no verifiers; and what whoever has the duty does besides. */
     const sign = (): void => {
-      node.readHead().catch(() => {});
+      node.readHead().then(mind, () => {});
       if (!listener.held) return;
       node.bury().catch(() => {});
       call(callListeners);
@@ -121,7 +138,11 @@ export async function openPostgres(
     };
 
     return portsOver({
-      nature: { says: `PostgreSQL at ${says}`, warnings: warning === null ? [] : [warning], shared: true },
+      nature: {
+        says: `PostgreSQL at ${says}`,
+        warnings: warning === null ? warnings : [warning, ...warnings],
+        shared: true,
+      },
       clock: world.clock,
       read: (query) => understood(answered(connections, query)),
       write: <Name extends StepName>(name: Name, ...args: StepArguments<Name>) => {

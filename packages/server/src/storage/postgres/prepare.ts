@@ -4,30 +4,32 @@
  * one node at a time.
  */
 import { DatabaseError } from "pg";
-import { StartRefused } from "../../prelude/fault.ts";
+import { StartRefused, Unavailable } from "../../prelude/fault.ts";
+import type { Clock } from "../../prelude/world.ts";
 import { nextEpoch } from "../../revocation/epoch.ts";
 import { integer, text } from "../sql/columns.ts";
 import type { Connection, Connections } from "./connections.ts";
-import { faultOf } from "./faults.ts";
+import { faultOf, isOfTrust } from "./faults.ts";
+import { CLOCK_MS, checkServer, checkSessions, clockAhead, clockLine, losses } from "./inspect.ts";
 import { advisoryKey } from "./locks.ts";
 import { assertServable } from "./moved.ts";
 import type { Bound } from "./replay.ts";
 import { MIGRATIONS } from "./schema.ts";
 import { prepared } from "./sql.ts";
 
-/** The oldest PostgreSQL that this driver is written for. */
-const OLDEST_SERVER = 14;
 const MIGRATING = 3;
 
-const SERVER: Bound = {
-  statement: prepared(`SELECT current_setting('server_version_num')::bigint, current_setting('server_version'),
-    CASE WHEN pg_is_in_recovery() THEN 'standby' WHEN current_setting('transaction_read_only') = 'on' THEN 'read only' ELSE '' END,
-    pg_encoding_to_char(encoding), coalesce(current_schema(), '') FROM pg_database WHERE datname = current_database()`),
-  values: [],
-};
 const OURS: Bound = {
   statement: prepared(`SELECT CASE WHEN to_regclass('mapae') IS NULL THEN 0 ELSE 1 END,
     (SELECT count(*) FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v'))`),
+  values: [],
+};
+/** Every table that the steps make. */
+const TABLES = MIGRATIONS.flatMap(({ sql }) => [...sql.matchAll(/CREATE TABLE (\w+)/g)].map(([, name = ""]) => name));
+const ABSENT: Bound = {
+  statement: prepared(
+    `SELECT coalesce(min(t), '') FROM unnest(ARRAY[${TABLES.map((name) => `'${name}'`).join(", ")}]) t WHERE to_regclass(t) IS NULL`,
+  ),
   values: [],
 };
 const VERSION: Bound = { statement: prepared("SELECT schema, oldest FROM mapae"), values: [] };
@@ -37,22 +39,6 @@ const NOW: Bound = {
   statement: prepared("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"),
   values: [],
 };
-
-async function checkServer(connection: Connection, says: string): Promise<void> {
-  const { rows } = await connection.send(SERVER);
-  const row = rows[0] ?? [];
-  const refuse = (why: string): never => {
-    throw new StartRefused(`The database ${says} ${why}`);
-  };
-  if (integer(row, 0) < OLDEST_SERVER * 10_000) {
-    refuse(`is PostgreSQL ${text(row, 1)}: this needs ${OLDEST_SERVER} or later.`);
-  }
-  if (text(row, 2) === "standby") refuse("is a standby, which takes no writes: connect to the primary.");
-  if (text(row, 2) === "read only")
-    refuse("is read only (default_transaction_read_only): connect to one that takes writes.");
-  if (text(row, 3) !== "UTF8") refuse(`keeps text as ${text(row, 3)}: make one with ENCODING 'UTF8'.`);
-  if (text(row, 4) === "") refuse("has no schema in its search_path where this user could make tables.");
-}
 
 /** What stands in the database, before anything is done to it. */
 export interface Found {
@@ -122,6 +108,8 @@ export async function inSchema<T>(
 
 /** A database that is empty begins; one that is not has all that it needs. */
 async function begin(connection: Connection, says: string, { schema }: Found, time: number | null): Promise<void> {
+  const [absent = []] = (await connection.send(ABSENT)).rows;
+  if (text(absent, 0) !== "") throw new StartRefused(halfMade(says, text(absent, 0)));
   await assertServable(connection, says);
   const { rows: made } = await connection.send(MADE);
   if (made.length > 0) return;
@@ -134,16 +122,35 @@ export function foreignLine(says: string): string {
   return `The database ${says} holds tables of another program: give Mapae a database (or a schema) of its own.`;
 }
 
-export function halfMade(says: string): string {
-  return `The database ${says} holds only a part of Mapae's tables: restore it as a whole, or begin with an empty one.`;
+/** @param table that is not there, where it is a table */
+export function halfMade(says: string, table?: string): string {
+  const which = table === undefined ? "" : ` (${table} is missing)`;
+  return `The database ${says} holds only a part of Mapae's tables${which}: restore it as a whole, or begin with an empty one.`;
 }
 
-/** Makes the database ready. Throws `StartRefused`. @param time Unix milliseconds in the place of the database's */
-export async function prepare(connections: Connections, says: string, time: number | null): Promise<void> {
+/**
+ * Makes the database ready. Throws `StartRefused`.
+ * @param clock of this machine, to be held against the database's; `null`: not looked at
+ * @param time Unix milliseconds in the place of the database's
+ * @returns what an operator should know, one line each
+ */
+export async function prepare(
+  connections: Connections,
+  says: string,
+  clock: Clock | null,
+  time: number | null,
+): Promise<readonly string[]> {
   try {
-    await connections.use(async (connection) => {
+    await checkSessions(connections, says);
+    return await connections.use(async (connection) => {
       await checkServer(connection, says);
+      const aheadMs = clock === null ? 0 : await clockAhead(connection, clock);
+      const clocks = clockLine(aheadMs);
+      if (clocks !== null && Math.abs(aheadMs) > CLOCK_MS.refused) {
+        throw new StartRefused(`With the database ${says}, ${clocks}.`);
+      }
       await inSchema(connection, says, (found) => begin(connection, says, found, time));
+      return [...(await losses(connection)), ...(clocks === null ? [] : [clocks])];
     });
   } catch (error) {
     throw startRefusedBy(error, says);
@@ -164,5 +171,7 @@ const STARTING: Readonly<Record<string, string>> = {
 export function startRefusedBy(error: unknown, says: string): StartRefused {
   if (error instanceof StartRefused) return error;
   const told = error instanceof DatabaseError && error.code !== undefined ? STARTING[error.code] : undefined;
-  return new StartRefused(`The database ${says} cannot be opened: ${told ?? faultOf(error).message}.`);
+  const fault = faultOf(error);
+  const passes = told === undefined && fault instanceof Unavailable && !isOfTrust(error);
+  return new StartRefused(`The database ${says} cannot be opened: ${told ?? fault.message}.`, { passes });
 }

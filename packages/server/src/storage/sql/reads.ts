@@ -38,7 +38,7 @@ const HELD = `
   SELECT ${table.GRANT.of("g")}, ${table.SESSION.of("s")}, g.used_at, g.idle_expires_at, ${table.USER.of("u")},
     CASE WHEN EXISTS (SELECT 1 FROM grants o WHERE o.session = g.session AND o.secret_id <> g.secret_id) THEN 1 ELSE 0 END
   FROM grants g JOIN sessions s ON s.id = g.session JOIN users u ON u.id = s.user`;
-const HELD_BY_SECRET = `${HELD} WHERE g.secret_id = ?`;
+export const HELD_BY_SECRET = `${HELD} WHERE g.secret_id = ?`;
 const HELD_BY_ID = `${HELD} WHERE g.id = ?`;
 const HELD_SESSION = table.GRANT.count;
 const HELD_USER = HELD_SESSION + table.SESSION.count + 2;

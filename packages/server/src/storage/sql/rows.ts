@@ -21,6 +21,9 @@ import { SqlStatus } from "./status.ts";
 import * as table from "./tables.ts";
 import { SqlWebhooks } from "./webhooks.ts";
 
+export const REPLACE_GRANT = `UPDATE grants SET generation = ?, mac_key = ?, rotated_at = ?, proof = ?, used_at = ?, idle_expires_at = ?
+  WHERE secret_id = ?`;
+
 export class SqlRows<Engine extends Statements = Statements> extends SqlReads<Engine> implements Rows {
   override readonly webhooks: WebhookRows;
   override readonly status: StatusRows;
@@ -273,8 +276,7 @@ export class SqlRows<Engine extends Statements = Statements> extends SqlReads<En
 
   replaceGrant(grant: Grant): void {
     this.engine.run(
-      `UPDATE grants SET generation = ?, mac_key = ?, rotated_at = ?, proof = ?, used_at = ?, idle_expires_at = ?
-       WHERE secret_id = ?`,
+      REPLACE_GRANT,
       grant.generation,
       grant.macKey,
       grant.rotatedAt,

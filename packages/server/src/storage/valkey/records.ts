@@ -1,6 +1,7 @@
 /**
- * Sessions and grants as the store holds them, and back. What never changes of one is one JSON text; what changes, and what
- * the programs look at, are fields of their own (lua.ts).
+ * Sessions and grants as the store holds them, and back. What never changes of one is one JSON text, by places and without
+ * names, since there is one of each log-in in the store and with `replicated` on every server; what changes, and what the
+ * programs look at, are fields of their own (lua.ts).
  */
 import type { Grant } from "../../grants/grant.ts";
 import { asId } from "../../prelude/ids.ts";
@@ -13,27 +14,27 @@ import type { Value } from "./connection.ts";
 type Place = readonly [epoch: number, seq: number];
 
 /** What never changes of a session, and of a grant. */
-interface FixedSession {
-  readonly id: string;
-  readonly user: string;
-  readonly client: string;
-  readonly device: Device;
-  readonly address: string | null;
-  readonly amr: readonly string[];
-  readonly createdAt: number;
-  readonly expiresAt: number;
-  readonly version: number;
-  readonly born: Place;
-}
-interface FixedGrant {
-  readonly id: string;
-  readonly client: string;
-  readonly scope: readonly string[];
-  readonly rotates: boolean;
-  readonly ends: Grant["policy"]["replayEnds"];
-  readonly createdAt: number;
-  readonly born: Place;
-}
+type FixedSession = readonly [
+  id: string,
+  user: string,
+  client: string,
+  device: readonly [id: string, name: string, kind: Device["class"]],
+  address: string | null,
+  amr: readonly string[],
+  createdAt: number,
+  expiresAt: number,
+  version: number,
+  born: Place,
+];
+type FixedGrant = readonly [
+  id: string,
+  client: string,
+  scope: readonly string[],
+  rotates: 0 | 1,
+  ends: Grant["policy"]["replayEnds"],
+  createdAt: number,
+  born: Place,
+];
 interface Copied {
   readonly roles: readonly string[];
   readonly at: Place;
@@ -50,14 +51,18 @@ export function accountText({ roles, at }: AccountCopy): string {
 
 function fixedSession({ session, born, credentialVersion }: LiveSession): string {
   const { id, user, client, device, address, amr, createdAt, expiresAt } = session;
-  const fixed = { id, user, client, device, address, amr, createdAt, expiresAt };
-  return JSON.stringify({ ...fixed, version: credentialVersion, born: place(born) } satisfies FixedSession);
+  const by = [device.id, device.name, device.class] as const;
+  const fixed: FixedSession = [
+    ...([id, user, client, by, address, amr, createdAt, expiresAt] as const),
+    ...([credentialVersion, place(born)] as const),
+  ];
+  return JSON.stringify(fixed);
 }
 
 function fixedGrant(grant: Grant, born: Position): string {
   const { id, client, scope, policy, createdAt } = grant;
-  const fixed = { id, client, scope, rotates: policy.rotates, ends: policy.replayEnds, createdAt };
-  return JSON.stringify({ ...fixed, born: place(born) } satisfies FixedGrant);
+  const fixed: FixedGrant = [id, client, scope, policy.rotates ? 1 : 0, policy.replayEnds, createdAt, place(born)];
+  return JSON.stringify(fixed);
 }
 
 export const secretText = (secretId: Buffer): string => secretId.toString("base64url");
@@ -86,11 +91,14 @@ function endedOf(at: string | null | undefined, reason: string | null | undefine
 /** Six values: fixed, copy of the user, ended at, why, last use, idle expiry. */
 export function sessionOf(reply: Reply): LiveSession {
   const [fixed, copied, endedAt, why, seen, idle] = reply;
-  const { version, born, id, user, client, ...rest } = JSON.parse(fixed ?? "") as FixedSession;
+  const [id, user, client, device, address, amr, createdAt, expiresAt, version, born] = JSON.parse(
+    fixed ?? "",
+  ) as FixedSession;
   const { roles, at } = JSON.parse(copied ?? "") as Copied;
   const session: Session = {
-    ...rest,
     ...{ id: asId("session", id), user: asId("user", user), client: asId("client", client) },
+    device: { id: asId("device", device[0]), name: device[1], class: device[2] },
+    ...{ address, amr, createdAt, expiresAt },
     ...{ lastSeenAt: Number(seen), idleExpiresAt: Number(idle), ended: endedOf(endedAt, why) },
   };
   return { session, born: position(born), credentialVersion: version, account: { roles, at: position(at) } };
@@ -100,11 +108,11 @@ export function sessionOf(reply: Reply): LiveSession {
 export function grantOf(secretId: Buffer, reply: Reply): LiveGrant {
   const live = sessionOf(reply);
   const [fixed, generation, macKey, rotatedAt, proof, usedAt, idle, revision, endedAt, why] = reply.slice(6);
-  const { id, client, scope, rotates, ends, createdAt, born } = JSON.parse(fixed ?? "") as FixedGrant;
+  const [id, client, scope, rotates, ends, createdAt, born] = JSON.parse(fixed ?? "") as FixedGrant;
   const grant: Grant = {
     secretId: Buffer.from(secretId),
     ...{ id: asId("grant", id), session: live.session.id, client: asId("client", client), scope, createdAt },
-    policy: { rotates, replayEnds: ends },
+    policy: { rotates: rotates === 1, replayEnds: ends },
     ...varying([generation, macKey, rotatedAt, proof, usedAt, idle]),
     ended: endedOf(endedAt, why),
   };

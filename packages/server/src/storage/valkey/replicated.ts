@@ -53,10 +53,6 @@ export async function replicate(parts: ReplicatedParts): Promise<Replicated> {
       const found = copy.grant(secretText(secretId));
       return found === undefined ? store.grant(secretId) : here(found);
     },
-    grantById: (id) => {
-      const found = copy.grantById(id);
-      return found === undefined ? store.grantById(id) : here(found);
-    },
     session: (id) => {
       const found = copy.ofSession(id);
       return found === undefined ? store.session(id) : here(found);
