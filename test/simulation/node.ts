@@ -107,7 +107,7 @@ export class NodeHost {
 
   #serve(server: Server): void {
     this.#server = server;
-    this.acceptor = acceptorOf(server);
+    this.acceptor = acceptorOf(server.feed);
     this.answerer = answererOf(server);
     this.#stage.note(`${this.machine.name} serves`);
     // What another node did to the keys is read at once: between two rounds of upkeep this one would sign with a dead key.
