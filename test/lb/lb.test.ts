@@ -21,7 +21,9 @@ interface Backend {
 
 async function startBackend(t: TestContext, name: string): Promise<Backend> {
   const server: Server = createServer((request, response) => {
-    if (request.url === "/readyz") return void response.writeHead(backend.ready ? 200 : 503).end();
+    // What the login server says while it is stopping.
+    const unready = request.url === "/readyz?draining=404" ? 404 : 503;
+    if (request.url?.startsWith("/readyz")) return void response.writeHead(backend.ready ? 200 : unready).end();
     if (request.method === "POST") backend.posts += 1;
     request
       .resume()

@@ -4,6 +4,7 @@
  */
 import pino from "pino";
 import type { FeedConnection } from "../../packages/server/src/feed/link.ts";
+import type { FollowedFeed } from "../../packages/server/src/feed/serving.ts";
 import { createAddressReader } from "../../packages/server/src/http/address.ts";
 import { discoveryRoutes } from "../../packages/server/src/http/api/discovery.ts";
 import { feedRoutes, ticketRoutes } from "../../packages/server/src/http/api/feed.ts";
@@ -23,14 +24,14 @@ import type { Answerer } from "./requests.ts";
 import type { Acceptor } from "./transport.ts";
 
 const ADMIN = `${ISSUER}/admin`;
-const SILENT = pino({ level: "silent" });
+export const SILENT = pino({ level: "silent" });
 
-export function acceptorOf(server: Server): Acceptor {
+export function acceptorOf(feed: Pick<FollowedFeed, "connect">): Acceptor {
   return (end) => {
     let connection: FeedConnection | null = null;
     return {
       opened: () => {
-        connection = server.feed.connect({
+        connection = feed.connect({
           send: (frame) => end.send(typeof frame === "string" ? frame : Uint8Array.from(frame)),
           waiting: () => end.backlog,
           close: (code) => end.close(code),

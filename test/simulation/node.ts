@@ -107,7 +107,7 @@ export class NodeHost {
 
   #serve(server: Server): void {
     this.#server = server;
-    this.acceptor = acceptorOf(server);
+    this.acceptor = acceptorOf(server.feed);
     this.answerer = answererOf(server);
     this.#stage.note(`${this.machine.name} serves`);
     // What another node did to the keys is read at once: between two rounds of upkeep this one would sign with a dead key.
@@ -160,7 +160,7 @@ export class NodeHost {
       alarm: (ms, ring) => machine.timer(ms, ring),
       notice: () => {},
     });
-    const confirming = createConfirming({ feed, log, clock }, () => 0);
+    const confirming = createConfirming({ feed, log, clock, nodes: null }, () => 0);
     const issuing = { issuer: ISSUER, ttlMs: TOKEN_LIFE_MS, mark: null, encrypt: createEncrypt() };
     const tokens = createIssuer(createAccessTokens(keyring, issuing, world), vault);
     const revoke = createRevocationAction({ ...storage, keyring });

@@ -50,6 +50,9 @@ type Outage = Extract<
   | "crash the database"
   | "restore"
   | "long night"
+  | "pause a relay"
+  | "crash a relay"
+  | "drain a relay"
 >;
 
 export const OUTAGES: Readonly<Record<Outage, Make>> = {
@@ -71,6 +74,21 @@ export const OUTAGES: Readonly<Record<Outage, Make>> = {
       host.crash(false);
       stage.timeline.after(dice.between(1, 2_000), () => host.boot());
     });
+  },
+  "pause a relay": (stage, dice) => pause(stage, dice, dice.pick(stage.relays).machine),
+  "crash a relay"(stage, dice) {
+    const host = dice.pick(stage.relays);
+    if (!host.machine.alive) return;
+    host.crash(dice.chance(0.5));
+    const back = dice.pick([1, 1, 200, stage.leaseMs, 2 * stage.leaseMs]);
+    stage.timeline.after(back, () => host.boot());
+    takeBackSoon(stage, dice, back);
+  },
+  "drain a relay"(stage, dice) {
+    const host = dice.pick(stage.relays);
+    if (!host.machine.running) return;
+    host.drain(dice.between(10, 1_500));
+    stage.timeline.after(dice.between(2_000, 4_000), () => host.boot());
   },
   "change the lease"(stage, dice) {
     // Another N is a setting of all nodes: it is changed while none of them serves.
@@ -134,10 +152,10 @@ export const OUTAGES: Readonly<Record<Outage, Make>> = {
       if (stage.healed) return;
       stage.note("a long night begins");
       for (const host of stage.verifiers) host.crash(true);
-      for (const host of stage.nodes) host.crash(true);
+      for (const host of [...stage.nodes, ...stage.relays]) host.crash(true);
       stage.timeline.leap(NIGHT_MS);
       stage.truth.prune(stage.timeline.now);
-      for (const host of [...stage.verifiers, ...stage.nodes]) {
+      for (const host of [...stage.verifiers, ...stage.nodes, ...stage.relays]) {
         stage.timeline.after(dice.between(0, 1_000), () => host.boot());
       }
       for (let index = 0; index < FORGED_AT_DAWN; index += 1)
@@ -155,12 +173,12 @@ function takeBackSoon(stage: Stage, dice: Dice, inMs: number): void {
   }
 }
 
-/** No node can be reached from a machine for so long, nor it from them. */
+/** Nobody who serves can be reached from a machine for so long, nor it from them. */
 function cutOff(stage: Stage, machine: Machine, ms: number): void {
   const setDark = (dark: boolean): void => {
-    for (const node of stage.nodes) {
-      stage.network.setDark(machine, node.machine, dark);
-      stage.network.setDark(node.machine, machine, dark);
+    for (const other of [...stage.nodes, ...stage.relays]) {
+      stage.network.setDark(machine, other.machine, dark);
+      stage.network.setDark(other.machine, machine, dark);
     }
   };
   stage.note(`${machine.name} is cut off from everyone`);

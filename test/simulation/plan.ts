@@ -46,10 +46,23 @@ export const TROUBLES = [
   /** Everything stops for half an hour: entries expire, and are compacted. */
   "long night",
 ] as const;
-export type Trouble = (typeof TROUBLES)[number];
+/** Where there are relays. */
+export const RELAY_TROUBLES = ["pause a relay", "crash a relay", "drain a relay"] as const;
+export type Trouble = (typeof TROUBLES)[number] | (typeof RELAY_TROUBLES)[number];
+
+export interface RelayPlan {
+  readonly audience: number;
+  /** The relay that it follows; null for the issuer. */
+  readonly above: number | null;
+  readonly streams: boolean;
+  readonly rates: Rates;
+  readonly wallOffset: number;
+}
 
 export interface VerifierPlan {
   readonly audience: number;
+  /** The relay that it follows; null for the issuer. */
+  readonly relay: number | null;
   readonly onStale: "reject" | "introspect" | "accept";
   /** Milliseconds; 0 unless `accept`. */
   readonly acceptMs: number;
@@ -71,6 +84,7 @@ export interface Plan {
   readonly crowd: number;
   /** How many connections a node takes, the crowd not counted. */
   readonly connectionsMax: number;
+  readonly relays: readonly RelayPlan[];
   readonly verifiers: readonly VerifierPlan[];
   readonly users: number;
   readonly weather: Weather;
@@ -97,6 +111,7 @@ export function planOf(seed: number, dice: Dice): Plan {
   const adverse = time.chance(0.4);
   const slow = { mono: 1 - CLOCK_RATE_ERROR, wall: 1 - CLOCK_RATE_ERROR };
   const calm = { lost: 0, twice: 0 };
+  const relays = relaysOf(dice.split("relays")).map((relay) => (adverse ? { ...relay, rates: slow } : relay));
   return {
     seed,
     nodes: Array.from({ length: Number(size.weighted({ 1: 5, 2: 3, 3: 1 })) }, (_, index) => {
@@ -108,8 +123,10 @@ export function planOf(seed: number, dice: Dice): Plan {
     }),
     verifiers: Array.from({ length: 2 + size.below(3) }, (_, index) => {
       const own = dice.split(`verifier ${index}`);
-      return { ...verifierOf(own, leaseMs), rates: adverse ? slow : ratesOf(own) };
+      const verifier = { ...verifierOf(own, leaseMs), rates: adverse ? slow : ratesOf(own) };
+      return behind(own.split("relay"), relays, verifier);
     }),
+    relays,
     users: 3 + size.below(4),
     crowd: size.chance(0.05) ? 500 : 0,
     connectionsMax: size.chance(0.1) ? 1 : 100,
@@ -125,7 +142,10 @@ export function planOf(seed: number, dice: Dice): Plan {
     durationMs: time.between(15, 30) * 1_000,
     logInEvery: time.between(300, 900),
     revokeEvery: time.between(250, 900),
-    troubles: troublesOf(dice.split("troubles")),
+    troubles: {
+      ...troublesOf(dice.split("troubles")),
+      ...(relays.length === 0 ? {} : relayTroublesOf(dice.split("relay troubles"))),
+    },
   };
 }
 
@@ -144,7 +164,45 @@ function troublesOf(dice: Dice): Plan["troubles"] {
   return troubles;
 }
 
-function verifierOf(dice: Dice, leaseMs: number): Omit<VerifierPlan, "rates"> {
+function relayTroublesOf(dice: Dice): Plan["troubles"] {
+  const drawn = RELAY_TROUBLES.filter(() => dice.chance(0.4));
+  return Object.fromEntries(drawn.map((trouble) => [trouble, dice.between(2_000, 6_000)]));
+}
+
+/** In most worlds there are none; else one, two beside each other, or one behind another. */
+function relaysOf(dice: Dice): readonly RelayPlan[] {
+  const one = (above: number | null, audience = dice.below(2)): RelayPlan => ({
+    above,
+    audience,
+    streams: !dice.chance(0.15),
+    rates: ratesOf(dice),
+    wallOffset: wallOffsetOf(dice),
+  });
+  switch (dice.weighted({ none: 12, one: 3, two: 2, chain: 3 })) {
+    case "none":
+      return [];
+    case "one":
+      return [one(null)];
+    case "two":
+      return [one(null), one(null)];
+    case "chain": {
+      // A relay hands on the audience that it hears of.
+      const near = one(null);
+      return [near, one(0, near.audience)];
+    }
+  }
+}
+
+/** Follows a relay, most of the time, where there are any: the last one more often than others. */
+function behind(dice: Dice, relays: readonly RelayPlan[], verifier: Omit<VerifierPlan, "relay">): VerifierPlan {
+  const relay = dice.chance(0.5) ? relays.length - 1 : dice.below(Math.max(1, relays.length));
+  const followed = relays[relay];
+  return followed === undefined || dice.chance(0.2)
+    ? { ...verifier, relay: null }
+    : { ...verifier, relay, audience: followed.audience };
+}
+
+function verifierOf(dice: Dice, leaseMs: number): Omit<VerifierPlan, "rates" | "relay"> {
   const onStale = dice.weighted({ reject: 4, introspect: 3, accept: 3 });
   return {
     audience: dice.below(2),
@@ -154,9 +212,13 @@ function verifierOf(dice: Dice, leaseMs: number): Omit<VerifierPlan, "rates"> {
     streams: !dice.chance(0.25),
     keeps: dice.chance(0.3),
     keysConfigured: dice.chance(0.25),
-    // Further off than the margin there is no lease, and its owner's policy has to do.
-    wallOffset: dice.chance(0.1) ? dice.pick([-630_000, 590_000, 630_000]) : dice.between(-20_000, 20_000),
+    wallOffset: wallOffsetOf(dice),
   };
+}
+
+/** Further off than the margin there is no lease, and its owner's policy has to do. */
+function wallOffsetOf(dice: Dice): number {
+  return dice.chance(0.1) ? dice.pick([-630_000, 590_000, 630_000]) : dice.between(-20_000, 20_000);
 }
 
 /** Often at the very edge of what is assumed: that is where an argument breaks first. */

@@ -16,9 +16,11 @@ import type { Token } from "./truth.ts";
 
 /**
  * So long after everything is well a verifier trusts its copy again, at most: the longest wait between two attempts
- * (10 s), a request that is given up (15 s), and as much again for what had failed already when it was healed.
+ * (10 s), a request that is given up (15 s), and as much again for what had failed already when it was healed. Who follows
+ * a relay begins when that has come so far.
  */
 export const RECOVERY_MS = 50_000;
+const RECOVERY_OF_A_RELAY_MS = 25_000;
 const LOOK_EVERY_MS = 500;
 
 export interface Outcome {
@@ -52,7 +54,7 @@ export async function simulate(seed: number, changes: Partial<Plan> = {}): Promi
     stage.heal();
     recoveredIn = await recover(stage, dice.split("recovery"), run);
     // New processes know nothing but what the server tells them.
-    for (const host of stage.verifiers) {
+    for (const host of [...stage.relays, ...stage.verifiers]) {
       host.crash(false);
       host.boot();
     }
@@ -84,9 +86,11 @@ async function recover(stage: Stage, dice: Dice, run: (ms: number) => Promise<vo
     }
     const doubting = stage.verifiers.filter((host) => !host.trusts(fresh));
     if (doubting.length === 0) return timeline.now - began;
-    if (timeline.now - began < RECOVERY_MS) continue;
+    if (timeline.now - began < RECOVERY_MS + stage.relays.length * RECOVERY_OF_A_RELAY_MS) continue;
     const [host] = doubting;
-    throw new Violation("does not trust its copy again", `${host?.machine.name}: ${host?.status()}`);
+    const above = host?.above ?? null;
+    const behind = above === null ? "" : `, behind ${above.machine.name}: ${above.status()}`;
+    throw new Violation("does not trust its copy again", `${host?.machine.name}: ${host?.status()}${behind}`);
   }
 }
 

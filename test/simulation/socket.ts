@@ -31,8 +31,8 @@ export class SimulatedSocket implements FeedSocket {
     this.#end.send(text);
   }
 
-  close(): void {
-    this.#end.close(NO_STATUS);
+  close(code = NO_STATUS): void {
+    this.#end.close(code);
   }
 }
 

@@ -20,6 +20,7 @@ import { type Answer, Oracle, Violation, type Witness } from "./oracle.ts";
 import { AUDIENCES, CAUSE, CLIENTS, People } from "./people.ts";
 import { LEASES, type Plan } from "./plan.ts";
 import type { Dice } from "./random.ts";
+import { RelayHost } from "./relay.ts";
 import type { Timeline } from "./timeline.ts";
 import { type Token, Truth, type Wish } from "./truth.ts";
 import { VerifierHost } from "./verifier.ts";
@@ -40,6 +41,7 @@ export class Stage {
   readonly oracle: Oracle;
   readonly people: People;
   readonly nodes: readonly NodeHost[];
+  readonly relays: readonly RelayHost[];
   readonly verifiers: readonly VerifierHost[];
   readonly #dice: Dice;
   readonly #secrets: Secret[] = [];
@@ -75,6 +77,11 @@ export class Stage {
     this.nodes = plan.nodes.map(
       (node, index) => new NodeHost(this, machine(`node-${index}`, node.rates, node.wallOffset)),
     );
+    this.relays = plan.relays.map((relay, index) => {
+      const name = `relay-${index}`;
+      const on = machine(name, relay.rates, relay.wallOffset);
+      return new RelayHost(this, on, relay, dice.split(`${name} chance`));
+    });
     this.verifiers = plan.verifiers.map((verifier, index) => {
       const name = `api-${index}`;
       return new VerifierHost(
@@ -120,6 +127,10 @@ export class Stage {
     await this.#aside;
     const { keys } = await this.database.storage.keys.all();
     this.firstKeys = { keys: keys.map(({ publicJwk }) => ({ ...publicJwk })) };
+    for (const host of this.relays) {
+      host.machine.crash(true);
+      host.boot();
+    }
     for (const host of this.verifiers) {
       host.machine.crash(true);
       this.timeline.after(this.#dice.between(0, 2_000), () => host.boot());
@@ -284,10 +295,10 @@ export class Stage {
     this.network.heal();
     this.bootDatabase();
     this.database.machine.resume();
-    for (const { machine } of [...this.nodes, ...this.verifiers]) {
+    for (const { machine } of [...this.nodes, ...this.relays, ...this.verifiers]) {
       machine.resume();
       this.whenSteady(machine, () => this.setClock(machine, 0));
     }
-    for (const host of [...this.nodes, ...this.verifiers]) host.boot();
+    for (const host of [...this.nodes, ...this.relays, ...this.verifiers]) host.boot();
   }
 }

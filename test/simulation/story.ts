@@ -11,7 +11,7 @@ import type { RevocationKind } from "../../packages/server/src/revocation/entry.
 import type { Server } from "./node.ts";
 import { Violation } from "./oracle.ts";
 import { CAUSE, CLIENTS } from "./people.ts";
-import { CLOCK_RATE_ERROR, TROUBLES } from "./plan.ts";
+import { CLOCK_RATE_ERROR, RELAY_TROUBLES, TROUBLES } from "./plan.ts";
 import type { Dice } from "./random.ts";
 import type { Stage } from "./stage.ts";
 import { MAKE } from "./troubles.ts";
@@ -53,7 +53,7 @@ export function tell(stage: Stage, dice: Dice): void {
     const { tokens } = stage.truth;
     if (tokens.length > 0) own.pick(stage.verifiers).check(own.pick(tokens));
   });
-  for (const trouble of TROUBLES) {
+  for (const trouble of [...TROUBLES, ...RELAY_TROUBLES]) {
     const mean = plan.troubles[trouble];
     if (mean !== undefined) every(stage, dice.split(trouble), mean, until, (own) => MAKE[trouble](stage, own));
   }

@@ -108,11 +108,16 @@ export const MAKE: Readonly<Record<Trouble, Make>> = {
 };
 
 function anyMachine(stage: Stage, dice: Dice): Machine {
+  if (stage.relays.length > 0 && dice.chance(0.3)) return dice.pick(stage.relays).machine;
   return dice.chance(0.7) ? dice.pick(stage.verifiers).machine : dice.pick(stage.nodes).machine;
 }
 
-/** A verifier and a node: the path between them. */
+/** Somebody who follows and somebody who serves: the path between them. */
 function path(stage: Stage, dice: Dice): readonly [Machine, Machine] {
+  if (stage.relays.length > 0 && dice.chance(0.8)) {
+    const follower = dice.pick([...stage.relays, ...stage.verifiers]);
+    return [follower.machine, (follower.above ?? dice.pick(stage.nodes)).machine];
+  }
   const verifier: VerifierHost = dice.pick(stage.verifiers);
   const node: NodeHost = dice.pick(stage.nodes);
   return [verifier.machine, node.machine];

@@ -10,16 +10,16 @@ import { resolveOptions } from "../../packages/verifier/src/options.ts";
 import type { Refusal } from "../../packages/verifier/src/refusals.ts";
 import type { SnapshotKeeper } from "../../packages/verifier/src/revocation/feed.ts";
 import type { KeptSnapshot } from "../../packages/verifier/src/revocation/load.ts";
+import { TICKET_PATH } from "../../packages/verifier/src/revocation/ticket.ts";
 import type { FeedWorld } from "../../packages/verifier/src/revocation/world.ts";
 import { type Verifier, verifierOn } from "../../packages/verifier/src/verifier.ts";
 import type { Machine } from "./machine.ts";
-import type { NodeHost } from "./node.ts";
 import { type Answer, type Oracle, Violation, type Witness } from "./oracle.ts";
+import { outsideOf } from "./outside.ts";
 import { AUDIENCES, ISSUER } from "./people.ts";
 import { CLOCK_RATE_ERROR, type VerifierPlan } from "./plan.ts";
 import type { Dice } from "./random.ts";
-import { request } from "./requests.ts";
-import { SimulatedSocket } from "./socket.ts";
+import type { RelayHost } from "./relay.ts";
 import type { Stage } from "./stage.ts";
 import type { Token } from "./truth.ts";
 
@@ -74,6 +74,7 @@ export class VerifierHost {
     if (machine.alive) return;
     machine.boot();
     const audience = AUDIENCES[plan.audience] ?? AUDIENCES[0];
+    const instances = new Set<string>();
     const seconds = (ms: number): number => ms / 1_000;
     const verifier = verifierOn(
       ENGINE,
@@ -91,9 +92,10 @@ export class VerifierHost {
           ...(plan.acceptMs > 0 ? { acceptFor: seconds(plan.acceptMs) } : {}),
           ...(plan.maxStaleness < Number.POSITIVE_INFINITY ? { maxStaleness: seconds(plan.maxStaleness) } : {}),
           ...(plan.keeps ? { keep: this.#keeper() } : {}),
+          ...(this.above === null ? {} : { feed: this.above.base }),
         },
       }),
-      this.#world(),
+      this.#world(instances),
     );
     const open = new Map<Token, OpenConnection>();
     const trusted = Math.min(this.#stage.longestLeaseMs, plan.maxStaleness) + plan.acceptMs;
@@ -106,7 +108,7 @@ export class VerifierHost {
         isBound: plan.acceptMs === 0,
         isNamed: this.#stage.nodes.length === 1,
         refused: new Set(),
-        instances: new Set(),
+        instances,
         clockError: () => machine.wallError(),
         answer: (token) => this.#answer(verifier, open, token),
       },
@@ -166,6 +168,12 @@ export class VerifierHost {
     this.#kept = [{ snapshot: damaged, checkpoint }];
   }
 
+  /** Whom it follows: a relay, or any node. */
+  get above(): RelayHost | null {
+    const { relay } = this.plan;
+    return relay === null ? null : (this.#stage.relays[relay] ?? null);
+  }
+
   /** Whether it answers requests now. */
   get isServing(): boolean {
     return this.machine.running && this.#life !== null;
@@ -215,32 +223,17 @@ export class VerifierHost {
     };
   }
 
-  #world(): FeedWorld {
-    const { machine, plan } = this;
-    const { network, timeline } = this.#stage;
-    const deliver = machine.toThisProcess();
+  #world(instances: Set<string>): FeedWorld {
+    const world = outsideOf(this.#stage, this.machine, this.#dice, this.plan.streams);
     return {
-      now: () => machine.wall(),
-      mono: () => machine.monotonic(),
-      chance: () => this.#dice.roll(),
-      after: (ms, run) => machine.timer(ms, run),
-      turn: () => new Promise((resolve) => timeline.after(0, () => deliver(resolve))),
-      fetch: (url, init) => {
-        const node = this.#pickNode();
-        return request({ network, from: machine, to: node.machine, answerer: () => node.answerer }, url, init);
+      ...world,
+      fetch: async (url, init) => {
+        const response = await world.fetch(url, init);
+        // Who follows a relay is known to the issuer by the ticket that he was given.
+        if (response.ok && url.endsWith(TICKET_PATH)) instances.add((await response.clone().json()).instance);
+        return response;
       },
-      connect: !plan.streams
-        ? null
-        : () => {
-            const node = this.#pickNode();
-            return new SimulatedSocket(network, machine, node.machine, () => node.acceptor);
-          },
     };
-  }
-
-  /** As a load balancer picks: any of them, also one that is down. */
-  #pickNode(): NodeHost {
-    return this.#dice.pick(this.#stage.nodes);
   }
 }
 

@@ -5,7 +5,7 @@ import { type Answered, DELTA_MS, type Entitlement, judge, newEntitlement } from
 const ACCEPTED: Answered = { is: "accepted", user: "kim" };
 const REFUSED: Answered = { is: "refused" };
 const live = newEntitlement("kim");
-const ended: Entitlement = { user: "kim", endRequestedAt: 100, endedAt: 110, cause: "logout" };
+const ended: Entitlement = { user: "kim", begun: 0, endRequestedAt: 100, endedAt: 110, cause: "logout" };
 const late = 110 + DELTA_MS + 1;
 
 test("while a log-in lasts, letting it in is right and refusing it is wrong", () => {

@@ -14,6 +14,8 @@ export type EndCause = "logout" | "evicted";
 
 export interface Entitlement {
   readonly user: string;
+  /** When its log-in was asked for. */
+  readonly begun: number;
   endRequestedAt: number | null;
   endedAt: number | null;
   cause: EndCause | null;
@@ -45,7 +47,7 @@ export type Verdict = (typeof VERDICTS)[number];
 export const DELTA_MS = 1_000;
 
 export function newEntitlement(user: string): Entitlement {
-  return { user, endRequestedAt: null, endedAt: null, cause: null };
+  return { user, begun: performance.now(), endRequestedAt: null, endedAt: null, cause: null };
 }
 
 /** @param sent and @param received of the request, in the ledger's milliseconds */

@@ -16,12 +16,12 @@ import { Clean } from "./clean.ts";
 import { type Cluster, type ClusterOptions, openCluster } from "./cluster.ts";
 import { FAULT_NAMES, FAULTS, type FaultName } from "./faults.ts";
 import { circumstancesOf } from "./machine.ts";
-import { chaosRowsOf, rowsOf } from "./measure.ts";
+import { bytesRowOf, chaosRowsOf, rowsOf } from "./measure.ts";
 import type { Timeline } from "./report/charts.ts";
 import { pageOf, shown } from "./report/page.ts";
 import type { Row } from "./row.ts";
 import { missing, openStores, type Stores } from "./stores.ts";
-import { type Pace, playStory, type Told } from "./story.ts";
+import { bytesPerLogIn, type Pace, playStory, type Told } from "./story.ts";
 
 const USAGE = `npm run lab -- [options]
 
@@ -169,7 +169,33 @@ async function play(
       await clean.up();
     }
   }
+  if (!it.quick && it.chaosMs === null) rows.push(...(await playGrowth(it, stores, say)));
   return { rows, timelines };
+}
+
+/** With how many servers a log-in's bytes are counted, and of how many people. */
+const GROWTH = [2, 3, 4, 6];
+const GROWTH_USERS = 100;
+
+async function playGrowth(it: Asked, stores: Stores, say: (line: string) => void): Promise<readonly Row[]> {
+  const [seed = 1] = it.seeds;
+  const users = Math.min(it.pace.users, GROWTH_USERS);
+  const rows: Row[] = [];
+  for (const strategy of it.strategies) {
+    for (const servers of GROWTH) {
+      const clean = new Clean();
+      try {
+        say(`${strategy}: the bytes of a log-in with ${servers} servers`);
+        const cluster = await openCluster({ strategy, servers, users, stores }, clean);
+        const row = bytesRowOf(strategy, servers, await bytesPerLogIn(cluster, users), seed);
+        rows.push(row);
+        if (it.json) process.stdout.write(`${JSON.stringify(row)}\n`);
+      } finally {
+        await clean.up();
+      }
+    }
+  }
+  return rows;
 }
 
 async function rowsUnder(
@@ -183,7 +209,11 @@ async function rowsUnder(
 ): Promise<readonly Row[]> {
   if (chaosMs !== null) {
     const { users, pauseMs } = pace;
-    return chaosRowsOf(await playChaos(cluster, stores, { users, pauseMs, lastsMs: chaosMs }, seed, clean, say), seed);
+    return chaosRowsOf(
+      await playChaos(cluster, stores, { users, pauseMs, lastsMs: chaosMs }, seed, clean, say),
+      seed,
+      servers,
+    );
   }
   const told = await playStory(cluster, pace, seed, say);
   keep(told);

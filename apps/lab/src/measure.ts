@@ -33,6 +33,7 @@ export function rowsOf(
       ...promiseOf(strategy, fault, metric, value, setting),
       predicted,
       seed,
+      servers: given.servers,
     });
   };
   for (const act of acts) {
@@ -78,12 +79,28 @@ export function rowsOf(
   return rows;
 }
 
+/** What a log-in costs on the way to the store, with so many servers. */
+export function bytesRowOf(strategy: StrategyName, servers: number, value: number, seed: number): Row {
+  const metric = "store_bytes_per_login";
+  return {
+    strategy,
+    fault: "growth",
+    metric,
+    value,
+    unit: METRICS[metric].unit,
+    ...NOTHING,
+    predicted: null,
+    seed,
+    servers,
+  };
+}
+
 /** What random faults came to. */
-export function chaosRowsOf(told: ChaosTold, seed: number): readonly Row[] {
+export function chaosRowsOf(told: ChaosTold, seed: number, servers: number): readonly Row[] {
   const { strategy, verdicts, audit } = told;
   const judged = Object.values(verdicts).reduce((sum, each) => sum + each, 0) - verdicts.uncertain;
   const row = (metric: MetricName, value: number, promised: boolean): Row => ({
-    ...{ strategy, fault: "chaos", metric, value, unit: METRICS[metric].unit, predicted: null, seed },
+    ...{ strategy, fault: "chaos", metric, value, unit: METRICS[metric].unit, predicted: null, seed, servers },
     ...(promised ? { promised: "0", kept: value === 0 } : NOTHING),
   });
   return [

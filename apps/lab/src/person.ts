@@ -61,6 +61,8 @@ export interface Person {
 }
 
 const ENDED_KEPT = 4;
+/** A request that nobody waits for any more may be under way for so long, through frozen and severed parts. */
+const REQUESTS_LIVE_MS = 30_000;
 /** Whoever waits for a confirmation waits for the end of leases, where a verifier or a server is away. */
 const CONFIRM_MS = 12_000;
 
@@ -68,9 +70,16 @@ const CONFIRM_MS = 12_000;
 export function personOf(name: string, see: (sighting: Sighting) => void, next: () => string): Person {
   const logins = new Map<DeviceClass, Login>();
   const ended: Login[] = [];
+  let unansweredAt = Number.NEGATIVE_INFINITY;
 
   const sighted = (action: Action, entitled: Entitlement, reply: Reply, answered = answeredBy(reply)): Sighting => {
     const { status, sent, received } = reply;
+    // A log-in without an answer may be carried out later than the next one, and then replaces that.
+    const evicted = reply.body.reason === "evicted" && performance.now() - unansweredAt < REQUESTS_LIVE_MS;
+    if (evicted && entitled.endRequestedAt === null) {
+      entitled.endRequestedAt = entitled.begun;
+      entitled.cause = "evicted";
+    }
     const verdict = judge(entitled, sent, received, answered);
     const because = [reply.body.code, reply.body.reason].filter((each) => typeof each === "string").join(", ");
     const sighting = { user: name, action, verdict, status, because, sent, received };
@@ -124,6 +133,7 @@ export function personOf(name: string, see: (sighting: Sighting) => void, next: 
       const reply = await door.ask("POST", "/v1/sessions", { json: { identifier: name, password: PASSWORD }, headers });
       const entitled = newEntitlement(name);
       sighted("log_in", entitled, reply, { ...answeredBy(reply), user: null } as Answered);
+      if (reply.status === 0 || reply.status >= 500) unansweredAt = performance.now();
       if (reply.status !== 201) return false;
       if (before !== undefined) {
         before.entitled.endedAt ??= performance.now();

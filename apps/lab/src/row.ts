@@ -14,6 +14,8 @@ export interface Row {
   /** What theory expects. */
   readonly predicted: number | null;
   readonly seed: number;
+  /** How many servers there were. */
+  readonly servers: number;
 }
 
 export type Unit = "share" | "count" | "ms" | "us" | "bytes" | "MB" | "ratio";

@@ -60,6 +60,26 @@ export interface Told {
   readonly residentMb: number;
 }
 
+/** Bytes to and from the session store for one log-in, with nothing else going on. */
+export async function bytesPerLogIn(cluster: Cluster, users: number): Promise<number> {
+  let attempts = 0;
+  const people = Array.from({ length: users }, (_, index) =>
+    personOf(
+      `user${index}`,
+      () => {},
+      () => {
+        attempts += 1;
+        return `bytes-${cluster.servers.length}-${String(attempts).padStart(8, "0")}`;
+      },
+    ),
+  );
+  const before = await cluster.storeBytes();
+  await logInAll(cluster, people, "desktop");
+  // What the servers hear of each other comes a moment later.
+  await later(DELTA_MS);
+  return ((await cluster.storeBytes()) - before) / people.length;
+}
+
 /** @param say what is being done, for people who wait */
 export async function playStory(
   cluster: Cluster,

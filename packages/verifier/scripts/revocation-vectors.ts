@@ -89,6 +89,7 @@ const serverFrames: readonly ServerTextFrame[] = [
   { type: "resync", reason: "too_old" },
   { type: "drain", afterMs: 2000 },
   { type: "refused", code: "unauthorized" },
+  { type: "hb", echo: 42, head: at(29), serverTime: EPOCH * 1000 + 2007, leaseMs: 4210, ageMs: 790 },
 ];
 const clientFrames: readonly ClientFrame[] = [
   { type: "hello", clientId: "orders-api", clientSecret: "s3cret-\u00e9", after: at(10), instance: null, acceptMs: 0 },

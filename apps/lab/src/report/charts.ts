@@ -101,10 +101,37 @@ export function chartsOf(rows: readonly Row[], timelines: readonly Timeline[], l
       bars(here, [shaded("forced_logout_p50", "#9fb8ad"), shaded("forced_logout_max", "#3f7d58")], "ms", true),
     ),
     chart("memory", bars(here, [perStrategy("sessions_per_server")], WORDS.memory[language])),
-    chart("bytes", bars(here, [perStrategy("store_bytes_per_login")], "bytes")),
+    chart("bytes", bytesByServers(rows, here, language)),
     chart("latency", bars(here, [shaded("latency_p50", "#9fb8ad"), shaded("latency_p99", "#3f7d58")], "ms")),
     chart("skew", bars(here, [perStrategy("skew")], "max / mean")),
   ];
+}
+
+/** Against the number of servers: what every copy costs grows with it. */
+function bytesByServers(rows: readonly Row[], here: readonly StrategyName[], language: Language): unknown {
+  const grown = rows.filter(({ fault, metric }) => fault === "growth" && metric === "store_bytes_per_login");
+  const counts = [...new Set(grown.map(({ servers }) => servers))].sort((a, b) => a - b);
+  return {
+    type: "line",
+    data: {
+      labels: counts,
+      datasets: here.map((strategy) => ({
+        label: strategy,
+        data: counts.map(
+          (count) => grown.find((row) => row.strategy === strategy && row.servers === count)?.value ?? null,
+        ),
+        borderColor: COLOURS[strategy],
+        backgroundColor: COLOURS[strategy],
+      })),
+    },
+    options: {
+      animation: false,
+      scales: {
+        x: { title: { display: true, text: WORDS.servers[language] } },
+        y: { title: { display: true, text: "bytes" }, beginAtZero: true },
+      },
+    },
+  };
 }
 
 function percent(share: number | null): number | null {

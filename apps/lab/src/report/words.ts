@@ -40,6 +40,7 @@ export const WORDS = {
   latency: { en: "Time of an answer to /v1/me", ko: "/v1/me 응답 시간" },
   skew: { en: "Load: the fullest server against the mean", ko: "부하: 가장 찬 서버와 평균의 비" },
   errors: { en: "Requests without an answer, by fault", ko: "장애별 응답 없는 요청" },
+  servers: { en: "servers", ko: "서버 수" },
   users: { en: "users", ko: "명" },
 } as const satisfies Record<string, Words>;
 

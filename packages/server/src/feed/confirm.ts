@@ -28,7 +28,7 @@ export interface Question {
   readonly knowsAllFrom: number;
   /** `null`: until it is confirmed. */
   readonly timeoutMs: number | null;
-  /** Who was registered after the commit. */
+  /** Who was registered after the commit; and who was given a ticket since, for what he may accept without a lease. */
   readonly instances: readonly InstanceId[];
 }
 

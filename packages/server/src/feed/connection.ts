@@ -14,6 +14,7 @@
 import type { Behind, ClientFrame, Hello } from "@mapae/verifier/revocation";
 import type { InstanceId } from "../prelude/ids.ts";
 import { isBefore, type Position } from "../revocation/entry.ts";
+import type { Head } from "./source.ts";
 
 /**
  * How a connection is ended by this side: the WebSocket close code (RFC 6455 §7.4.2: 4000–4999 are the application's), and
@@ -62,6 +63,12 @@ interface Heard {
   readonly frames: number;
 }
 
+/** A heartbeat that waits for the entries up to its head. */
+export interface Owed extends Omit<Head, "position"> {
+  readonly echo: number;
+  readonly head: Position;
+}
+
 export interface LiveState extends Heard {
   readonly phase: "live";
   readonly instance: InstanceId;
@@ -74,8 +81,7 @@ export interface LiveState extends Heard {
   /** What it said, and what it was asked for. */
   readonly acked: Position;
   readonly asked: Position | null;
-  /** A heartbeat that waits for the entries up to its head. */
-  readonly owed: { readonly echo: number; readonly head: Position; readonly leaseMs: number } | null;
+  readonly owed: Owed | null;
 }
 
 export type ConnectionState =
@@ -94,7 +100,7 @@ export type ConnectionEvent =
   /** The node's log stands at `head`: send what is missing. */
   | { readonly type: "news"; readonly head: Position }
   /** The read that the last `read_head` asked for found this head, on which a lease of `leaseMs` may be given. */
-  | { readonly type: "head"; readonly head: Position; readonly leaseMs: number }
+  | ({ readonly type: "head" } & Omit<Owed, "echo">)
   | { readonly type: "no_head" }
   /** Somebody waits for it to acknowledge a position that it is sent, or was. */
   | { readonly type: "ask"; readonly position: Position }
@@ -114,7 +120,7 @@ export type ConnectionAction =
   | { readonly do: "send_entries"; readonly from: Position; readonly to: Position }
   | { readonly do: "read_head" }
   | { readonly do: "ask"; readonly position: Position }
-  | { readonly do: "heartbeat"; readonly echo: number; readonly head: Position; readonly leaseMs: number }
+  | ({ readonly do: "heartbeat" } & Owed)
   | { readonly do: "acked"; readonly position: Position; readonly behind: Behind | null }
   | { readonly do: "renew"; readonly ticket: string }
   | { readonly do: "resync"; readonly why: string }
@@ -187,8 +193,9 @@ function live(state: LiveState, event: ConnectionEvent): Step {
       return flush(state, event.head);
     case "head": {
       if (!state.reading) return [state, []];
-      const { head, leaseMs } = event;
-      const read: LiveState = { ...state, reading: false, owed: { echo: state.begun, head, leaseMs } };
+      const { head, leaseMs, ageMs } = event;
+      const owed: Owed = { echo: state.begun, head, leaseMs, ...(ageMs === undefined ? {} : { ageMs }) };
+      const read: LiveState = { ...state, reading: false, owed };
       return then(beat(read), readAgain);
     }
     case "no_head":
@@ -267,7 +274,7 @@ function ask(state: LiveState, position: Position): Step {
 function beat(state: LiveState): Step {
   const { owed, sent } = state;
   if (owed === null || isBefore(sent, owed.head)) return [state, []];
-  return [{ ...state, owed: null }, [{ do: "heartbeat", echo: owed.echo, head: sent, leaseMs: owed.leaseMs }]];
+  return [{ ...state, owed: null }, [{ do: "heartbeat", ...owed, head: sent }]];
 }
 
 function then([state, actions]: Step, next: (state: LiveState) => Step): Step {

@@ -16,6 +16,7 @@ import {
   type ConnectionAction,
   type ConnectionEvent,
   type ConnectionState,
+  type Owed,
   RELEASED_CODE,
   step,
 } from "./connection.ts";
@@ -175,7 +176,7 @@ export class Hub {
         this.#send(connection, { type: "ask", position: action.position });
         return;
       case "heartbeat":
-        this.#beat(connection, action.echo, { position: action.head, leaseMs: action.leaseMs });
+        this.#beat(connection, action);
         return;
       case "acked":
         if (state.phase === "live") leases.acked(state.instance, action.position, action.behind);
@@ -234,17 +235,17 @@ export class Hub {
     this.#parts.leases.renamed(state.instance, unboundTicket(verifier, acceptMs).ticket);
   }
 
-  #headRead(connection: Open, { position: head, leaseMs }: Head): void {
+  #headRead(connection: Open, { position: head, ...given }: Head): void {
     const { mirror } = this.#parts.source;
     // By now everyone has heard of every entry up to it: where the mirror is behind, the last ones were forgotten.
     mirror.advance(head);
     // Then everything that this node knows, whatever waits for the window: the read may have begun before a commit and end
     // after somebody was told that nobody accepts what it took back. No lease is given without that.
     this.#give(connection, { type: "news", head: mirror.head });
-    this.#give(connection, { type: "head", head, leaseMs });
+    this.#give(connection, { type: "head", head, ...given });
   }
 
-  #beat(connection: Open, echo: number, { position: head, leaseMs: most }: Head): void {
+  #beat(connection: Open, { echo, head, leaseMs: most, ageMs }: Owed): void {
     const { leases, world, source, tally } = this.#parts;
     const { state, verifier } = connection;
     if (state.phase !== "live" || verifier === null) return;
@@ -257,7 +258,8 @@ export class Hub {
     const signed = source.checkpoint(state.sent, verifier.audience);
     const told = signed === null || signed === connection.checkpoint ? {} : { checkpoint: signed };
     connection.checkpoint = signed;
-    this.#send(connection, { type: "hb", echo, head, serverTime: world.clock.now(), leaseMs, ...told });
+    const aged = ageMs === undefined ? {} : { ageMs };
+    this.#send(connection, { type: "hb", echo, head, serverTime: world.clock.now(), leaseMs, ...aged, ...told });
     tally.heartbeats += 1;
   }
 

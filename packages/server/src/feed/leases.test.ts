@@ -12,8 +12,8 @@ const NOTHING: FeedStore = {
   removeUnbound: async () => {},
 };
 
-test("who may accept without a lease and has acknowledged is not named in the answer that this very acknowledgement settles", async () => {
-  const leases = await Leases.open({
+async function open(): Promise<Leases> {
+  return Leases.open({
     store: NOTHING,
     clock: { now: () => 0, monotonic: () => 0 },
     alarm: () => () => {},
@@ -21,6 +21,10 @@ test("who may accept without a lease and has acknowledged is not named in the an
     nodes: null,
     failed: () => {},
   });
+}
+
+test("who may accept without a lease and has acknowledged is not named in the answer that this very acknowledgement settles", async () => {
+  const leases = await open();
   const relay = asId("instance", "ins_relay");
   const ticket = asId("instance", "tkt_stubborn");
   const before = { epoch: 1, seq: 1 };
@@ -38,5 +42,23 @@ test("who may accept without a lease and has acknowledged is not named in the an
   assert.deepEqual(
     { confirmed, by, acknowledged, unbound },
     { confirmed: true, by: "acknowledgements", acknowledged: 1, unbound: [] },
+  );
+});
+
+test("who is given a ticket while a confirmation is awaited is named: a relay may give a lease that is older than the revocation", async () => {
+  const leases = await open();
+  const relay = asId("instance", "ins_relay");
+  await leases.register({ id: relay, client: asId("client", "relay"), acceptMs: 0 }, { epoch: 1, seq: 1 });
+  leases.grant(relay, 5_000);
+  const revoked = { epoch: 1, seq: 2 };
+  const waiting = leases.wait(revoked, null);
+  const late = { id: asId("instance", "tkt_late"), client: asId("client", "stubborn"), acceptMs: 60_000 };
+  await leases.announce(null, late, 600_000);
+  leases.acked(relay, revoked, { verifiers: 0, silent: 0, unbound: [] });
+  const { confirmed, unbound } = await waiting.settled;
+  assert.equal(confirmed, true);
+  assert.deepEqual(
+    unbound.map(({ instance }) => instance),
+    [late.id],
   );
 });

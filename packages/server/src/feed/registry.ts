@@ -133,6 +133,11 @@ export class Registry {
     return known === undefined ? undefined : standingOf(known);
   }
 
+  /** Those who follow relays, if anyone, and may accept without a lease. */
+  announced(): readonly InstanceId[] {
+    return [...this.#known.values()].flatMap(({ announced, instance }) => (announced ? [instance.id] : []));
+  }
+
   /** Everyone who is counted. */
   all(): readonly Standing[] {
     return [...this.#known.values()].map(standingOf);

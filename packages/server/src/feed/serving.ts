@@ -126,6 +126,7 @@ export function openServing(parts: ServingParts): Serving {
         const why = resyncReason(after, to, mirror.countAfter(after));
         if (why !== null) return [{ type: "resync", reason: why }];
         const revs = to.seq === after.seq ? [] : frames.revs(after, to, verifier.audience);
+        const aged = head.ageMs === undefined ? {} : { ageMs: head.ageMs };
         const leaseMs = leases.grant(instance, head.leaseMs);
         if (leaseMs === null) throw new Unavailable("a verifier is not counted any more");
         const told = source.checkpoint(to, verifier.audience);
@@ -134,7 +135,15 @@ export function openServing(parts: ServingParts): Serving {
         return [
           { type: "welcome", instance, leaseMs: source.leaseMs, position: after, feedKey, serverTime, ...path },
           ...revs,
-          { type: "hb", echo: ping, head: to, serverTime, leaseMs, ...(told === null ? {} : { checkpoint: told }) },
+          {
+            type: "hb",
+            echo: ping,
+            head: to,
+            serverTime,
+            leaseMs,
+            ...aged,
+            ...(told === null ? {} : { checkpoint: told }),
+          },
         ];
       } finally {
         leases.left(instance, "lost");

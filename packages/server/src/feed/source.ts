@@ -11,6 +11,8 @@ export interface Head {
   readonly position: Position;
   /** Milliseconds, from any moment before this was asked for. */
   readonly leaseMs: number;
+  /** By how many milliseconds what is known may be older than that moment: more than 0 at a relay alone. */
+  readonly ageMs?: number;
 }
 
 export interface FeedSource {

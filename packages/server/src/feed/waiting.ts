@@ -108,7 +108,10 @@ export class WaitingRoom {
     const elsewhere = following.look();
     const leaseMs = Math.max(question.leaseMs, elsewhere.leaseMs);
     const knowsAllFrom = elsewhere.settled ? question.knowsAllFrom : Number.POSITIVE_INFINITY;
-    const here = { ...question, leaseMs, knowsAllFrom };
+    // Who was given a ticket since may get a lease of a relay that has not heard of it yet, and accept beyond that one.
+    const since = this.#registry.announced().filter((id) => !question.instances.includes(id));
+    const instances = since.length === 0 ? question.instances : [...question.instances, ...since];
+    const here = { ...question, instances, leaseMs, knowsAllFrom };
     return together(
       decide(here, (id) => this.#registry.find(id), this.#clock.monotonic()),
       elsewhere,

@@ -159,6 +159,8 @@ class Stream implements Link {
 export class Machine {
   readonly streams: Stream[] = [];
   isCut = false;
+  /** By how many milliseconds its wall clock is ahead of the others'. */
+  ahead = 0;
   /** What it cannot reach. */
   refuses: (url: URL) => boolean = () => false;
   asked: URL[] = [];
@@ -348,7 +350,7 @@ export class Tree {
     const partyAt = (url: string): Party | undefined =>
       [...this.#parties].find(([base]) => url.replace(/^ws/, "http").startsWith(`${base}/`))?.[1];
     return {
-      now: () => world.clock.now(),
+      now: () => world.clock.now() + machine.ahead,
       mono: () => world.clock.monotonic(),
       after: alarm,
       chance: () => 0.5,

@@ -220,6 +220,28 @@ describe("who may follow a relay", () => {
     assert.equal(child.machine.asked.filter(({ pathname }) => pathname.endsWith("/tickets")).length, before + 1);
   });
 
+  test("shows a new ticket too where the one at hand is refused with a snapshot", async () => {
+    const tree = await Tree.open();
+    const { base } = await tree.relay("eu", "https://elsewhere.example.com");
+    const child = await tree.child(base);
+    await tree.revokeKey("k1", "k2");
+    tree.lead("https://elsewhere.example.com", ISSUER);
+    await tree.time.pass(30_000);
+    assert.ok(child.trusts());
+  });
+
+  test("hears the issuer's time anew when its own clock was put right", async () => {
+    const tree = await Tree.open();
+    const { base } = await tree.relay("eu");
+    const child = await tree.child(base);
+    await tree.time.pass(12_000);
+    child.machine.ahead += 30_000;
+    await tree.time.pass(1_000);
+    assert.ok(!child.trusts());
+    await tree.time.pass(11_000);
+    assert.ok(child.trusts());
+  });
+
   test("renews its ticket on the connection that it has, for as long as it stays", async () => {
     const tree = await Tree.open();
     const { base } = await tree.relay("eu");
@@ -476,6 +498,18 @@ describe("what a relay hands on", () => {
     assert.deepEqual(relay.head, ours);
     await tree.time.pass(12_000);
     assert.ok(child.trusts());
+  });
+
+  test("is a snapshot that checkpoints reach back to, also where the log moved by what concerns others", async () => {
+    const tree = await Tree.open();
+    const { base } = await tree.relay("eu");
+    await tree.child(base);
+    await tree.revoke("https://files.example.com");
+    await tree.time.pass(90_000);
+    const late = await tree.child(base);
+    await tree.time.pass(12_000);
+    assert.ok(late.trusts());
+    assert.equal(late.machine.asked.filter(({ pathname }) => pathname.endsWith("/snapshot")).length, 1);
   });
 
   test("is waited for by somebody who knew more elsewhere, and who loads no snapshot for that", async () => {

@@ -134,7 +134,7 @@ export async function openRelay(parts: RelayParts): Promise<Relay> {
       const leaseMs = Math.floor(upstream?.leaseLeft() ?? 0);
       // Without a lease of its own it gives none: what it knows may be out of date (docs/revocation.md, "Relays").
       if (leaseMs < 1 || log.current === null) throw new Unavailable("this relay holds no lease");
-      return { position: log.current.mirror.head, leaseMs };
+      return { position: log.current.mirror.head, leaseMs, ageMs: Math.ceil(upstream?.age() ?? 0) };
     },
     reach: (position) =>
       new Promise((resolve) => {

@@ -35,7 +35,8 @@ export class RelaySnapshots {
     const held = this.#atHand();
     const since = this.#since(held);
     const age = this.#clock.monotonic() - held.gotAt;
-    if (since === 0 || (since <= SNAPSHOT_FRESH_ENTRIES && age < SNAPSHOT_FRESH_MS)) return held;
+    // The log also moves by what concerns others: a checkpoint may then speak of no position as early as this one.
+    if (this.#isHead(held) || (since <= SNAPSHOT_FRESH_ENTRIES && age < SNAPSHOT_FRESH_MS)) return held;
     this.#getting ??= this.#get().finally(() => {
       this.#getting = null;
     });
@@ -61,6 +62,11 @@ export class RelaySnapshots {
     // The signature changes with whatever it signs, and is shorter than that.
     const etag = `"${checkpoint.slice(checkpoint.lastIndexOf(".") + 1)}"`;
     return { of, position, octets, checkpoint, etag, gotAt: this.#clock.monotonic() };
+  }
+
+  #isHead({ position }: Held): boolean {
+    const { current } = this.#log;
+    return current !== null && !isBefore(position, current.mirror.head);
   }
 
   /** How many entries have come since; more than can be resumed from where its signature may hold no more. */

@@ -17,6 +17,7 @@ import {
   isTrusted,
   newFollower,
   trustLeft,
+  VOUCH_MS,
   wakeAt,
 } from "./follower-state.ts";
 import {
@@ -29,7 +30,7 @@ import {
   REV_HEADER_BYTES,
   type ServerFrame,
 } from "./frames.ts";
-import type { Moment } from "./lease.ts";
+import { elapsed, type Moment } from "./lease.ts";
 import {
   type Believed,
   type EntrySink,
@@ -93,6 +94,8 @@ export interface Feed<Sink extends EntrySink = Copy> {
   leaseLeft(): number;
   /** N as it is in force here, in milliseconds. */
   readonly leaseMs: number;
+  /** By how many milliseconds what is known here by the lease may be out of date now. */
+  age(): number;
   /** `Authorization` of this resource server's requests to the issuer. */
   readonly authorization: string;
   /** What tokens name whose single revocations are told here; null before the first snapshot. */
@@ -134,6 +137,7 @@ export function followFeed<Sink extends EntrySink>(options: FeedOptions, world: 
   const recent = new RecentEntries();
   const loading: LoadOptions = {
     ...{ base, issuer, authorization, audiences, most: maxEntries, copy, recent, readSigned, issuerTime },
+    refused: upstream.renew,
     relay: relay?.id ?? null,
     above: (relays) => {
       above = relays;
@@ -274,7 +278,10 @@ export function followFeed<Sink extends EntrySink>(options: FeedOptions, world: 
     if (found === null) told = null;
     if (found === null || stop.signal.aborted) return;
     happen({ type: "checkpoint", link, found, checkpoint });
-    if (found.is === "signed" && found.entries === "same") relay?.vouched(checkpoint, found.position);
+    if (found.is !== "signed" || found.entries !== "same") return;
+    relay?.vouched(checkpoint, found.position);
+    // It is old; or a clock was set, ours or the issuer's, since we heard what that one says.
+    if (found.age >= VOUCH_MS) upstream.doubtTime();
   }
 
   async function poll({ link, after, ping, instance, checkpoint }: FollowerAction & { do: "poll" }): Promise<void> {
@@ -333,6 +340,7 @@ export function followFeed<Sink extends EntrySink>(options: FeedOptions, world: 
     get leaseMs() {
       return Math.min(state.era === 0 ? LEASE_MS_USUAL : state.signedLeaseMs, maxStaleness);
     },
+    age: () => (state.lease === null ? 0 : state.lease.age + elapsed(state.lease.sent, now())),
     authorization: upstream.secret,
     get audience() {
       return audience;

@@ -3,6 +3,7 @@
  * it counts from, the lease that an echo gives, and the signatures that vouch for what came.
  */
 import { type Follower, isTrusted, type LoadedCopy, type Proof } from "./follower-state.ts";
+import type { Heartbeat } from "./frames.ts";
 import { type Lease, leaseLeft, type Moment } from "./lease.ts";
 import { comparePositions } from "./position.ts";
 
@@ -44,6 +45,14 @@ export function pingEvery({ signedLeaseMs, settings }: Follower): number {
   // What a relay gives is what is left of its own lease, so it renews that more often.
   const part = settings.relay === null ? 4 : 20;
   return Math.max(1, Math.min(settings.pingMs, Math.floor(Math.min(signedLeaseMs, settings.maxStaleness) / part)));
+}
+
+/**
+ * How long a lease is taken for that a server gives. What a relay knows may be older than our ping: that counts, where the
+ * owner wants to know less than N late. Below 0 it is over as it comes, and what he allows beyond it is counted from there.
+ */
+export function leaseMsOf({ settings, signedLeaseMs }: Follower, { leaseMs, ageMs = 0 }: Heartbeat): number {
+  return Math.min(leaseMs, signedLeaseMs, settings.maxStaleness - ageMs);
 }
 
 export function grant(state: Follower, given: Lease, now: Moment): Follower {

@@ -176,6 +176,23 @@ describe("the lease", () => {
     assert.equal(it.trusted, false);
   });
 
+  test("is as much shorter as what a relay knows is older, for an owner who wants to know less than N late", () => {
+    const it = world({ maxStaleness: 2_000, acceptMs: 1_500 }).following();
+    it.hear(it.hb(at(10), { leaseMs: 3_500, ageMs: 1_500 }));
+    it.pass(499);
+    assert.equal(it.trusted, true);
+    it.pass(1);
+    assert.equal(it.trusted, false);
+    // Older than he wants it: no lease, and what he allows beyond it is counted from where that would have ended.
+    it.wake();
+    const { sent } = it.state.pings.at(-1) ?? assert.fail("no ping");
+    it.hear(it.hb(at(10), { leaseMs: 2_500, ageMs: 2_500 }));
+    const later = (ms: number): Moment => ({ mono: sent.mono + ms, wall: sent.wall + ms });
+    assert.equal(isTrusted(it.state, later(0)), false);
+    assert.equal(isTrusted(it.state, later(999), 1_500), true);
+    assert.equal(isTrusted(it.state, later(1_000), 1_500), false);
+  });
+
   test("never holds where every echo takes longer than N: heartbeats that come regularly prove nothing", () => {
     const it = world().following();
     const pings: number[] = [it.state.nextPing - 1];

@@ -24,7 +24,7 @@ import {
   type Phase,
   type Step,
 } from "./follower-state.ts";
-import { adopt, ago, grant, keep, later, notePing, wellIfTrusted } from "./follower-trust.ts";
+import { adopt, ago, grant, keep, later, leaseMsOf, notePing, wellIfTrusted } from "./follower-trust.ts";
 import type { ClientFrame, Greeting, Heartbeat, Rev, ServerFrame, Welcome } from "./frames.ts";
 import { clocksAgree, elapsed, type Lease, type Moment } from "./lease.ts";
 import { comparePositions, type Position } from "./position.ts";
@@ -194,8 +194,9 @@ function onFrame(state: Follower, frame: ServerFrame, now: Moment, chance: numbe
   const { phase } = state;
   if (frame.type === "refused") {
     const unknown = frame.code === "unauthorized";
-    // What was good until now may be too old to be shown again. What was refused twice will not be taken soon.
-    const least = unknown && state.failures > 0 ? WAIT_LONG_MS : 0;
+    // What was good until now may be too old to be shown again. What was refused twice will not be taken soon; but a ticket
+    // is another each time, and the issuer itself says where no more are to be had.
+    const least = unknown && state.failures > 0 && !state.settings.vouched ? WAIT_LONG_MS : 0;
     // Somebody else came under our id: we are not that one any more.
     const instance = frame.code === "superseded" ? null : state.instance;
     const left = leave({ ...state, instance }, `the server refused: ${frame.code}`, now, chance, { least });
@@ -268,8 +269,9 @@ function heartbeat(state: Follower, frame: Heartbeat, now: Moment, chance: numbe
   if (!clocksAgree(frame.serverTime, ping.sent, now)) {
     return [{ ...told, trouble: "this machine's clock is more than ten minutes off the server's" }, []];
   }
-  const ms = Math.min(frame.leaseMs, state.signedLeaseMs, state.settings.maxStaleness);
-  const lease: Lease = { sent: ping.sent, ms, heard: now, behind: frame.serverTime - now.wall };
+  const { ageMs: age = 0 } = frame;
+  const ms = leaseMsOf(state, frame);
+  const lease: Lease = { sent: ping.sent, ms, age, heard: now, behind: frame.serverTime - now.wall };
   const forget: FollowerAction = { do: "forget", serverTime: Math.min(frame.serverTime, now.wall) };
   if (position === null || comparePositions(frame.head, position) > 0) {
     return [{ ...told, owed: { head: frame.head, lease } }, [forget]];

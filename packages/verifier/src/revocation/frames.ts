@@ -77,6 +77,8 @@ export interface Heartbeat {
   readonly head: Position;
   readonly serverTime: number;
   readonly leaseMs: number;
+  /** Of a relay: by how many milliseconds what it knows may be older than the ping. */
+  readonly ageMs?: number;
   /** A signed position (snapshot.ts), now and then. */
   readonly checkpoint?: string;
 }

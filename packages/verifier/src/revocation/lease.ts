@@ -22,6 +22,8 @@ export interface Lease {
   readonly sent: Moment;
   /** Milliseconds. */
   readonly ms: number;
+  /** By how many milliseconds what is known by it may be older than that ping: 0, but behind a relay. */
+  readonly age: number;
   /** When the echo came, and by how many milliseconds the server's clock was ahead of ours then. */
   readonly heard: Moment;
   readonly behind: number;

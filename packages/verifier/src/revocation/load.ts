@@ -62,6 +62,8 @@ export interface SnapshotPlace {
   readonly base: () => string;
   /** Rejects with the reason where there are no credentials now. */
   readonly authorization: () => Promise<string>;
+  /** Told that what was shown was refused. */
+  readonly refused: () => void;
   readonly issuer: string;
   /** What the owner's tokens may name; null for whatever it is. */
   readonly audiences: readonly string[] | null;
@@ -115,7 +117,10 @@ export async function fetchSnapshot(
   place.above(relays);
   if (place.relay !== null && relays.includes(place.relay)) return failed(CIRCLE);
   if (!answer.ok) {
-    if (answer.status === 401) return failed("the server refused the credentials");
+    if (answer.status === 401) {
+      place.refused();
+      return failed("the server refused the credentials");
+    }
     return failed(`the snapshot could not be had: ${answer.reason}`);
   }
   const checkpoint = answer.headers.get(CHECKPOINT_HEADER);

@@ -31,6 +31,8 @@ export interface Tickets {
   drop(): void;
   /** What the issuer's clock says now at most, in milliseconds since 1970; null before it was heard. */
   issuerTime(): number | null;
+  /** That seems not to be so any more, since clocks can be set: it is heard with a new ticket, but not all the time. */
+  doubtTime(): void;
   close(): void;
 }
 
@@ -44,7 +46,7 @@ interface Held {
 
 const TIMEOUT_MS = 5_000;
 const ANSWER_MAX = 16 * 1024;
-/** Between two attempts at a new one while the old one is still good. */
+/** Between two attempts at a new one while the old one is still good; and the least age of one that is asked anew for its time. */
 const RETRY_MS = 10_000;
 
 export function openTickets(options: TicketOptions, world: FeedWorld): Tickets {
@@ -105,6 +107,9 @@ export function openTickets(options: TicketOptions, world: FeedWorld): Tickets {
       isRefused = true;
     },
     issuerTime: () => (held === null ? null : held.serverTime + elapsed(held.asked, now())),
+    doubtTime() {
+      if (held !== null && world.mono() - held.asked.mono >= RETRY_MS) single().catch(() => undefined);
+    },
     close() {
       stop.abort();
       cancelTimer();

@@ -31,6 +31,8 @@ export interface Upstream {
   distrust(): void;
   /** What the issuer's clock says now at most, in milliseconds since 1970; null where nobody knows. */
   issuerTime(): number | null;
+  /** That seems not to be so any more: the issuer is asked. */
+  doubtTime(): void;
   close(): void;
 }
 
@@ -61,6 +63,7 @@ export function createUpstream(options: UpstreamOptions, world: FeedWorld, got: 
       distrustedUntil = world.mono() + DISTRUST_MS;
     },
     issuerTime: () => tickets?.issuerTime() ?? null,
+    doubtTime: () => tickets?.doubtTime(),
     close: () => tickets?.close(),
   };
 }

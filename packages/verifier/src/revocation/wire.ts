@@ -35,9 +35,10 @@ export function encodeServerFrame(frame: ServerTextFrame): string {
       return seal({ type: "welcome", ...told, ...relays });
     }
     case "hb": {
-      const { echo, head, serverTime, leaseMs, checkpoint } = frame;
+      const { echo, head, serverTime, leaseMs, ageMs, checkpoint } = frame;
+      const aged = ageMs === undefined ? {} : { age_ms: ageMs };
       const signed = checkpoint === undefined ? {} : { checkpoint };
-      return seal({ type: "hb", echo, ...head, server_time: serverTime, lease_ms: leaseMs, ...signed });
+      return seal({ type: "hb", echo, ...head, server_time: serverTime, lease_ms: leaseMs, ...aged, ...signed });
     }
     case "ask":
       return seal({ type: "ask", ...frame.position });
@@ -122,11 +123,13 @@ function serverFrame(it: JsonObject): ServerTextFrame | null {
       return { type: "welcome", ...told, ...(relays === undefined ? {} : { relays }) };
     }
     case "hb": {
-      const { echo, checkpoint } = it;
+      const { echo, age_ms: ageMs, checkpoint } = it;
       if (position === null || !isCount(echo) || !isCount(leaseMs) || !isCount(serverTime)) return null;
+      if (ageMs !== undefined && !isCount(ageMs)) return null;
       if (checkpoint !== undefined && typeof checkpoint !== "string") return null;
+      const aged = ageMs === undefined ? {} : { ageMs };
       const signed = checkpoint === undefined ? {} : { checkpoint };
-      return { type: "hb", echo, head: position, serverTime, leaseMs, ...signed };
+      return { type: "hb", echo, head: position, serverTime, leaseMs, ...aged, ...signed };
     }
     case "ask":
       return position === null ? null : { type: "ask", position };

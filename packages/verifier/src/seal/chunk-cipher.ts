@@ -7,8 +7,7 @@
  * No nonce comes twice under a key: the number counts up, and the key is 256 random bits per file. A piece in another place,
  * and a piece that became the last one because the rest was cut off, have another nonce and do not open.
  *
- * On Node it runs over node:crypto, and elsewhere over WebCrypto: the same octets. All of it on the one thread: a hash on
- * another copies what it hashes and costs half as much again, which a busy machine has not to give (decision 0096).
+ * On Node it runs over node:crypto, at half of WebCrypto's cost, and elsewhere over WebCrypto: the same octets.
  */
 import { nodeCrypto } from "../jose/runtime.ts";
 import { type Octets, owned, sha256, whole } from "./digest.ts";
@@ -22,8 +21,10 @@ export const PIECES_MAX = 2 ** 32;
 export interface ChunkEngine {
   /** A cipher under one file's key. */
   cipher(key: Octets): Promise<ChunkCipher>;
-  /** SHA-256 of octets that come in parts: at once, or as WebCrypto does it, on another thread, which two can be in. */
+  /** SHA-256 of octets that come in parts: at once, where the runtime can. */
   hash(parts: readonly Uint8Array[]): Octets | Promise<Octets>;
+  /** SHA-256 on another thread, where the runtime has some: it copies the octets, and costs half as much again. */
+  hashBeside(octets: Uint8Array): Promise<Octets>;
   /** Lets everybody else on this thread have a turn; to be awaited once a piece. */
   turn(): Promise<void>;
 }
@@ -44,6 +45,7 @@ export function nonceOf(index: number, last: boolean): Octets {
 
 export const webChunks: ChunkEngine = {
   hash: (parts) => sha256(whole(parts)),
+  hashBeside: sha256,
   // Whoever awaits another thread gives the others their turn.
   turn: async () => undefined,
   async cipher(octets) {
@@ -72,6 +74,7 @@ export function nodeChunks({ createCipheriv, createDecipheriv, createHash }: Nod
       for (const part of parts) hash.update(part);
       return owned(hash.digest());
     },
+    hashBeside: sha256,
     turn: () => new Promise((resolve) => setImmediate(resolve)),
     cipher: async (key) => ({
       seal(nonce, plaintext) {

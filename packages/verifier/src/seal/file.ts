@@ -9,8 +9,9 @@
  * two over something that can be read anywhere: first all of it is proven to be the sender's, then it is decrypted.
  */
 import { encodeBase64url } from "../jose/base64url.ts";
-import { type ChunkCipher, type ChunkEngine, chunkEngine, KEY_OCTETS, nonceOf, PIECES_MAX } from "./chunk-cipher.ts";
-import { CHAIN_START, hmac, joined, type Octets, randomOctets, sha256 } from "./digest.ts";
+import { Chain } from "./chain.ts";
+import { type ChunkCipher, chunkEngine, KEY_OCTETS, nonceOf, PIECES_MAX } from "./chunk-cipher.ts";
+import { hmac, joined, type Octets, randomOctets, sha256 } from "./digest.ts";
 import {
   begin,
   matches,
@@ -52,17 +53,15 @@ export async function* sealFile(
   let length = 0;
   for await (const { octets, last } of cutToPieces(source, size)) {
     if (index >= PIECES_MAX) throw new RangeError("The file is larger than can be sealed in one envelope.");
-    const plainHash = chunkEngine.hash([octets]);
+    await plain.addBeside(octets);
     const parts = await cipher.seal(nonceOf(index, last), octets);
-    await sealed.add(chunkEngine.hash(parts));
-    await plain.add(plainHash);
-    await chunkEngine.turn();
+    await sealed.add(parts);
     yield* parts;
     index += 1;
     length += octets.length;
   }
-  const ack = await sha256(await hmac(secret, plain.value));
-  const extra = { len: length, size, hash: encodeBase64url(sealed.value) };
+  const ack = await sha256(await hmac(secret, await plain.value()));
+  const extra = { len: length, size, hash: encodeBase64url(await sealed.value()) };
   const content = joined(secret, key);
   const seal = await makeLayers(content, { kind: "file", id, sealedAt, ack, extra }, signing, encrypting);
   yield footerOf(seal);
@@ -117,15 +116,8 @@ async function readSealedFile(source: Seekable, options: OpenOptions): Promise<S
 /** The hash over all pieces in the order in which they stand, against the one that was signed. Two hashes may be under way. */
 async function isWhole(source: Seekable, frame: Frame, { header }: SignedLayer): Promise<boolean> {
   const chain = new Chain(chunkEngine);
-  let before: Octets | Promise<Octets> | null = null;
-  for await (const { octets } of readPieces(source, frame)) {
-    const hash = chunkEngine.hash([octets]);
-    if (before !== null) await chain.add(before);
-    before = hash;
-    await chunkEngine.turn();
-  }
-  if (before !== null) await chain.add(before);
-  return encodeBase64url(chain.value) === header.hash;
+  for await (const { octets } of readPieces(source, frame)) await chain.addBeside(octets);
+  return encodeBase64url(await chain.value()) === header.hash;
 }
 
 /** @returns the chain over the plaintext, or null where a piece does not open */
@@ -139,10 +131,9 @@ async function decrypt(
   for await (const { octets, index, last } of readPieces(source, frame)) {
     const piece = await cipher.open(nonceOf(index, last), octets);
     if (piece === null) return null;
-    await Promise.all([chain.add(chunkEngine.hash([piece])), write(piece)]);
-    await chunkEngine.turn();
+    await Promise.all([chain.addBeside(piece), write(piece)]);
   }
-  return chain.value;
+  return chain.value();
 }
 
 /** The pieces in order, the next one read while one is worked on. */
@@ -160,19 +151,5 @@ async function* readPieces(source: Seekable, frame: Frame) {
     const last = index === frame.pieces - 1;
     if (!last) next = read(index + 1);
     yield { octets, index, last };
-  }
-}
-
-class Chain {
-  value: Octets = CHAIN_START;
-  readonly #engine: ChunkEngine;
-
-  constructor(engine: ChunkEngine) {
-    this.#engine = engine;
-  }
-
-  /** One more piece, by its hash; to be awaited before the next. */
-  async add(hash: Octets | Promise<Octets>): Promise<void> {
-    this.value = await this.#engine.hash([this.value, await hash]);
   }
 }

@@ -1,7 +1,8 @@
 /**
  * A configuration for HAProxy 2.4 or later.
  *
- * A server that drains or cannot reach its store says 503 on /readyz and gets no new request. A request that did not reach
+ * A server that drains says 404 on /readyz, as it is asked to here, and one that cannot reach its store 503: both get no
+ * new request, and the first finishes what it has. A request that did not reach
  * a server (refused connection) goes to the next one; one that did is never sent twice.
  */
 import { type LbPlan, ROUTING_COOKIE } from "./plan.ts";
@@ -38,8 +39,10 @@ export function haproxyConfig({ servers, listen, certificate, sticky }: LbPlan):
     "",
     "backend mapae",
     "  balance leastconn",
-    "  # Draining, and a store that does not answer, are 503 here.",
-    "  option httpchk GET /readyz",
+    "  # A server that is stopping says 404: it gets nothing new and finishes what it has. One whose store does not answer",
+    "  # says 503, and one that says nothing is down: what it had is cut off.",
+    "  option httpchk GET /readyz?draining=404",
+    "  http-check disable-on-404",
     "  http-check expect status 200",
     "  timeout check 2s",
     "  default-server check inter 1s fastinter 250ms downinter 500ms fall 3 rise 2 on-marked-down shutdown-sessions",

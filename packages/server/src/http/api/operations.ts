@@ -1,4 +1,5 @@
 /** For those who run it: is it alive, is it ready, what does it measure. */
+import { z } from "zod";
 import { Unavailable } from "../../prelude/fault.ts";
 import { problem } from "../problem.ts";
 import { json, text as reply } from "../reply.ts";
@@ -32,11 +33,19 @@ export function operationsRoutes(services: OperationsServices): readonly Route[]
         path: "/readyz",
         group: "Operations",
         summary: "The server can do its work",
+        query: z.strictObject({
+          draining: z.literal("404").optional().describe("how to say that it is stopping: HAProxy's disable-on-404"),
+        }),
         answer: { status: 200, schema: null, says: "It can." },
-        problems: ["unavailable"],
+        problems: ["unavailable", "not_found"],
       },
-      async () => {
-        if (services.draining()) return problem("unavailable", { detail: "The server is stopping.", retryAfter: 5 });
+      async ({ query: { draining } }) => {
+        const detail = "The server is stopping.";
+        if (services.draining()) {
+          return draining === "404"
+            ? problem("not_found", { detail })
+            : problem("unavailable", { detail, retryAfter: 5 });
+        }
         try {
           await services.check();
         } catch (error) {

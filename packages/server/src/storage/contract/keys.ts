@@ -43,6 +43,11 @@ export function describeKeyStores(open: Open): void {
       const winner = added.indexOf(true);
       assert.equal(added.filter((won) => won).length, 1);
       assert.deepEqual(await stage.store.vault.all(), [dataKey(1, `${winner}`)]);
+      // Whoever lost must have written nothing: what was made under a key that is overwritten is lost for good.
+      for (let id = 2; id < 30; id += 1) {
+        const pair = await Promise.all(["a", "b"].map((wrapped) => stage.store.vault.add([dataKey(id, wrapped)])));
+        assert.equal(pair.filter((won) => won).length, 1, `two wrote the key ${id}`);
+      }
       await stage.store.close();
     });
 

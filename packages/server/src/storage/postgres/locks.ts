@@ -125,6 +125,13 @@ const LOCKS: Locks = {
 
 /** Steps that hold the counter from the start. */
 const FIRST: ReadonlySet<StepName> = new Set<StepName>([
+  // Whether there is a data key of an id is looked at before it is written: of two that make one, the second would
+  // overwrite the first, and what was encrypted under that could never be opened.
+  "addDataKeys",
+  "rewrapDataKeys",
+  "removeDataKeys",
+  // They are counted before there is one more.
+  "createReceiver",
   // The version of the set is compared and moved on; a mark must not rise between an entry and its look at the marks.
   "replaceKeys",
   "raiseMark",

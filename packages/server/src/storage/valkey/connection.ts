@@ -103,7 +103,11 @@ export class Connection {
     this.#options = options;
     this.#says = address.says;
     this.#client = new Redis({ ...optionsOf(address, options), replyMapping: "legacy" });
-    this.#client.on("error", (error: Error) => this.#failed(error.message));
+    this.#client.on("error", (error: Error) => {
+      // A refused TLS handshake may fail twice, and the client listens for the first alone: the second would end the process.
+      this.#client.stream?.on("error", () => {});
+      this.#failed(error.message);
+    });
     this.#client.on("ready", () => void this.#admit());
     this.#client.on("close", () => this.#became(false, this.#why));
     this.#client.on("end", () => this.#again());
