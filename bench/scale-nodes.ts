@@ -19,6 +19,8 @@ import { openValkeyEngine } from "./scale-valkey.ts";
 const NODES = [1, 2, 4];
 const ROUNDS = 3;
 const SECONDS = 3;
+/** For each node: one that serves a part of the requests is warm later. */
+const WARM_SECONDS = 3;
 const USERS = 8;
 const CONNECTIONS = 64;
 
@@ -88,7 +90,7 @@ async function measureNodesOf(
         refresh(next(), held),
   );
   const cpuSeconds = async () => (await Promise.all(nodes.map((node) => node.cpuSeconds()))).reduce((a, b) => a + b, 0);
-  await closedLoop(steps, 1); // warm
+  await closedLoop(steps, WARM_SECONDS * nodes.length);
   const rates: number[] = [];
   const cpus: number[] = [];
   const latencies: number[] = [];

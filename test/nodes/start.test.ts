@@ -4,15 +4,16 @@ import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { confirmationView } from "../../packages/server/src/http/api/confirmation.ts";
 import { StartRefused } from "../../packages/server/src/prelude/fault.ts";
 import { systemWorld, type World } from "../../packages/server/src/prelude/world.ts";
 import { openPostgres } from "../../packages/server/src/storage/postgres/postgres.ts";
 import { mapae } from "../cli/mapae.ts";
 import { startPooler } from "../components/pooler.ts";
-import { newFolder, type Postgres, startPostgres, withoutPostgres } from "../components/postgres.ts";
+import { newFolder, type Postgres, runTool, startPostgres, withoutPostgres } from "../components/postgres.ts";
 import { startProxy } from "../components/proxy.ts";
 import { freePort, startLoginServer, temporaryFolder } from "../processes.ts";
-import { eventually } from "./cluster.ts";
+import { eventually, nodeSettings, openNode } from "./cluster.ts";
 
 describe("a start on PostgreSQL", { skip: withoutPostgres(), timeout: 240_000 }, () => {
   let postgres: Postgres;
@@ -138,6 +139,54 @@ describe("a start on PostgreSQL", { skip: withoutPostgres(), timeout: 240_000 },
     const says = /^WARNING: the database has fsync=off: after a power cut/m;
     await eventually("it is told", () => says.test(server.told()));
     assert.equal(await server.stop(), 0);
+  });
+
+  test("a standby that follows asynchronously is told, and one that is waited for is not", async () => {
+    const replicating = ["host replication all 127.0.0.1/32 scram-sha-256"];
+    const primary = await startPostgres({ hba: replicating, settings: { fsync: "off" } });
+    assert.ok(primary !== null);
+    const copy = newFolder();
+    const from = ["-h", "127.0.0.1", "-p", `${primary.port}`, "-U", "mapae", "-c", "fast", "-X", "stream"];
+    runTool(primary.bin, "pg_basebackup", [...from, "-D", join(copy, "data"), "-R", "--no-sync"]);
+    const standby = await startPostgres({ folder: copy, settings: { fsync: "off" } });
+    assert.ok(standby !== null);
+    const url = await primary.database();
+    const follows = async (state: string) => {
+      const rows = await primary.query<{ sync_state: string }>("SELECT sync_state FROM pg_stat_replication");
+      return rows[0]?.sync_state === state;
+    };
+    await eventually("it follows", () => follows("async"));
+    const warnings = async (): Promise<readonly string[]> => {
+      const store = await openPostgres({ url, password: null, connections: 3, timeoutMs: 5_000 }, systemWorld);
+      await store.close();
+      return store.nature.warnings.filter((line) => line.includes("standby"));
+    };
+    assert.match((await warnings())[0] ?? "", /follows asynchronously: a failover loses the last writes/);
+    const undoable = async (): Promise<unknown> => {
+      const node = await openNode(nodeSettings(url));
+      const { confirming } = node.server.operations;
+      const told = confirmationView(await confirming.confirm("none", null), true);
+      await node.close();
+      return told.failover_may_undo;
+    };
+    assert.equal(await undoable(), true, "an answer to a revocation says so too");
+    await primary.query("ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (*)'");
+    await primary.query("SELECT pg_reload_conf()");
+    await eventually("it is waited for", () => follows("quorum"));
+    assert.deepEqual(await warnings(), []);
+    assert.equal(await undoable(), undefined);
+    // The standby itself is refused.
+    const there = url.replace(`:${primary.port}/`, `:${standby.port}/`);
+    await eventually("it has the database", async () => {
+      const found = await standby.query("SELECT 1 FROM pg_database WHERE datname = 'postgres'");
+      return found.length === 1;
+    });
+    await assert.rejects(
+      openPostgres({ url: there, password: null, connections: 3, timeoutMs: 5_000 }, systemWorld),
+      /is a standby, which takes no writes/,
+    );
+    await standby.remove();
+    await primary.remove();
   });
 
   test("a role whose commits do not wait for the disk is made to wait", async () => {

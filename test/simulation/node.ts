@@ -160,7 +160,7 @@ export class NodeHost {
       alarm: (ms, ring) => machine.timer(ms, ring),
       notice: () => {},
     });
-    const confirming = createConfirming({ feed, log, clock }, () => 0);
+    const confirming = createConfirming({ feed, log, clock, nodes: null }, () => 0);
     const issuing = { issuer: ISSUER, ttlMs: TOKEN_LIFE_MS, mark: null, encrypt: createEncrypt() };
     const tokens = createIssuer(createAccessTokens(keyring, issuing, world), vault);
     const revoke = createRevocationAction({ ...storage, keyring });

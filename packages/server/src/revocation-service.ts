@@ -65,7 +65,7 @@ export async function openRevocation(
     judge,
     verifiers,
     feed,
-    confirming: createConfirming({ feed, log, clock }, lastExpiry),
+    confirming: createConfirming({ feed, log, clock, nodes: storage.nodes }, lastExpiry),
     revoke: createRevocationAction({ ...storage, keyring }),
     introspect: createIntrospect({ judge, log, feed, grants, vault, clock }, issuer),
     revokeToken: createRevokeToken({ judge, log, grants, clients, vault }, names),

@@ -7,6 +7,7 @@ import type { Position } from "../revocation/entry.ts";
 import { CLOCK_TOLERANCE_SECONDS } from "../revocation/expiry.ts";
 import type { RevocationStore } from "../revocation/store.ts";
 import type { Feed } from "./feed.ts";
+import type { Nodes } from "./nodes.ts";
 import type { Confirmation, Waiting, WholeTally } from "./waiting.ts";
 
 export interface Progress extends WholeTally {
@@ -16,6 +17,8 @@ export interface Progress extends WholeTally {
   /** Nobody waits any more. */
   readonly settled: boolean;
   readonly waitedMs: number;
+  /** A failover of the store may undo it: no confirmation covers that. */
+  readonly undoable: boolean;
   /** Unix milliseconds: when the last token concerned is over for those who know the key set alone. */
   readonly everywhereAt: number;
 }
@@ -42,10 +45,10 @@ interface Remembered {
 
 /** @param highestExp of any token that was ever signed: Unix seconds */
 export function createConfirming(
-  services: { readonly feed: Feed; readonly log: RevocationStore; readonly clock: Clock },
+  services: { readonly feed: Feed; readonly log: RevocationStore; readonly clock: Clock; readonly nodes: Nodes | null },
   highestExp: () => number,
 ): Confirming {
-  const { feed, log, clock } = services;
+  const { feed, log, clock, nodes } = services;
   const remembered: Remembered[] = [];
 
   const progressOf = ({ position, begun, waiting, confirmation }: Remembered): Progress => ({
@@ -54,6 +57,7 @@ export function createConfirming(
     confirmed: confirmation?.confirmed ?? false,
     waitedMs: Math.round(confirmation?.waitedMs ?? clock.monotonic() - begun),
     ...tallyOf(confirmation ?? waiting.look()),
+    undoable: nodes?.undoable ?? false,
     everywhereAt: Math.max(clock.now(), (highestExp() + CLOCK_TOLERANCE_SECONDS) * 1000),
   });
 

@@ -25,6 +25,8 @@ export interface OtherNode {
 }
 
 export interface Nodes {
+  /** A failover of the store may undo what it has committed: who follows it is not waited for. */
+  readonly undoable: boolean;
   /** Before the first lease of this length is given. @param leaseMs milliseconds */
   declare(leaseMs: number): Promise<void>;
   /**

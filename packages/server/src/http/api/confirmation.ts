@@ -48,6 +48,10 @@ export const confirmationSchema = z.object({
     .int()
     .optional()
     .describe("of several nodes: how many have not answered; their verifiers are not counted above, and covered by N"),
+  failover_may_undo: z
+    .literal(true)
+    .optional()
+    .describe("the database's standby follows asynchronously: a failover to it may lose this revocation"),
   everywhere_at: z.iso
     .datetime()
     .describe("when the last token concerned is over for those who know the key set alone"),
@@ -55,7 +59,8 @@ export const confirmationSchema = z.object({
 
 /** @param inFull for an administrator: which process, too */
 export function confirmationView(progress: Progress, inFull: boolean): z.infer<typeof confirmationSchema> {
-  const { position, confirmed, waitedMs, acknowledged, outstanding, unbound, unheard, everywhereAt } = progress;
+  const { position, confirmed, waitedMs, acknowledged, outstanding, unbound, unheard, undoable, everywhereAt } =
+    progress;
   const view = ({ client, instance, verifiers }: Named): z.infer<typeof named> => ({
     client_id: client,
     ...(inFull ? { instance } : {}),
@@ -69,6 +74,7 @@ export function confirmationView(progress: Progress, inFull: boolean): z.infer<t
     outstanding: outstanding.map(view),
     unbound: unbound.map(view),
     ...(unheard.length === 0 ? {} : { unheard_nodes: unheard.length }),
+    ...(undoable && { failover_may_undo: true as const }),
     everywhere_at: time(everywhereAt),
   };
 }

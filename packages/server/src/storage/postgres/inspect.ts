@@ -25,8 +25,13 @@ const SERVER: Bound = {
   values: [],
 };
 const LOSES: Bound = {
-  statement: prepared(`SELECT current_setting('fsync'), current_setting('full_page_writes'),
-    current_setting('synchronous_standby_names'), (SELECT count(*) FROM pg_stat_replication)`),
+  statement: prepared("SELECT current_setting('fsync'), current_setting('full_page_writes')"),
+  values: [],
+};
+const STANDBYS: Bound = {
+  statement: prepared(
+    "SELECT current_setting('synchronous_standby_names'), (SELECT count(*) FROM pg_stat_replication)",
+  ),
   values: [],
 };
 const CLOCK: Bound = { statement: prepared(`SELECT ${NOW}`), values: [] };
@@ -73,6 +78,12 @@ export async function checkSessions(connections: Connections, says: string): Pro
   );
 }
 
+/** Whether a standby follows that commits do not wait for: a failover to it loses the last of them. */
+export async function followsLate(connection: Connection): Promise<boolean> {
+  const [row = []] = (await connection.send(STANDBYS)).rows;
+  return text(row, 0) === "" && integer(row, 1) > 0;
+}
+
 /** What it may lose, one line each. */
 export async function losses(connection: Connection): Promise<readonly string[]> {
   const [row = []] = (await connection.send(LOSES)).rows;
@@ -81,7 +92,7 @@ export async function losses(connection: Connection): Promise<readonly string[]>
     told.push("the database has fsync=off: after a power cut it may have lost anything, and be broken");
   }
   if (text(row, 1) === "off") told.push("the database has full_page_writes=off: after a power cut it may be broken");
-  if (text(row, 2) === "" && integer(row, 3) > 0) {
+  if (await followsLate(connection)) {
     told.push(
       "the database's standby follows asynchronously: a failover loses the last writes, a confirmed revocation among them (synchronous_standby_names)",
     );

@@ -20,6 +20,7 @@ import type { SetAlarm, World } from "../../prelude/world.ts";
 import type { Position } from "../../revocation/entry.ts";
 import { integer } from "../sql/columns.ts";
 import { type Connections, understood } from "./connections.ts";
+import { followsLate } from "./inspect.ts";
 import { Roll, wordText } from "./roll.ts";
 import { MIGRATIONS } from "./schema.ts";
 import { prepared } from "./sql.ts";
@@ -54,6 +55,7 @@ export class ServingNode implements Nodes {
   #kept = false;
   #begun = Number.NEGATIVE_INFINITY;
   #aheadMs: number | null = null;
+  #undoable = false;
 
   private constructor(connections: Connections, tail: LogTail, world: World, alarm: SetAlarm, id: NodeId) {
     this.#connections = connections;
@@ -79,6 +81,15 @@ export class ServingNode implements Nodes {
   /** How far this machine's clock was ahead of the database's at the last beat, in milliseconds; `null`: there was none. */
   get aheadMs(): number | null {
     return this.#aheadMs;
+  }
+
+  get undoable(): boolean {
+    return this.#undoable;
+  }
+
+  /** Looks whether a standby follows that is not waited for. */
+  async watchStandbys(): Promise<void> {
+    this.#undoable = await this.#connections.use(followsLate);
   }
 
   async declare(leaseMs: number): Promise<void> {

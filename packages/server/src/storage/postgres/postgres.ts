@@ -81,6 +81,7 @@ export async function openPostgres(
       () => call(keyListeners),
     );
     const node = await ServingNode.join(connections, tail, world, alarm);
+    await node.watchStandbys();
 
     let closed = false;
     /** Looks at the log and the keys. What cannot be had now is had by the next look. */
@@ -99,6 +100,7 @@ export async function openPostgres(
     /** A sign of life, also of a node that has no verifiers; and what whoever has the duty does besides. */
     const sign = (): void => {
       node.readHead().then(mind, () => {});
+      node.watchStandbys().catch(() => {});
       if (!listener.held) return;
       node.bury().catch(() => {});
       call(callListeners);
