@@ -186,14 +186,14 @@ export class NodeHost {
     this.machine.timer(inMs, () => {
       if (this.#server !== server) return;
       this.#upkeep(server, believable, UPKEEP_MS);
-      if (believable()) upkeep(server).catch(() => {});
+      if (believable()) upkeep(server, server.world.clock.now()).catch(() => {});
     });
   }
 }
 
 /** What the server does in the background (maintenance.ts), as far as the log is concerned. */
-async function upkeep({ storage, live, feed, world }: Server): Promise<void> {
+async function upkeep({ storage, live, feed }: Server, now: number): Promise<void> {
   await storage.revocation.compact();
-  live.compact(world.clock.now() / 1000);
-  feed.compact();
+  live.compact(now / 1000);
+  feed.compact(now / 1000);
 }

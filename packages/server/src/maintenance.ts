@@ -29,17 +29,17 @@ export interface MaintenanceSettings {
   readonly ssfInactivity: number;
 }
 
-/** One round of it. */
+/** One round of it. @param now of the clock as it was when it was believed: it may jump while others are waited for */
 export async function maintain(
-  services: { storage: Storage; vault: Vault; keyring: Keyring; live: LiveSet; feed: Feed; clock: Clock },
+  services: { storage: Storage; vault: Vault; keyring: Keyring; live: LiveSet; feed: Feed },
   settings: MaintenanceSettings,
+  now: number,
 ): Promise<void> {
-  const { storage, vault, keyring, live, feed, clock } = services;
-  const now = clock.now();
+  const { storage, vault, keyring, live, feed } = services;
   await vault.tick();
   await keyring.tick();
   live.compact(now / 1000);
-  feed.compact();
+  feed.compact(now / 1000);
   // The rest is in the store, and one process sees to it for all.
   if (!storage.duty.held) return;
   await storage.revocation.compact();
@@ -69,7 +69,11 @@ export function watchClock(clock: Clock): () => boolean {
 }
 
 /** Rounds until stopped; a round that fails is logged, and the next one tries again. */
-export function startMaintenance(round: () => Promise<void>, clock: Clock, logger: Logger): { stop(): Promise<void> } {
+export function startMaintenance(
+  round: (now: number) => Promise<void>,
+  clock: Clock,
+  logger: Logger,
+): { stop(): Promise<void> } {
   const believable = watchClock(clock);
   let running: Promise<void> = Promise.resolve();
   const timer = setInterval(() => {
@@ -77,7 +81,10 @@ export function startMaintenance(round: () => Promise<void>, clock: Clock, logge
       logger.warn("the clock jumped ahead: nothing is forgotten until it has settled");
       return;
     }
-    running = running.then(round).catch((error: unknown) => logger.warn({ err: error }, "maintenance failed"));
+    const now = clock.now();
+    running = running
+      .then(() => round(now))
+      .catch((error: unknown) => logger.warn({ err: error }, "maintenance failed"));
   }, EVERY_MS);
   timer.unref();
   return {

@@ -259,8 +259,8 @@ export async function openServer(parts: ServerParts): Promise<MapaeServer> {
       world,
       observe: metrics.observe,
     });
-    const upkeep = { storage, vault, keyring, live, feed, clock: world.clock };
-    const maintenance = startMaintenance(() => maintain(upkeep, config), world.clock, logger);
+    const upkeep = { storage, vault, keyring, live, feed };
+    const maintenance = startMaintenance((now) => maintain(upkeep, config, now), world.clock, logger);
     return {
       app,
       handler: handlerOf(app),

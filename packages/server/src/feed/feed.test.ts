@@ -298,7 +298,7 @@ describe("resuming", () => {
   test("resume older than the retention: what concerns a living token comes, and the rest is passed over", async () => {
     const { stage, start, head } = await oldAndNew();
     assert.equal(await stage.storage.revocation.compact(), 1);
-    stage.feed.compact();
+    stage.feed.compact(stage.time.world.clock.now() / 1000);
     const known = stage.link();
     known.hello("orders", start);
     await settle();
@@ -329,7 +329,7 @@ describe("resuming", () => {
       const compactAt = async (now: number): Promise<void> => {
         if (now !== moment) return;
         const compacted = stage.storage.revocation.compact();
-        stage.feed.compact();
+        stage.feed.compact(stage.time.world.clock.now() / 1000);
         await compacted;
       };
       link.hello("orders", start);

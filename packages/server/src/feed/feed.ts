@@ -65,8 +65,8 @@ export interface Feed extends Omit<Serving, "hub"> {
    * answer. @param asked milliseconds that it wants @returns those that it may take, from when it sent its question
    */
   lend(verifier: Verifier, asked: number): Promise<number>;
-  /** Forgets what concerns no living token. */
-  compact(): void;
+  /** Forgets what concerns no living token. @param now Unix seconds, of a clock that is believed */
+  compact(now: number): void;
 }
 
 const START: Position = { epoch: 0, seq: 0 };
@@ -155,7 +155,7 @@ export async function openFeed(parts: FeedParts): Promise<Feed> {
       }
       return leases.lend(id, asked);
     },
-    compact: () => mirror.compact(clock.now() / 1000),
+    compact: (now) => mirror.compact(now),
     close: () => {
       closed = true;
       answering?.close();
