@@ -2,7 +2,7 @@
  * Several login servers in processes of their own, as they are run: on one PostgreSQL, and with their log-ins in Redis
  * beside it. Every app refreshes at each server in turn, so that none is served by what one server happens to remember.
  *
- *   64 connections ──► node 1 ┐
+ *      connections ──► node 1 ┐
  *                  ──► node 2 ├──► PostgreSQL ( + Redis )
  *                  ──► …      ┘
  *
@@ -16,20 +16,26 @@ import { inTurn } from "./scale-engines.ts";
 import { openPostgresEngine } from "./scale-postgres.ts";
 import { openValkeyEngine } from "./scale-valkey.ts";
 
-const NODES = [1, 2, 4];
+export interface Plan {
+  /** How many servers, one figure after the other. */
+  readonly nodes: readonly number[];
+  /** How many refreshes are under way at a time, over all of them. */
+  readonly connections: number;
+}
+
+export const PLAN: Plan = { nodes: [1, 2, 4], connections: 64 };
 const ROUNDS = 3;
 const SECONDS = 3;
 /** For each node: one that serves a part of the requests is warm later. */
 const WARM_SECONDS = 3;
 const USERS = 8;
-const CONNECTIONS = 64;
 
 interface Lane {
   readonly held: LoggedIn;
   readonly next: () => Connection;
 }
 
-export async function measureNodes(report: Report): Promise<void> {
+export async function measureNodes(report: Report, plan: Plan): Promise<void> {
   const postgres = await openPostgresEngine();
   if (postgres === null) {
     process.stderr.write("bench: SKIPPED: PostgreSQL is not installed, and nodes share one\n");
@@ -39,11 +45,11 @@ export async function measureNodes(report: Report): Promise<void> {
   try {
     const shared = { MAPAE_SECRET: randomBytes(32).toString("base64url") };
     const database = async () => ({ ...shared, MAPAE_DATABASE_URL: await postgres.database() });
-    await measureOn(report, postgres.name, await database());
+    await measureOn(report, plan, postgres.name, await database());
     if (valkey === null) process.stderr.write("bench: SKIPPED: redis-server is not installed\n");
     else {
       const settings = { MAPAE_VALKEY_URL: valkey.server.url, MAPAE_VALKEY_PREFIX: "nodes:" };
-      await measureOn(report, valkey.name, { ...(await database()), ...settings });
+      await measureOn(report, plan, valkey.name, { ...(await database()), ...settings });
     }
   } finally {
     await valkey?.close();
@@ -51,17 +57,17 @@ export async function measureNodes(report: Report): Promise<void> {
   }
 }
 
-async function measureOn(report: Report, where: string, settings: Record<string, string>): Promise<void> {
+async function measureOn(report: Report, plan: Plan, where: string, settings: Record<string, string>): Promise<void> {
   const held: LoggedIn[] = [];
   const folder = await temporaryFolder();
-  for (const count of NODES) {
+  for (const count of plan.nodes) {
     process.stderr.write(`bench: ${count} nodes on ${where}\n`);
     const nodes: LoginServer[] = [];
     const open: Connection[] = [];
     try {
       for (let node = 0; node < count; node += 1) nodes.push(await startLoginServer(`${folder}/${node}`, settings));
       const lanes: Lane[] = [];
-      for (let lane = 0; lane < CONNECTIONS; lane += 1) {
+      for (let lane = 0; lane < plan.connections; lane += 1) {
         const own = await Promise.all(nodes.map(({ port }) => Connection.open(port)));
         open.push(...own);
         const next = inTurn(own);
@@ -69,7 +75,7 @@ async function measureOn(report: Report, where: string, settings: Record<string,
         held[lane] ??= await logIn(next(), `user-${lane % USERS}`);
         lanes.push({ held: held[lane] as LoggedIn, next });
       }
-      await measureNodesOf(report, `${count} nodes`, where, nodes, lanes);
+      await measureNodesOf(report, `${count} nodes, ${plan.connections} connections`, where, nodes, lanes);
     } finally {
       for (const connection of open) connection.close();
       await Promise.all(nodes.map((node) => node.stop()));
@@ -102,7 +108,7 @@ async function measureNodesOf(
     latencies.push(percentile(load.latencies, 0.99));
   }
   const row = (metric: string, value: number, unit: string) =>
-    report({ case: `${nodesOf}, HTTP`, subject: `mapae, ${where}`, metric, value, unit, runs: ROUNDS });
+    report({ case: nodesOf, subject: `mapae, ${where}`, metric, value, unit, runs: ROUNDS });
   row("rate", median(rates), "1/s");
   row("cpu", median(cpus), "us");
   row("p99", median(latencies), "ms");

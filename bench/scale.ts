@@ -5,13 +5,13 @@
  *             in the database (10⁷ with --full): rate, ratio, CPU of this process and of the engine
  *   nodes     the whole over HTTP: 1, 2 and 4 login servers on one PostgreSQL, and with log-ins in Redis beside it
  *
- *   npm run bench -- scale [--only=sqlite,postgres,valkey,nodes] [--sizes=10000,…] [--full]
+ *   npm run bench -- scale [--only=sqlite,postgres,valkey,nodes] [--sizes=10000,…] [--full] [--nodes=1,2,4] [--connections=64]
  */
 import { freemem } from "node:os";
 import { type BenchOptions, median, pairedRatio, type Report, timed } from "./harness.ts";
 import { temporaryFolder } from "./login-server.ts";
 import { type Done, driven, type Engine, type Held } from "./scale-engines.ts";
-import { measureNodes } from "./scale-nodes.ts";
+import { measureNodes, PLAN } from "./scale-nodes.ts";
 import { openPostgresEngine } from "./scale-postgres.ts";
 import { openSqliteEngine } from "./scale-sqlite.ts";
 import { openValkeyEngine } from "./scale-valkey.ts";
@@ -46,7 +46,11 @@ export async function run(report: Report, { args }: BenchOptions): Promise<void>
       await engine.close();
     }
   }
-  if (only.includes("nodes")) await measureNodes(report);
+  if (!only.includes("nodes")) return;
+  await measureNodes(report, {
+    nodes: given("nodes")?.split(",").map(Number) ?? PLAN.nodes,
+    connections: Number(given("connections") ?? PLAN.connections),
+  });
 }
 
 async function measureSizes(report: Report, engine: Engine, sizes: readonly number[]): Promise<void> {
