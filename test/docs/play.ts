@@ -50,7 +50,7 @@ systemctl() {
     "stop mapae") kill "$LOGIN_PID"; while [ -e data/mapae.sock ]; do sleep 0.05; done ;;
     "start mapae")
       MAPAE_PORT="$LOGIN_PORT" node "${LOGIN_SERVER}" serve > service.log 2>&1 & LOGIN_PID=$!
-      until grep -q "ready at" service.log; do kill -0 "$LOGIN_PID"; sleep 0.05; done ;;
+      until grep -qs "ready at" service.log; do kill -0 "$LOGIN_PID"; sleep 0.05; done ;;
     *) echo "a document may not do: systemctl $*" >&2; return 1 ;;
   esac
 }

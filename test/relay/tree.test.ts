@@ -27,23 +27,25 @@ const live = (verifier: Verifier): boolean => verifier.status()?.trust === "live
 const port = ({ url }: Running): number => Number(new URL(url).port);
 const behind = (): readonly Verifier[] => verifiers.slice(1);
 
-/** A log-in whose token everyone accepts, taken back, and refused by everyone when the answer is there. */
-async function takesBackEverywhere(): Promise<number> {
-  const { access, session } = await tree.logIn();
-  for (const verifier of verifiers) assert.equal(codeOf(verifier, access), "ok");
-  const { confirmed, acknowledged, outstanding } = await tree.revoke(session);
-  assert.equal(confirmed, true);
-  assert.deepEqual(
-    verifiers.map((verifier) => codeOf(verifier, access)),
-    verifiers.map(() => "token_revoked"),
-  );
-  assert.deepEqual(outstanding, []);
-  return acknowledged;
+/**
+ * Log-ins that are taken back, until an answer counts everyone. On a busy machine somebody's lease may end before he is
+ * asked; he is then not counted, but accepts nothing either.
+ */
+async function takesBackEverywhere(): Promise<void> {
+  await until("everyone acknowledges", async () => {
+    const { access, session } = await tree.logIn();
+    const areAll = (code: string): boolean => verifiers.every((verifier) => codeOf(verifier, access) === code);
+    const wasGood = areAll("ok");
+    const { confirmed, acknowledged, outstanding } = await tree.revoke(session);
+    assert.equal(confirmed, true);
+    for (const verifier of verifiers) assert.notEqual(codeOf(verifier, access), "ok");
+    return wasGood && areAll("token_revoked") && acknowledged === verifiers.length && outstanding.length === 0;
+  });
 }
 
 describe("a tree of relays", () => {
   test("takes a revocation to everyone, and the answer counts the verifiers, wherever they are", async () => {
-    assert.equal(await takesBackEverywhere(), 4);
+    await takesBackEverywhere();
     for (const verifier of verifiers) assert.equal(verifier.status()?.via, "stream");
   });
 
@@ -89,21 +91,13 @@ describe("a tree of relays", () => {
     for (const verifier of verifiers) assert.notEqual(codeOf(verifier, access), "ok");
     near = await tree.relay({ port: port(near) });
     await until("everyone trusts again", () => verifiers.every(live));
-    await until("what was given before has ended", async () => {
-      const next = await tree.logIn();
-      return (await tree.revoke(next.session)).outstanding.length === 0;
-    });
-    assert.equal(await takesBackEverywhere(), 4);
+    await takesBackEverywhere();
   });
 
   test("goes on after the login server was killed and started again", async () => {
     await tree.restartOrigin();
     await until("everyone trusts again", () => verifiers.every(live));
-    await until("the login server knows who was there before", async () => {
-      const next = await tree.logIn();
-      return (await tree.revoke(next.session)).outstanding.length === 0;
-    });
-    assert.equal(await takesBackEverywhere(), 4);
+    await takesBackEverywhere();
   });
 
   test("puts out a resource server that is deleted, and keeps the others", async () => {

@@ -227,6 +227,8 @@ export class Stage {
     const wanted = this.timeline.now - age;
     const backup = this.#backups.findLast(({ at }) => at <= wanted) ?? this.#backups[0];
     if (backup === undefined) return;
+    // What came after it has not happened: a later backup holds what the truth has forgotten.
+    this.#backups.splice(this.#backups.indexOf(backup) + 1);
     // Who keeps the sessions says that no key was revoked since: it would sign again, and be refused by who remembers.
     const keepSessions = wantsToKeep && !this.truth.hasSince("key", backup.turn);
     const rows = backup.rows.copy();

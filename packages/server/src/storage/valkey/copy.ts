@@ -15,6 +15,8 @@ import { grantOf, sessionOf } from "./records.ts";
 const AT = { sessionFixed: 0, sessionEnded: 2, revision: 13, grantEnded: 14 } as const;
 /** Between the values of a held text: what is JSON within has none, and the rest are numbers and words. */
 const MARK = "\u0000";
+/** Some ten milliseconds' worth. */
+const LOOK_AT = 5000;
 
 interface Summary {
   readonly revision: number;
@@ -36,6 +38,8 @@ export class SessionCopy {
   /** The values of a grant with its session, as one text, without the quotes within quotes of JSON. */
   #bySecret = new Map<string, string>();
   #secretOfSession = new Map<string, string>();
+  /** Where `forget` goes on. */
+  #looking: MapIterator<string> | null = null;
   /** What this server changed itself, and has not heard of over the stream yet: nothing older is answered. */
   readonly #atLeast = new Map<string, number>();
 
@@ -81,9 +85,18 @@ export class SessionCopy {
     return secret === undefined ? undefined : this.grant(secret);
   }
 
-  /** Forgets log-ins whose absolute time ended before a time: Unix milliseconds. */
+  /**
+   * Forgets log-ins whose absolute time ended before a time: Unix milliseconds. Looks at some, and at the next ones when
+   * asked again, so that it holds nobody up.
+   */
   forget(before: number): void {
-    for (const held of this.#bySecret.values()) {
+    this.#looking ??= this.#bySecret.values();
+    for (let looked = 0; looked < LOOK_AT; looked += 1) {
+      const { value: held, done } = this.#looking.next();
+      if (done === true) {
+        this.#looking = null;
+        return;
+      }
       const { id, expiresAt } = sessionIn(held.split(MARK));
       if (expiresAt < before) this.removeSession(id);
     }
@@ -92,6 +105,7 @@ export class SessionCopy {
   /** Becomes another copy: of a snapshot that was read apart from what is in use meanwhile. */
   become(other: SessionCopy): void {
     this.#bySecret = other.#bySecret;
+    this.#looking = null;
     this.#secretOfSession = other.#secretOfSession;
   }
 }

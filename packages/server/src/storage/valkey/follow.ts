@@ -22,6 +22,7 @@ import { UPKEEP_SCRIPTS } from "./upkeep-scripts.ts";
 const BLOCK_MS = 400;
 const BATCH = 1000;
 const RETRY_MS = 100;
+const LOOK_MS = 5;
 const NOTHING = "0-0";
 
 export interface FollowParts {
@@ -39,6 +40,8 @@ export interface FollowParts {
 export interface Follow {
   /** How many snapshots were read so far. */
   readonly snapshots: number;
+  /** Resolves once what the stream has now was applied here; after a second in any case. */
+  caughtUp(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -116,6 +119,12 @@ export async function startFollowing(parts: FollowParts): Promise<Follow> {
   return {
     get snapshots() {
       return snapshots;
+    },
+    caughtUp: async () => {
+      const end = lastOf(await ask("XREVRANGE", changes, "+", "-", "COUNT", 1));
+      for (let waited = 0; waited < 1000 && !stopped && end !== null && isAfter(end, last); waited += LOOK_MS) {
+        await parts.sleep(LOOK_MS);
+      }
     },
     stop: async () => {
       stopped = true;

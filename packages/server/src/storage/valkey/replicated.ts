@@ -69,9 +69,12 @@ export async function replicate(parts: ReplicatedParts): Promise<Replicated> {
       if (written) copy.expect(secretText(held.grant.secretId), held.revision + 1);
       return written;
     },
-    forget: (endedBefore, limit) => {
+    forget: async (endedBefore, limit) => {
       copy.forget(now() - KEEP_MS);
-      return store.forget(endedBefore, limit);
+      const count = await store.forget(endedBefore, limit);
+      // What is forgotten is not to be found here a moment later.
+      if (count > 0) await follow.caughtUp();
+      return count;
     },
     close: async () => {
       // Its question for changes waits: it ends with the connection.
