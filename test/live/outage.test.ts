@@ -221,3 +221,20 @@ test("a store that is full, or was deposed, is unavailable and ends nobody's ses
   await unavailable(node.refresh({ ...standing.grant, generation: 2 }));
   await unavailable(node.store.grants.find(standing.grant.secretId));
 });
+
+test(
+  "a primary that its replicas have left calls no log-in unknown: perhaps it was replaced",
+  needsRedis,
+  async (t) => {
+    const server = await startRedis(t);
+    const replica = await startRedis(t, { primary: server });
+    const node = await nodeOn(t, openMemory(systemWorld), server.url, { wait: 1 });
+    const user = await node.user();
+    const { standing } = await node.logIn(user.id);
+    const nobodys = Buffer.alloc(standing.grant.secretId.length, 7);
+    assert.equal(await node.store.grants.find(nobodys), undefined);
+    await replica.kill();
+    await unavailable(node.store.grants.find(nobodys));
+    assert.equal((await node.store.grants.find(standing.grant.secretId))?.session.id, standing.session.id);
+  },
+);

@@ -68,9 +68,13 @@ export function liveOver(runner: Runner, { prefix, keepMs, clock }: LiveOptions)
     return positionOf(await run(UPKEEP_SCRIPTS.settle, after.epoch, after.seq, ...told)) ?? ANYWHERE;
   };
 
-  /** That there is no such log-in is believed of a primary alone: a deposed one may have lost it, and refuses to write. */
+  /**
+   * That there is no such log-in is believed of a primary alone: a deposed one may have lost it, and refuses to write. One
+   * that was frozen while another was promoted does not know it for some seconds, and lacks what began there meanwhile: it
+   * writes, and its replicas have left it. So the write has to reach as many as a log-in waits for.
+   */
   const believed = async (nothing: boolean): Promise<void> => {
-    if (nothing) await runner.ask("PERSIST", `${prefix}id`);
+    if (nothing) await runner.runSafely(UPKEEP_SCRIPTS.attest, args());
   };
 
   return {

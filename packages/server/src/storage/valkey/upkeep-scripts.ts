@@ -22,6 +22,16 @@ return { int(now), scanned[1], found }`,
 
   position: program(BEGIN, "return call('GET', P .. 'log')"),
 
+  /** Writes what is there once more, so that replicas can say that they still follow; a replica refuses in any case. */
+  attest: program(
+    BEGIN,
+    `
+call('PERSIST', P .. 'id')
+local id = call('GET', P .. 'id')
+if id then call('SET', P .. 'id', id) end
+return 1`,
+  ),
+
   /** after (epoch, seq), then six of each entry: epoch, seq, kind, value, at, reason → where the store is afterwards */
   settle: program(
     BEGIN,
