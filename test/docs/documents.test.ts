@@ -8,7 +8,7 @@ import { withoutPostgres } from "../components/postgres.ts";
 import { ROOT, temporaryFolder } from "../processes.ts";
 import { documentPaths, readDocument } from "./document.ts";
 import { jsonDifference, textDifference } from "./match.ts";
-import { play } from "./play.ts";
+import { play, replaced } from "./play.ts";
 
 const documents = documentPaths().map(readDocument);
 const KNOWN = /^(run|output|check|shown|file=[\w.-]+)$/;
@@ -64,6 +64,17 @@ test("the TypeScript of the documents compiles", (t) => {
   const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
   const done = spawnSync(process.execPath, [tsc, "--noEmit", "-p", folder], { encoding: "utf8" });
   assert.equal(done.stdout, "");
+});
+
+test("the ports of a scene are put in one by one, also where the one begins like another", () => {
+  const ports = [
+    ["localhost:4000", "localhost:42001"],
+    ["localhost:4200", "localhost:50000"],
+    ["localhost:4001", "localhost:40012"],
+  ] as const;
+  const text = "localhost:4000/a localhost:4200/b localhost:4001/c localhost:40012";
+  const real = "localhost:42001/a localhost:50000/b localhost:40012/c localhost:40012";
+  assert.equal(replaced(text, ports), real);
 });
 
 test("the comparison sees what differs, and `…` stands for what varies", () => {

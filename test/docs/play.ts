@@ -59,6 +59,13 @@ systemctl() {
 /** What documents call the database of a scene with PostgreSQL. */
 const DATABASE = "postgres://mapae@db.internal/mapae";
 
+/** Every name by what stands for it, in one pass: what was put in is not looked at again, and no port is the head of another. */
+export function replaced(text: string, pairs: readonly (readonly [name: string, by: string])[]): string {
+  const names = pairs.map(([name]) => name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|");
+  const by = new Map(pairs);
+  return text.replace(new RegExp(`(?:${names})(?!\\d)`, "g"), (name) => by.get(name) ?? name);
+}
+
 const outputOf = (blocks: readonly Block[], run: number) =>
   blocks.slice(run + 1).find(({ does }) => does === "run" || does === "output");
 
@@ -108,8 +115,12 @@ export async function play(scene: Scene, folder: string): Promise<readonly strin
       [DATABASE, database?.href ?? DATABASE],
       [DATABASE.replace(/^.*@/, ""), database === null ? DATABASE : `${database.host}${database.pathname}`],
     ] as const;
-    const real = (text: string) => ports.reduce((before, [shown, is]) => before.replaceAll(shown, is), text);
-    const shown = (text: string) => ports.reduce((before, [name, is]) => before.replaceAll(is, name), text);
+    const real = (text: string) => replaced(text, ports);
+    const shown = (text: string) =>
+      replaced(
+        text,
+        ports.map(([shown, is]) => [is, shown] as const),
+      );
 
     for (const { does, text } of scene.blocks) {
       const name = /^file=([\w.-]+)$/.exec(does)?.[1];

@@ -158,6 +158,7 @@ export async function playChaos(
     ),
   );
   const counts = { faults: 0, confirmed: 0, accepted: 0, renewedTwice: 0, doubleGenerations: 0 };
+  await cluster.untilBalanced();
   const verifiers = await openVerifiers(cluster, stores, clean);
 
   const logOutAndLook: Habit = {
