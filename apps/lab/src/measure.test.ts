@@ -17,7 +17,7 @@ function seen(verdict: Verdict, count: number, action: Sighting["action"] = "me"
 }
 
 function told(strategy: Told["strategy"], act: Partial<Act>): Told {
-  const audit = { live: 300, lost: 0, known: [100, 100, 100], undone: 0 };
+  const audit = { live: 300, held: 300, lost: 0, known: [100, 100, 100], undone: 0 };
   const base: Act = { fault: "none", began: 0, ended: 5_000, sightings: [], audit, forced: [], cpuSeconds: 1 };
   return { strategy, acts: [{ ...base, ...act }], logInBytes: 0, residentMb: 0 };
 }
@@ -44,7 +44,7 @@ test("what is promised to be none is broken by one", () => {
 
 test("a strategy that keeps log-ins on one server is to lose as many as theory says, no more and no fewer", () => {
   const lost = (count: number): boolean | null => {
-    const audit = { live: 300, lost: count, known: [100, 0, 100], undone: 0 };
+    const audit = { live: 300, held: 300, lost: count, known: [100, 0, 100], undone: 0 };
     return row(rowsOf(told("sticky", { fault: "kill_server", audit }), SETTING, 1), "sessions_lost").kept;
   };
   assert.deepEqual([lost(100), lost(110), lost(0), lost(200)], [true, true, false, false]);

@@ -16,11 +16,11 @@ const NOTHING: Promised = { promised: null, kept: null };
 
 export function rowsOf(
   { strategy, acts, logInBytes, residentMb }: Told,
-  given: Omit<Setting, "logins">,
+  given: Omit<Setting, "logins" | "held">,
   seed: number,
 ): readonly Row[] {
   const rows: Row[] = [];
-  let setting: Setting = { ...given, logins: given.users };
+  let setting: Setting = { ...given, logins: given.users, held: given.users };
   const add = (fault: Act["fault"], metric: MetricName, value: number): void => {
     const { unit } = METRICS[metric];
     const predicted = expected(strategy, fault, metric, setting)?.value ?? null;
@@ -38,7 +38,7 @@ export function rowsOf(
   };
   for (const act of acts) {
     const { fault } = act;
-    setting = { ...given, logins: act.audit.live };
+    setting = { ...given, logins: act.audit.live, held: act.audit.held };
     const count = (verdict: Verdict): number => act.sightings.filter((seen) => seen.verdict === verdict).length;
     const judged = act.sightings.filter(({ verdict }) => verdict !== "uncertain").length;
     const entitled = count("right") + count("wrong_refusal");
@@ -55,7 +55,7 @@ export function rowsOf(
     add(fault, "wrong_user", count("wrong_user"));
     add(fault, "zombies", count("zombie") + act.forced.filter(({ zombie }) => zombie).length);
     add(fault, "devices_kept", count("kept_device"));
-    add(fault, "sessions_lost", act.audit.lost / Math.max(1, act.audit.live));
+    add(fault, "sessions_lost", act.audit.lost / Math.max(1, act.audit.held));
     add(fault, "ends_undone", act.audit.undone);
     add(fault, "recovered", recoveredAfter(act));
     if (fault !== "none") continue;
@@ -111,7 +111,7 @@ export function chaosRowsOf(told: ChaosTold, seed: number, servers: number): rea
     row("wrong_user", verdicts.wrong_user, true),
     row("zombies", verdicts.zombie, true),
     row("devices_kept", verdicts.kept_device, true),
-    row("sessions_lost", audit.lost / Math.max(1, audit.live), true),
+    row("sessions_lost", audit.lost / Math.max(1, audit.held), true),
     row("ends_undone", audit.undone, true),
     row("confirmed", told.confirmed, false),
     row("zombies_confirmed", told.accepted, true),

@@ -3,7 +3,7 @@
  * entitles it to; every answer to it becomes a sighting.
  */
 import type { Door, Reply, Sending } from "./http.ts";
-import { type Answered, type Entitlement, judge, newEntitlement, type Verdict } from "./ledger.ts";
+import { type Answered, type EndCause, type Entitlement, judge, newEntitlement, type Verdict } from "./ledger.ts";
 
 export const PASSWORD = "three servers for nine hundred";
 
@@ -89,7 +89,8 @@ export function personOf(name: string, see: (sighting: Sighting) => void, next: 
 
   const send = async (door: Door, login: Login, method: string, path: string, timeoutMs?: number): Promise<Reply> => {
     const reply = await door.ask(method, path, sendingOf(login.held, timeoutMs));
-    keepCookies(login.held, reply);
+    // Whoever has a copy of the cookie does not delete it because the server says so.
+    if (method !== "DELETE") keepCookies(login.held, reply);
     return reply;
   };
 
@@ -101,21 +102,29 @@ export function personOf(name: string, see: (sighting: Sighting) => void, next: 
     if (ended.length > ENDED_KEPT) ended.shift();
   };
 
-  const ending = (login: Login | undefined, cause: "logout" | "evicted"): void => {
-    if (login === undefined) return;
-    login.entitled.endRequestedAt ??= performance.now();
-    login.entitled.cause ??= cause;
+  const ending = (login: Login | undefined): void => {
+    if (login !== undefined) login.entitled.endRequestedAt ??= performance.now();
+  };
+  /** By what was answered: an end that was asked for earlier, without an answer, may have come to nothing. */
+  const over = ({ entitled }: Login, cause: EndCause): void => {
+    if (entitled.endedAt !== null) return;
+    entitled.endedAt = performance.now();
+    entitled.cause = cause;
   };
 
   const endAll = async (door: Door, login: Login, path: string, timeoutMs?: number): Promise<Reply> => {
-    const all = [...logins];
-    for (const [, each] of all) ending(each, "logout");
+    const all = [...logins].map(([on, each]) => ({ on, each, asked: each.entitled.endRequestedAt }));
+    for (const { each } of all) ending(each);
     const reply = await send(door, login, "DELETE", path, timeoutMs);
     sighted("log_out_everywhere", login.entitled, reply);
-    if (reply.status !== 204 && reply.status !== 200) return reply;
-    for (const [on, each] of all) {
-      each.entitled.endedAt ??= performance.now();
-      retire(on);
+    if (reply.status === 204 || reply.status === 200) {
+      for (const { on, each } of all) {
+        over(each, "logout");
+        retire(on);
+      }
+    } else if (reply.status === 401) {
+      // A server that does not know the log-in has ended nothing.
+      for (const { each, asked } of all) each.entitled.endRequestedAt = asked;
     }
     return reply;
   };
@@ -128,7 +137,7 @@ export function personOf(name: string, see: (sighting: Sighting) => void, next: 
     async logIn(door, on) {
       const before = logins.get(on);
       // Whatever becomes of the answer, the one before may be over from now on.
-      ending(before, "evicted");
+      ending(before);
       const headers = { "user-agent": USER_AGENTS[on], ...routing(before) };
       const reply = await door.ask("POST", "/v1/sessions", { json: { identifier: name, password: PASSWORD }, headers });
       const entitled = newEntitlement(name);
@@ -136,7 +145,7 @@ export function personOf(name: string, see: (sighting: Sighting) => void, next: 
       if (reply.status === 0 || reply.status >= 500) unansweredAt = performance.now();
       if (reply.status !== 201) return false;
       if (before !== undefined) {
-        before.entitled.endedAt ??= performance.now();
+        over(before, "evicted");
         retire(on);
       }
       logins.set(on, { entitled, held: heldFrom(reply, before, next) });
@@ -164,12 +173,12 @@ export function personOf(name: string, see: (sighting: Sighting) => void, next: 
     async logOut(door, on) {
       const login = logins.get(on);
       if (login === undefined) return;
-      ending(login, "logout");
+      ending(login);
       const reply = await send(door, login, "DELETE", "/v1/sessions/current");
       sighted("log_out", login.entitled, reply);
       if (reply.status === 204 || reply.status === 401) {
         // A server that does not know the log-in has not ended it either.
-        if (reply.status === 204) login.entitled.endedAt ??= performance.now();
+        if (reply.status === 204) over(login, "logout");
         retire(on);
       }
     },

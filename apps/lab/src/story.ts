@@ -5,7 +5,7 @@
  *
  * Everything that anybody saw is a sighting; rows are worked out from the sightings between two moments.
  */
-import type { StrategyName } from "../../../packages/server/src/sessions/strategy.ts";
+import { STRATEGIES, type StrategyName } from "../../../packages/server/src/sessions/strategy.ts";
 import type { Cluster } from "./cluster.ts";
 import { startCrowd } from "./crowd.ts";
 import { FAULTS, type FaultName } from "./faults.ts";
@@ -39,6 +39,9 @@ export interface Act {
 
 export interface Audit {
   readonly live: number;
+  /** Of the live ones, those from before the fault; who was refused and logged in again is not among them. */
+  readonly held: number;
+  /** Of those held, the ones that no server knows any more. */
   readonly lost: number;
   /** How many of the live log-ins each server lets in. */
   readonly known: readonly number[];
@@ -114,6 +117,13 @@ export async function playStory(
   for (const name of pace.faults) {
     const fault = FAULTS[name];
     if (!fault.concerns(cluster.strategy)) continue;
+    if ((acts.at(-1)?.audit.lost ?? 0) > 0 && STRATEGIES[cluster.strategy].promises.anyServer !== "answers") {
+      // A server that came back knows nobody: theory speaks of log-ins that are spread evenly.
+      say("everyone logs in anew");
+      for (const person of people) for (const on of [...person.logins.keys()]) person.forget(on);
+      await logInAll(cluster, people, "desktop");
+      await logInAll(cluster, phones, "mobile");
+    }
     say(name === "none" ? "nothing happens" : name.replaceAll("_", " "));
     sightings = [];
     crowd.resume();
@@ -130,7 +140,7 @@ export async function playStory(
     await later(DELTA_MS);
     const seen = sightings;
     sightings = [];
-    const audit = await auditAll(cluster, people);
+    const audit = await auditAll(cluster, people, began);
     const forced = name === "none" ? await forceLogouts(cluster, people, pace.forcedLogouts) : [];
     acts.push({ fault: name, began, ended, sightings: [...seen, ...sightings], audit, forced, cpuSeconds });
     await logInAll(
@@ -165,10 +175,16 @@ export async function logInAll(cluster: Cluster, people: readonly Person[], on: 
   });
 }
 
-export async function auditAll(cluster: Cluster, people: readonly Person[]): Promise<Audit> {
+/** @param since log-ins from before this moment are asked for as `held`; left out: all */
+export async function auditAll(
+  cluster: Cluster,
+  people: readonly Person[],
+  since = Number.POSITIVE_INFINITY,
+): Promise<Audit> {
   const there = cluster.running();
   const known = there.map(() => 0);
   let live = 0;
+  let held = 0;
   let lost = 0;
   let undone = 0;
   const letIn = async (person: Person, login: Login): Promise<readonly number[]> => {
@@ -185,10 +201,12 @@ export async function auditAll(cluster: Cluster, people: readonly Person[]): Pro
       // An access token is renewed as the app would: the log-in is what counts.
       if (login.held.by === "tokens") await person.refresh(cluster.balancer, login);
       live += 1;
+      const isHeld = login.entitled.begun < since;
+      if (isHeld) held += 1;
       const at = await letIn(person, login);
       for (const index of at) known[index] = (known[index] ?? 0) + 1;
       if (at.length > 0) continue;
-      lost += 1;
+      if (isHeld) lost += 1;
       person.forget(on);
     }
     for (const login of person.ended) {
@@ -196,7 +214,7 @@ export async function auditAll(cluster: Cluster, people: readonly Person[]): Pro
       if ((await letIn(person, login)).length > 0) undone += 1;
     }
   });
-  return { live, lost, known, undone };
+  return { live, held, lost, known, undone };
 }
 
 async function forceLogouts(

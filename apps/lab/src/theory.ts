@@ -1,6 +1,5 @@
 /**
- * What theory says of a strategy under a fault, before anything is measured: N servers, requests spread evenly, users who
- * do not log in again on their own.
+ * What theory says of a strategy under a fault, before anything is measured: N servers, requests and log-ins spread evenly.
  */
 import { STRATEGIES, type StrategyName } from "../../../packages/server/src/sessions/strategy.ts";
 import type { FaultName } from "./faults.ts";
@@ -17,6 +16,8 @@ export interface Setting {
   readonly users: number;
   /** Live log-ins: some have two devices. */
   readonly logins: number;
+  /** Those of them that are from before the fault. */
+  readonly held: number;
 }
 
 /** @returns `null` where theory has no figure */
@@ -24,7 +25,7 @@ export function expected(
   strategy: StrategyName,
   fault: FaultName,
   metric: MetricName,
-  { servers: n, users, logins }: Setting,
+  { servers: n, users, logins, held }: Setting,
 ): Expectation | null {
   const { promises, routing } = STRATEGIES[strategy];
   const ownOnly = promises.anyServer !== "answers";
@@ -43,7 +44,7 @@ export function expected(
     case "sessions_lost":
       if (!ownOnly) return { value: 0, within: 0 };
       if (fault === "rolling_restart" || fault === "restart_everything") return { value: 1, within: 0 };
-      if (fault === "kill_server" || fault === "drain_server") return share(1 / n);
+      if (fault === "kill_server" || fault === "drain_server") return { value: 1 / n, within: interval(1 / n, held) };
       return { value: 0, within: 0 };
     case "sessions_per_server":
       return promises.copies === "never"
