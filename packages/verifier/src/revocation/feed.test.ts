@@ -310,10 +310,11 @@ describe("a relay between the issuer and here", () => {
     ...{ iss: ISSUER, aud: AUDIENCE, epoch: EPOCH, seq, since: 10, count: entries.length, iat },
     sha256: createHash("sha256").update(encodeEntries(entries)).digest("base64url"),
   });
-  const ticket = (text: string) =>
-    Response.json({ ticket: text, instance: "tkt_1", expires_in: 600, server_time: EPOCH * 1000 });
+  const ticket = (text: string, issuerTime: number) =>
+    Response.json({ ticket: text, instance: "tkt_1", expires_in: 600, server_time: issuerTime * 1000 });
 
-  function relayed(options: Setup = {}) {
+  /** @param issuerTime seconds, by the clock of the node that gives tickets */
+  function relayed(options: Setup = {}, issuerTime = EPOCH) {
     let made = 0;
     const it = setup({
       ...options,
@@ -321,7 +322,7 @@ describe("a relay between the issuer and here", () => {
       respond: (url, init) => {
         if (url.pathname !== "/v1/revocations/tickets") return options.respond?.(url, init);
         made += 1;
-        return ticket(`ticket ${made}`);
+        return ticket(`ticket ${made}`, issuerTime);
       },
     });
     return it;
@@ -403,6 +404,16 @@ describe("a relay between the issuer and here", () => {
     await it.live();
     for (let second = 0; second < 15; second += 1) {
       assert.equal(it.trust(), "live", `${second}`);
+      await it.pass(1_000);
+      it.socket.hear(it.hb(at(10)));
+    }
+    assert.equal(it.trust(), "stale");
+  });
+
+  test("is trusted no longer for a snapshot that was signed by a clock ahead of the one that we heard", async () => {
+    const it = relayed({}, EPOCH - 100);
+    await it.live();
+    for (let second = 0; second < 15; second += 1) {
       await it.pass(1_000);
       it.socket.hear(it.hb(at(10)));
     }

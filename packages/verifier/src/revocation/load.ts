@@ -199,7 +199,8 @@ async function takeIn(
   copy.whole?.(kept, signed);
   recent.begin(snapshot.octets, SNAPSHOT_HEADER_BYTES, count);
   const now = issuerTime();
-  const age = now === null ? Number.POSITIVE_INFINITY : now - signed.iat * 1000;
+  // Signed by a node whose clock is ahead of the one that told us the time: it vouches from now on, and not from later.
+  const age = now === null ? Number.POSITIVE_INFINITY : Math.max(0, now - signed.iat * 1000);
   return {
     ok: true,
     copy: { position, feedKey, leaseMs, age, checkpoint: kept.checkpoint },
