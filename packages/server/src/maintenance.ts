@@ -42,7 +42,7 @@ export async function maintain(
   feed.compact(now / 1000);
   // The rest is in the store, and one process sees to it for all.
   if (!storage.duty.held) return;
-  await storage.revocation.compact();
+  await storage.revocation.compact(now);
   await storage.sessions.sweep(now - settings.sessionRetention);
   await storage.status.prune(now - KEPT_MS);
   await storage.webhooks.prune(now - settings.webhookRetention);

@@ -297,7 +297,7 @@ describe("resuming", () => {
 
   test("resume older than the retention: what concerns a living token comes, and the rest is passed over", async () => {
     const { stage, start, head } = await oldAndNew();
-    assert.equal(await stage.storage.revocation.compact(), 1);
+    assert.equal(await stage.storage.revocation.compact(stage.time.world.clock.now()), 1);
     stage.feed.compact(stage.time.world.clock.now() / 1000);
     const known = stage.link();
     known.hello("orders", start);
@@ -311,7 +311,7 @@ describe("resuming", () => {
     assert.equal(followed(fresh, start, head), 1);
     fresh.connection?.closed(1006);
     await stage.time.pass(1_000_000);
-    assert.equal(await stage.storage.revocation.compact(), 1);
+    assert.equal(await stage.storage.revocation.compact(stage.time.world.clock.now()), 1);
     await stage.start();
     const late = stage.link();
     late.hello("orders", start);
@@ -328,7 +328,7 @@ describe("resuming", () => {
       const link = stage.link();
       const compactAt = async (now: number): Promise<void> => {
         if (now !== moment) return;
-        const compacted = stage.storage.revocation.compact();
+        const compacted = stage.storage.revocation.compact(stage.time.world.clock.now());
         stage.feed.compact(stage.time.world.clock.now() / 1000);
         await compacted;
       };

@@ -30,8 +30,12 @@ export interface RevocationStore {
   restart(lost: Position, keepSessions: boolean): Promise<Begun | null>;
   /** Called after each commit that wrote entries and before the write that caused them is answered. */
   onCommit(listener: (entries: readonly RevocationEntry[]) => void): void;
-  /** Removes entries that expired; `key` entries stay while any verifier may hold the key. Returns how many. */
-  compact(): Promise<number>;
+  /**
+   * Removes entries that expired; `key` entries stay while any verifier may hold the key.
+   * @param now Unix ms, of a clock that is believed: the store's own may have jumped meanwhile, and the earlier counts
+   * @returns how many
+   */
+  compact(now: number): Promise<number>;
   /** How many entries there are, by kind. */
   count(): Promise<Partial<Record<RevocationKind, number>>>;
 }

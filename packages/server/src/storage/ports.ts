@@ -93,7 +93,7 @@ export function portsOver(engine: Engine): Storage {
         return begun;
       },
       onCommit: engine.onCommit,
-      compact: () => inSlices(() => write("compactLog")),
+      compact: (now) => inSlices(() => write("compactLog", now)),
       count: () => read((reads) => reads.entryCounts()),
     },
     feed: {

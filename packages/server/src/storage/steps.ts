@@ -75,8 +75,8 @@ export const STEPS = {
     return restartLog(rows, lost, keepSessions, now);
   },
 
-  compactLog(rows: Rows, now: number): number {
-    return rows.removeEntries(now, SLICE);
+  compactLog(rows: Rows, now: number, believed: number): number {
+    return rows.removeEntries(Math.min(now, believed), SLICE);
   },
 
   slotElsewhere(rows: Rows, now: number, of: SlotHolder, seed: Buffer): Slot | null {

@@ -6,8 +6,7 @@ import { StartRefused } from "../../prelude/fault.ts";
 import type { World } from "../../prelude/world.ts";
 import type { Address } from "../postgres/address.ts";
 import { type Connection, Connections, understood } from "../postgres/connections.ts";
-import { DUTY } from "../postgres/listener.ts";
-import { advisoryKey } from "../postgres/locks.ts";
+import { ADVISORY, advisoryKey } from "../postgres/locks.ts";
 import { type MoveRecord, readRecord } from "../postgres/moved.ts";
 import { type Found, inSchema, lookAt, startRefusedBy } from "../postgres/prepare.ts";
 import { prepared } from "../postgres/sql.ts";
@@ -39,7 +38,7 @@ const COLUMNS = `SELECT c.relname::text, a.attname::text, format_type(a.atttypid
 const COUNTERS = `SELECT c.relname::text, a.attname::text FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
   WHERE c.relnamespace = current_schema()::regnamespace AND a.attidentity <> ''`;
 /** Of the servers on a database, one has the duty. */
-const UNATTENDED = `SELECT CASE WHEN pg_try_advisory_xact_lock(${advisoryKey(DUTY)}) THEN 1 ELSE 0 END`;
+const UNATTENDED = `SELECT CASE WHEN pg_try_advisory_xact_lock(${advisoryKey(ADVISORY.duty)}) THEN 1 ELSE 0 END`;
 /** What works on all rows may take so long. */
 const LONG_MS = 3_600_000;
 

@@ -11,7 +11,7 @@
  */
 import pg from "pg";
 import type { Clock, SetAlarm } from "../../prelude/world.ts";
-import { advisoryKey } from "./locks.ts";
+import { ADVISORY, advisoryKey } from "./locks.ts";
 import { CHANNEL } from "./transaction.ts";
 
 export interface ListenerParts {
@@ -27,14 +27,13 @@ const LOOK_MS = 1_000;
 /** Without an answer for so long, the connection is taken for dead. */
 const SILENCE_MS = 3_000;
 const REST_MS = { first: 100, last: 5_000 };
-export const DUTY = 4;
 
 /** The server lets go of a dead node's session, and its duty with it, after some ten seconds. */
 const SESSION = `SELECT set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '2', false),
   set_config('tcp_keepalives_count', '3', false), set_config('idle_session_timeout', '0', false),
   set_config('statement_timeout', '${SILENCE_MS}', false)`;
 const LISTEN = `DO $$ BEGIN EXECUTE format('LISTEN %I', ${CHANNEL}); END $$`;
-const TAKE = `SELECT pg_try_advisory_lock(${advisoryKey(DUTY)})`;
+const TAKE = `SELECT pg_try_advisory_lock(${advisoryKey(ADVISORY.duty)})`;
 
 export class Listener {
   readonly #parts: ListenerParts;

@@ -21,8 +21,11 @@ function lock(sql: string, ...values: readonly Value[]): Bound {
   return { statement: prepared(sql), values };
 }
 
-/** Advisory locks (postgresql.org/docs/current/explicit-locking.html, §13.3.5), held until the transaction ends. */
-const ADVISORY = { upkeep: 1, everyone: 2, audiences: 3 } as const;
+/**
+ * Advisory locks (postgresql.org/docs/current/explicit-locking.html, §13.3.5), held until the transaction ends; the duty of
+ * one node for all, until its connection does.
+ */
+export const ADVISORY = { upkeep: 1, everyone: 2, audiences: 3, duty: 4, migrating: 5 } as const;
 /** "MAPA" and the schema in use: nobody else's numbers, and not those of another Mapae in the same database. */
 export const advisoryKey = (number: number) => `hashtext('mapae' || current_schema()), ${number}`;
 

@@ -11,13 +11,11 @@ import { integer, text } from "../sql/columns.ts";
 import type { Connection, Connections } from "./connections.ts";
 import { faultOf, isOfTrust } from "./faults.ts";
 import { CLOCK_MS, checkServer, checkSessions, clockAhead, clockLine, losses } from "./inspect.ts";
-import { advisoryKey } from "./locks.ts";
+import { ADVISORY, advisoryKey } from "./locks.ts";
 import { assertServable } from "./moved.ts";
 import type { Bound } from "./replay.ts";
 import { MIGRATIONS } from "./schema.ts";
 import { prepared } from "./sql.ts";
-
-const MIGRATING = 3;
 
 const OURS: Bound = {
   statement: prepared(`SELECT CASE WHEN to_regclass('mapae') IS NULL THEN 0 ELSE 1 END,
@@ -34,7 +32,10 @@ const ABSENT: Bound = {
 };
 const VERSION: Bound = { statement: prepared("SELECT schema, oldest FROM mapae"), values: [] };
 const MADE: Bound = { statement: prepared("SELECT 1 FROM state"), values: [] };
-const ALONE: Bound = { statement: prepared(`SELECT pg_advisory_xact_lock(${advisoryKey(MIGRATING)})`), values: [] };
+const ALONE: Bound = {
+  statement: prepared(`SELECT pg_advisory_xact_lock(${advisoryKey(ADVISORY.migrating)})`),
+  values: [],
+};
 const NOW: Bound = {
   statement: prepared("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"),
   values: [],
