@@ -21,17 +21,22 @@ import { ALONE, type Storage } from "../../packages/server/src/storage/storage.t
 import type { Machine } from "./machine.ts";
 import type { Network } from "./network.ts";
 import type { Dice } from "./random.ts";
+import { NodeRows, RollNode } from "./roll.ts";
 
 /** How long a node waits for the database, in its own milliseconds. */
 const CALL_TIMEOUT = 3_000;
 /** How often a node looks for news of which it was not notified. */
 const POLL = 1_000;
+/** How often a node looks whose rows are of the dead. */
+const BURY = 10_000;
 
 export interface DatabaseTraits {
   /** Notifications that are lost, from 0 to 1. */
   readonly lostNotifications: number;
   /** The planted fault: an entry is seen this much later than it got its number, at most. 0 for none. */
   readonly serialCursor: number;
+  /** Nodes have rows of their own, and answer for their verifiers; otherwise each knows that there are others, and no more. */
+  readonly roll: boolean;
 }
 
 /** A commit that wrote entries, as it truly happened. */
@@ -50,6 +55,7 @@ export class Database {
   readonly #views = new Set<View>();
   readonly #turns = new WeakMap<object, number>();
   readonly #seenFrom = new Map<string, number>();
+  readonly nodeRows = new NodeRows();
   #storage: Storage | null = null;
   /** On whose clock the present call is carried out. */
   #caller: Machine;
@@ -146,22 +152,34 @@ export class Database {
   }
 
   /** A node's view, for the life of its present process. */
-  connect(node: Machine): Storage {
+  connect(node: Machine): Connected {
     const view = new View(this, node);
     this.#views.add(view);
     node.onCrash(() => this.#views.delete(view));
-    return view.storage();
+    return { storage: view.storage(), row: view.row };
+  }
+
+  /** Leaves a hint for all nodes but one. */
+  tell(from: View, hint: (other: RollNode) => void): void {
+    for (const view of this.#views) {
+      const { row } = view;
+      if (view !== from && row !== null) this.#hint(view, () => hint(row));
+    }
   }
 
   #notify(view: View): void {
-    if (!this.machine.running) return;
-    if (this.#dice.chance(this.traits.lostNotifications)) return;
-    if (this.network.isDark(this.machine, view.node)) return;
-    const { timeline } = this.network;
-    timeline.after(this.network.delay(this.machine, view.node), () => view.deliver(() => view.catchUp()));
-    if (this.traits.serialCursor === 0) return;
+    const isSent = this.#hint(view, () => view.catchUp());
+    if (!isSent || this.traits.serialCursor === 0) return;
     // What is seen later is notified later.
-    timeline.after(this.traits.serialCursor, () => view.deliver(() => view.catchUp()));
+    this.network.timeline.after(this.traits.serialCursor, () => view.deliver(() => view.catchUp()));
+  }
+
+  #hint(view: View, run: () => void): boolean {
+    if (!this.machine.running) return false;
+    if (this.#dice.chance(this.traits.lostNotifications)) return false;
+    if (this.network.isDark(this.machine, view.node)) return false;
+    this.network.timeline.after(this.network.delay(this.machine, view.node), () => view.deliver(run));
+    return true;
   }
 }
 
@@ -171,8 +189,15 @@ function keyOf({ epoch, seq }: Position): string {
 
 type Listener = (entries: readonly RevocationEntry[]) => void;
 
+export interface Connected {
+  readonly storage: Storage;
+  /** `null`: nodes do not know each other. */
+  readonly row: RollNode | null;
+}
+
 class View {
   readonly node: Machine;
+  readonly row: RollNode | null;
   readonly deliver: (run: () => void) => void;
   readonly #database: Database;
   readonly #listeners: Listener[] = [];
@@ -189,6 +214,23 @@ class View {
       node.timer(POLL, look);
     };
     node.timer(POLL, look);
+    this.row = database.traits.roll ? this.#joined() : null;
+  }
+
+  #joined(): RollNode {
+    const { nodeRows } = this.#database;
+    const row = new RollNode({
+      rows: nodeRows,
+      world: this.node.world(),
+      at: (run) => this.#call(async () => run()),
+      tell: (hint) => this.#database.tell(this, hint),
+    });
+    const bury = (): void => {
+      row.bury().catch(() => {});
+      this.node.timer(BURY, bury);
+    };
+    this.node.timer(BURY, bury);
+    return row;
   }
 
   catchUp(): void {
@@ -216,10 +258,12 @@ class View {
 
   async #readHead(): Promise<Position> {
     let read: Position = this.#head;
+    let isKnown = true;
     await this.#call(async () => {
+      isKnown = this.row?.beat() ?? true;
       read = (await this.#database.news(this.#head)).head;
     });
-    return read;
+    return isKnown || this.row === null ? read : this.row.comeBack();
   }
 
   /** One call there and back. What is new in the log comes with the answer, and is told before it. */

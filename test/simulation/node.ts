@@ -22,6 +22,7 @@ import { acceptorOf, answererOf } from "./doors.ts";
 import type { Machine } from "./machine.ts";
 import { AUDIENCES, ISSUER, TOKEN_LIFE_MS } from "./people.ts";
 import type { Answerer } from "./requests.ts";
+import type { RollNode } from "./roll.ts";
 import type { Stage } from "./stage.ts";
 import type { Acceptor } from "./transport.ts";
 
@@ -41,6 +42,7 @@ export interface Server {
   readonly machine: Machine;
   readonly world: World;
   readonly storage: Storage;
+  readonly row: RollNode | null;
   readonly vault: Vault;
   readonly keyring: Keyring;
   readonly tokens: Issuer;
@@ -105,6 +107,20 @@ export class NodeHost {
     void this.#server?.feed.drain(afterMs);
   }
 
+  /** Ends in order: without a lease left, its row goes with it. */
+  async end(): Promise<void> {
+    const ends = this.machine.toThisProcess();
+    const server = this.#server;
+    server?.feed.close();
+    await server?.row?.leave().catch(() => {});
+    const { promise: ended, resolve } = Promise.withResolvers<void>();
+    ends(() => {
+      this.crash(false);
+      resolve();
+    });
+    await ended;
+  }
+
   #serve(server: Server): void {
     this.#server = server;
     this.acceptor = acceptorOf(server.feed);
@@ -141,7 +157,7 @@ export class NodeHost {
     const world = machine.world();
     const { clock } = world;
     const { vault, keyring } = await this.#stage.aside(() => this.#secrets(world));
-    const storage = database.connect(machine);
+    const { storage, row } = database.connect(machine);
     const { revocation: log } = storage;
     const live = await LiveSet.load(log);
     const tickets = createTicketJudge({ keyring, live, clock }, ISSUER);
@@ -154,17 +170,17 @@ export class NodeHost {
       sign: createFeedSigner(keyring, ISSUER),
       issuer: ISSUER,
       leaseMs,
-      nodes: plan.nodes.length === 1 ? null : "unknown",
+      nodes: plan.nodes.length === 1 ? null : (row ?? "unknown"),
       maxConnections: plan.connectionsMax + plan.crowd,
       world,
       alarm: (ms, ring) => machine.timer(ms, ring),
       notice: () => {},
     });
-    const confirming = createConfirming({ feed, log, clock, nodes: null }, () => 0);
+    const confirming = createConfirming({ feed, log, clock, nodes: row }, () => 0);
     const issuing = { issuer: ISSUER, ttlMs: TOKEN_LIFE_MS, mark: null, encrypt: createEncrypt() };
     const tokens = createIssuer(createAccessTokens(keyring, issuing, world), vault);
     const revoke = createRevocationAction({ ...storage, keyring });
-    return { machine, world, storage, vault, keyring, tokens, verifiers, live, feed, revoke, confirming };
+    return { machine, world, storage, row, vault, keyring, tokens, verifiers, live, feed, revoke, confirming };
   }
 
   async #secrets(world: World): Promise<{ vault: Vault; keyring: Keyring }> {
@@ -193,7 +209,7 @@ export class NodeHost {
 
 /** What the server does in the background (maintenance.ts), as far as the log is concerned. */
 async function upkeep({ storage, live, feed }: Server, now: number): Promise<void> {
-  await storage.revocation.compact();
+  await storage.revocation.compact(now);
   live.compact(now / 1000);
   feed.compact(now / 1000);
 }

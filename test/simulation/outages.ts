@@ -71,8 +71,8 @@ export const OUTAGES: Readonly<Record<Outage, Make>> = {
     host.drain(1_000);
     stage.timeline.after(dice.between(500, 2_000), () => {
       if (!host.machine.alive) return;
-      host.crash(false);
-      stage.timeline.after(dice.between(1, 2_000), () => host.boot());
+      const inMs = dice.between(1, 2_000);
+      void host.end().then(() => stage.timeline.after(inMs, () => host.boot()));
     });
   },
   "pause a relay": (stage, dice) => pause(stage, dice, dice.pick(stage.relays).machine),

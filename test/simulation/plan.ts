@@ -90,6 +90,8 @@ export interface Plan {
   readonly weather: Weather;
   readonly databaseWeather: Weather;
   readonly lostNotifications: number;
+  /** Several nodes know each other, and answer for their verifiers (feed/others.ts). */
+  readonly roll: boolean;
   readonly leaseMs: number;
   /** How long the troubles last, before everything is healed. */
   readonly durationMs: number;
@@ -138,6 +140,7 @@ export function planOf(seed: number, dice: Dice): Plan {
     },
     databaseWeather: { ...calm, delay: paths.pick([0.1, 1]), jitter: paths.pick([0.1, 1, 10, 100]) },
     lostNotifications: paths.pick([0, 0, 0.2, 1]),
+    roll: dice.split("roll").chance(0.7),
     leaseMs,
     durationMs: time.between(15, 30) * 1_000,
     logInEvery: time.between(300, 900),

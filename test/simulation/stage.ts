@@ -66,7 +66,11 @@ export class Stage {
     this.network = new Network(timeline, dice.split("network"), (from, to) =>
       from.name === "database" || to.name === "database" ? plan.databaseWeather : plan.weather,
     );
-    const traits = { lostNotifications: plan.lostNotifications, serialCursor: 0 };
+    const traits = {
+      lostNotifications: plan.lostNotifications,
+      serialCursor: 0,
+      roll: plan.roll && plan.nodes.length > 1,
+    };
     this.database = new Database(machine("database"), this.network, traits, dice.split("database"), (commit) => {
       this.truth.committed(commit, timeline.now);
       for (const { kind, seq } of commit.entries) this.note(`committed ${kind} at ${seq}, turn ${commit.turn}`);
