@@ -15,6 +15,7 @@ import { STRATEGIES, type StrategyName } from "../../../packages/server/src/sess
 import { freePort, type RedisServer, type Replicated, startReplicated, until } from "../../../test/components/redis.ts";
 import { environment, FLAGS, LOGIN_SERVER } from "../../../test/processes.ts";
 import type { Clean } from "./clean.ts";
+import { heldBytes } from "./heap.ts";
 import { type Door, openDoor } from "./http.ts";
 import { type Link, openLink } from "./link.ts";
 import { type Stores, through } from "./stores.ts";
@@ -22,8 +23,9 @@ import { type Stores, through } from "./stores.ts";
 export interface ClusterOptions {
   readonly strategy: StrategyName;
   readonly servers: number;
-  readonly users: number;
   readonly stores: Stores;
+  /** How many log-ins a user may have on one kind of device (default: 1; 0: any number). */
+  readonly limit?: number;
 }
 
 export interface Server {
@@ -36,6 +38,8 @@ export interface Server {
   /** SIGKILL. */
   kill(): Promise<void>;
   readonly pid: number | null;
+  /** Bytes in its memory, after a forced collection. */
+  held(): Promise<number>;
 }
 
 export interface Cluster {
@@ -74,6 +78,8 @@ export interface Cluster {
   /** CPU that the servers have used. */
   cpuSeconds(): Promise<number>;
   residentMb(): Promise<number>;
+  /** What a server holds in memory, after a forced collection: the mean, in bytes. */
+  heldBytes(): Promise<number>;
 }
 
 /** A freeze of 1.5 s is to pass without a failover, and a death to be seen soon. */
@@ -83,7 +89,7 @@ const STORE_PASSWORD = "only-for-this-lab";
 const TICKS = 100;
 
 export async function openCluster(
-  { strategy, servers: count, stores }: ClusterOptions,
+  { strategy, servers: count, stores, limit = 1 }: ClusterOptions,
   clean: Clean,
 ): Promise<Cluster> {
   const folder = mkdtempSync(join(tmpdir(), "mapae-lab-"));
@@ -113,12 +119,12 @@ export async function openCluster(
       MAPAE_RATE_LIMIT: "off",
       MAPAE_LOG_LEVEL: "error",
       MAPAE_SHUTDOWN_DELAY: "1500ms",
-      MAPAE_SESSION_LIMIT: "1",
+      MAPAE_SESSION_LIMIT: String(limit),
       MAPAE_SESSION_LIMIT_PER: "device_class",
       MAPAE_TRUSTED_PROXIES: "127.0.0.1",
       ...(store === null ? {} : { MAPAE_VALKEY_URL: valkeyUrl(store, name), MAPAE_VALKEY_PREFIX: `lab-${database}:` }),
     };
-    servers.push(serverOf(name, own, env, clean));
+    servers.push(serverOf(name, own, await freePort(), env, clean));
   }
   const spare = servers.pop();
   if (spare === undefined) throw new Error("there is a spare server");
@@ -246,6 +252,11 @@ export async function openCluster(
       const sizes = running().map(({ pid }) => residentOf(pid));
       return sizes.reduce((sum, size) => sum + size, 0) / Math.max(1, sizes.length);
     },
+    heldBytes: async () => {
+      let sum = 0;
+      for (const each of running()) sum += await each.held();
+      return sum / Math.max(1, running().length);
+    },
   };
 }
 
@@ -254,7 +265,13 @@ function valkeyUrl(store: Replicated, user: string): string {
   return `redis+sentinel://${user}:${STORE_PASSWORD}@${sentinels}/mapae`;
 }
 
-function serverOf(name: string, port: number, settings: Readonly<Record<string, string>>, clean: Clean): Server {
+function serverOf(
+  name: string,
+  port: number,
+  inspector: number,
+  settings: Readonly<Record<string, string>>,
+  clean: Clean,
+): Server {
   const door = openDoor(port, SOCKETS);
   let child: ChildProcess | null = null;
   let told = "";
@@ -268,10 +285,12 @@ function serverOf(name: string, port: number, settings: Readonly<Record<string, 
     get pid() {
       return child?.pid ?? null;
     },
+    held: async () => (child?.pid === undefined ? 0 : heldBytes(child.pid, inspector)),
     start: async () => {
       if (child !== null) return;
       told = "";
-      const started = spawn(process.execPath, [...FLAGS, LOGIN_SERVER, "serve"], {
+      const flags = [...FLAGS, `--inspect-port=127.0.0.1:${inspector}`];
+      const started = spawn(process.execPath, [...flags, LOGIN_SERVER, "serve"], {
         env: environment(settings),
         stdio: ["ignore", "ignore", "pipe"],
       });

@@ -10,18 +10,15 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { formatDuration, parseDuration } from "../../../packages/server/src/prelude/duration.ts";
-import { STRATEGIES, STRATEGY_NAMES, type StrategyName } from "../../../packages/server/src/sessions/strategy.ts";
-import { playChaos } from "./chaos.ts";
+import { STRATEGIES, STRATEGY_NAMES } from "../../../packages/server/src/sessions/strategy.ts";
 import { Clean } from "./clean.ts";
-import { type Cluster, type ClusterOptions, openCluster } from "./cluster.ts";
-import { FAULT_NAMES, FAULTS, type FaultName } from "./faults.ts";
+import { FAULT_NAMES, FAULTS } from "./faults.ts";
 import { circumstancesOf } from "./machine.ts";
-import { bytesRowOf, chaosRowsOf, rowsOf } from "./measure.ts";
+import { type Asked, play } from "./play.ts";
 import type { Timeline } from "./report/charts.ts";
 import { pageOf, shown } from "./report/page.ts";
 import type { Row } from "./row.ts";
-import { missing, openStores, type Stores } from "./stores.ts";
-import { bytesPerLogIn, type Pace, playStory, type Told } from "./story.ts";
+import { missing, openStores } from "./stores.ts";
 
 const USAGE = `npm run lab -- [options]
 
@@ -38,18 +35,6 @@ const USAGE = `npm run lab -- [options]
   --out <file>          where the report goes (default: lab.html; with --quick: none)
   --help
 `;
-
-interface Asked {
-  readonly strategies: readonly StrategyName[];
-  readonly seeds: readonly number[];
-  readonly pace: Pace;
-  readonly servers: number;
-  readonly json: boolean;
-  readonly out: string | null;
-  readonly quick: boolean;
-  /** Of random faults, for each strategy and seed, in milliseconds; `null`: the story. */
-  readonly chaosMs: number | null;
-}
 
 /** Random faults are for those that promise to live through them. */
 const STEADFAST = STRATEGY_NAMES.filter((name) => STRATEGIES[name].promises.anyServer === "answers");
@@ -116,109 +101,7 @@ function asked(args: readonly string[]): Asked | null {
   };
 }
 
-/** ABBA: the second seed plays the strategies backwards, so that what drifts falls on all alike. */
-function orderOf(strategies: readonly StrategyName[], index: number): readonly StrategyName[] {
-  return index % 2 === 0 ? strategies : [...strategies].reverse();
-}
-
-const STEP_MS = 250;
 const CHAOS_LEAST_MS = 10_000;
-
-/** The wrong refusals of the act that the chart shows. */
-function timelineOf({ strategy, acts }: Told): Timeline | null {
-  const act = acts.find(({ fault }) => fault === ("kill_server" satisfies FaultName));
-  if (act === undefined) return null;
-  const steps = Math.max(1, Math.floor((act.ended - act.began) / STEP_MS));
-  const shares = Array.from({ length: steps }, (_, step) => {
-    const from = act.began + step * STEP_MS;
-    const seen = act.sightings.filter(
-      ({ sent, action, verdict }) =>
-        sent >= from &&
-        sent < from + STEP_MS &&
-        action !== "poll" &&
-        (verdict === "right" || verdict === "wrong_refusal"),
-    );
-    return seen.length === 0 ? null : seen.filter(({ verdict }) => verdict === "wrong_refusal").length / seen.length;
-  });
-  return { strategy, stepMs: STEP_MS, shares };
-}
-
-async function play(
-  it: Asked,
-  stores: Stores,
-  say: (line: string) => void,
-): Promise<{ rows: Row[]; timelines: Timeline[] }> {
-  const rows: Row[] = [];
-  const timelines: Timeline[] = [];
-  const runs = it.seeds.flatMap((seed, index) => orderOf(it.strategies, index).map((strategy) => ({ seed, strategy })));
-  for (const [index, { seed, strategy }] of runs.entries()) {
-    const clean = new Clean();
-    try {
-      const head = `${index + 1}/${runs.length}  ${strategy}, seed ${seed}`;
-      say(`${head}: starting ${it.servers} servers`);
-      const options: ClusterOptions = { strategy, servers: it.servers, users: it.pace.users, stores };
-      const cluster = await openCluster(options, clean);
-      const tell = (line: string): void => say(`${head}: ${line}`);
-      const found = await rowsUnder(it, cluster, stores, seed, clean, tell, (told) => {
-        const timeline = timelineOf(told);
-        if (timeline !== null && seed === it.seeds[0]) timelines.push(timeline);
-      });
-      rows.push(...found);
-      if (it.json) for (const row of found) process.stdout.write(`${JSON.stringify(row)}\n`);
-    } finally {
-      await clean.up();
-    }
-  }
-  if (!it.quick && it.chaosMs === null) rows.push(...(await playGrowth(it, stores, say)));
-  return { rows, timelines };
-}
-
-/** With how many servers a log-in's bytes are counted, and of how many people. */
-const GROWTH = [2, 3, 4, 6];
-const GROWTH_USERS = 100;
-
-async function playGrowth(it: Asked, stores: Stores, say: (line: string) => void): Promise<readonly Row[]> {
-  const [seed = 1] = it.seeds;
-  const users = Math.min(it.pace.users, GROWTH_USERS);
-  const rows: Row[] = [];
-  for (const strategy of it.strategies) {
-    for (const servers of GROWTH) {
-      const clean = new Clean();
-      try {
-        say(`${strategy}: the bytes of a log-in with ${servers} servers`);
-        const cluster = await openCluster({ strategy, servers, users, stores }, clean);
-        const row = bytesRowOf(strategy, servers, await bytesPerLogIn(cluster, users), seed);
-        rows.push(row);
-        if (it.json) process.stdout.write(`${JSON.stringify(row)}\n`);
-      } finally {
-        await clean.up();
-      }
-    }
-  }
-  return rows;
-}
-
-async function rowsUnder(
-  { chaosMs, pace, servers }: Asked,
-  cluster: Cluster,
-  stores: Stores,
-  seed: number,
-  clean: Clean,
-  say: (line: string) => void,
-  keep: (told: Told) => void,
-): Promise<readonly Row[]> {
-  if (chaosMs !== null) {
-    const { users, pauseMs } = pace;
-    return chaosRowsOf(
-      await playChaos(cluster, stores, { users, pauseMs, lastsMs: chaosMs }, seed, clean, say),
-      seed,
-      servers,
-    );
-  }
-  const told = await playStory(cluster, pace, seed, say);
-  keep(told);
-  return rowsOf(told, { servers, users: pace.users }, seed);
-}
 
 export async function main(args: readonly string[]): Promise<number> {
   let it: Asked | null;
@@ -253,7 +136,14 @@ export async function main(args: readonly string[]): Promise<number> {
   try {
     say("starting PostgreSQL");
     const stores = await openStores(clean, it.pace.users);
-    const { rows, timelines } = await play(it, stores, say);
+    const rows: Row[] = [];
+    const timelines: Timeline[] = [];
+    const keep = (found: readonly Row[]): void => {
+      rows.push(...found);
+      if (it.json) for (const row of found) process.stdout.write(`${JSON.stringify(row)}\n`);
+    };
+    const chart = (timeline: Timeline): void => void timelines.push(timeline);
+    await play({ asked: it, clean, say, keep, chart }, stores);
     if (live) process.stderr.write("\r\x1b[K");
     const broken = rows.filter(({ kept }) => kept === false);
     if (!it.json) process.stdout.write(`${summary(rows)}\n`);

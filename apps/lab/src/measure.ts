@@ -79,19 +79,19 @@ export function rowsOf(
   return rows;
 }
 
-/** What a log-in costs on the way to the store, with so many servers. */
-export function bytesRowOf(strategy: StrategyName, servers: number, value: number, seed: number): Row {
-  const metric = "store_bytes_per_login";
+/** What one log-in costs, beside the story: bytes on the way to the store, or memory, with so many servers. */
+export function growthRowOf(
+  strategy: StrategyName,
+  metric: "store_bytes_per_login" | "memory_per_login",
+  servers: number,
+  value: number,
+  seed: number,
+): Row {
+  const keepsNone = metric === "memory_per_login" && STRATEGIES[strategy].promises.copies === "never";
   return {
-    strategy,
-    fault: "growth",
-    metric,
-    value,
-    unit: METRICS[metric].unit,
+    ...{ strategy, fault: "growth", metric, value, unit: METRICS[metric].unit, seed, servers },
     ...NOTHING,
-    predicted: null,
-    seed,
-    servers,
+    predicted: keepsNone ? 0 : null,
   };
 }
 

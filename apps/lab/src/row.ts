@@ -40,6 +40,10 @@ export const METRICS = {
   store_bytes_per_login: { unit: "bytes", says: "bytes to and from the session store per log-in, over all servers" },
   sessions_per_server: { unit: "count", says: "log-ins that one server can answer for, mean over the servers" },
   skew: { unit: "ratio", says: "the fullest server against the mean" },
+  memory_per_login: {
+    unit: "bytes",
+    says: "memory of one server for each log-in that there is anywhere, mean over the servers",
+  },
   resident: { unit: "MB", says: "resident memory of one server, mean" },
   faults: { unit: "count", says: "random faults that struck" },
   confirmed: { unit: "count", says: "log-outs everywhere that were confirmed" },

@@ -83,6 +83,36 @@ export async function bytesPerLogIn(cluster: Cluster, users: number): Promise<nu
   return ((await cluster.storeBytes()) - before) / people.length;
 }
 
+/** The first log-ins load code and fill pools. */
+const WARM_UP = 300;
+
+/** What each log-in takes in the memory of each server, with so many of them. */
+export async function memoryPerLogIn(cluster: Cluster, users: number, logins: number): Promise<number> {
+  let attempts = 0;
+  const somebody = (index: number): Person =>
+    personOf(
+      `user${index % users}`,
+      () => {},
+      () => {
+        attempts += 1;
+        return `memory-${String(attempts).padStart(8, "0")}`;
+      },
+    );
+  const logIn = async (count: number): Promise<void> => {
+    await logInAll(
+      cluster,
+      Array.from({ length: count }, (_, index) => somebody(index)),
+      "desktop",
+    );
+    // What the servers hear of each other comes a moment later.
+    await later(DELTA_MS);
+  };
+  await logIn(WARM_UP);
+  const before = await cluster.heldBytes();
+  await logIn(logins);
+  return ((await cluster.heldBytes()) - before) / logins;
+}
+
 /** @param say what is being done, for people who wait */
 export async function playStory(
   cluster: Cluster,

@@ -52,9 +52,9 @@ export function chartsOf(rows: readonly Row[], timelines: readonly Timeline[], l
     const found = rows.filter((row) => row.strategy === strategy && row.metric === metric && row.fault === fault);
     return found.length === 0 ? null : middle(found.map((row) => row.value));
   };
-  const perStrategy = (metric: MetricName): Series => ({
+  const perStrategy = (metric: MetricName, fault = "none"): Series => ({
     label: METRIC_WORDS[metric][language],
-    data: here.map((strategy) => value(strategy, metric)),
+    data: here.map((strategy) => value(strategy, metric, fault)),
     backgroundColor: here.map((strategy) => COLOURS[strategy]),
   });
   const shaded = (metric: MetricName, shade: string): Series => ({ ...perStrategy(metric), backgroundColor: shade });
@@ -101,6 +101,7 @@ export function chartsOf(rows: readonly Row[], timelines: readonly Timeline[], l
       bars(here, [shaded("forced_logout_p50", "#9fb8ad"), shaded("forced_logout_max", "#3f7d58")], "ms", true),
     ),
     chart("memory", bars(here, [perStrategy("sessions_per_server")], WORDS.memory[language])),
+    chart("heap", bars(here, [perStrategy("memory_per_login", "growth")], "bytes")),
     chart("bytes", bytesByServers(rows, here, language)),
     chart("latency", bars(here, [shaded("latency_p50", "#9fb8ad"), shaded("latency_p99", "#3f7d58")], "ms")),
     chart("skew", bars(here, [perStrategy("skew")], "max / mean")),

@@ -36,6 +36,10 @@ export const WORDS = {
   lost: { en: "Log-ins lost, by fault", ko: "장애별로 사라진 로그인" },
   logout: { en: "Forced log-out: until the last server refuses", ko: "강제 로그아웃: 마지막 서버가 거절할 때까지" },
   memory: { en: "Log-ins that one server holds", ko: "서버 한 대가 갖고 있는 로그인" },
+  heap: {
+    en: "Memory of one server for each log-in that there is anywhere",
+    ko: "어딘가에 있는 로그인 하나마다 서버 한 대가 쓰는 메모리",
+  },
   bytes: { en: "Bytes to and from the session store per log-in", ko: "로그인 한 번에 세션 저장소로 오간 바이트" },
   latency: { en: "Time of an answer to /v1/me", ko: "/v1/me 응답 시간" },
   skew: { en: "Load: the fullest server against the mean", ko: "부하: 가장 찬 서버와 평균의 비" },
@@ -103,6 +107,7 @@ export const METRIC_WORDS: Readonly<Record<MetricName, Words>> = {
   store_bytes_per_login: { en: "store bytes per log-in", ko: "로그인당 저장소 바이트" },
   sessions_per_server: { en: "log-ins per server", ko: "서버당 로그인" },
   skew: { en: "load skew", ko: "부하 쏠림" },
+  memory_per_login: { en: "memory per log-in and server", ko: "로그인 하나당 서버 메모리" },
   resident: { en: "memory of a server", ko: "서버 메모리" },
   faults: { en: "random faults", ko: "무작위 장애" },
   confirmed: { en: "confirmed log-outs", ko: "확인된 로그아웃" },
