@@ -22,10 +22,10 @@ import { missing, openStores } from "./stores.ts";
 
 const USAGE = `npm run lab -- [options]
 
-  --quick               300 users, five faults, one seed: within two minutes
+  --quick               200 users, five faults, one seed: within two minutes
   --strategy <name>     ${STRATEGY_NAMES.join(", ")}; may stand several times (default: all)
   --fault <name>        ${FAULT_NAMES.join(", ")}; may stand several times (default: all)
-  --users <n>           how many people there are (default: 900; quick: 300)
+  --users <n>           how many people there are (default: 900; quick: 200; chaos: 300)
   --servers <n>         how many servers (default: 3)
   --seeds <n>           how often, each time with another seed (default: 5; quick: 1)
   --from <seed>         the first seed (default: 1)
@@ -87,7 +87,7 @@ function asked(args: readonly string[]): Asked | null {
     strategies: chosen,
     seeds: Array.from({ length: seeds }, (_, index) => from + index),
     pace: {
-      users: Math.floor(number(values.users, quick || chaos !== null ? 300 : 900, 10, 50_000, "users")),
+      users: Math.floor(number(values.users, quick ? 200 : chaos !== null ? 300 : 900, 10, 50_000, "users")),
       watchMs: 1000 * number(values.watch, quick ? 2.5 : 10, 0.5, 600, "watch"),
       pauseMs: quick ? 700 : 1500,
       forcedLogouts: quick ? 10 : 40,
