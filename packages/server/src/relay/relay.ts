@@ -11,6 +11,7 @@
 import {
   CHECKPOINT_TYP,
   type FeedWorld,
+  FORGET_LATE_MS,
   followFeed,
   type IssuerKeys,
   type Feed as Upstream,
@@ -77,6 +78,8 @@ export interface Relay extends FollowedFeed, MeasuredFeed {
 const PING_MS = 1_000;
 /** Somebody who was elsewhere may know more than is here yet, for so long. */
 const REACH_MS = 1_000;
+/** Later than its follower forgets: where clocks went back so far that an entry may be missing here, that one loads a snapshot. */
+const FORGOTTEN_LATE_MS = 2 * FORGET_LATE_MS;
 /** Checkpoints that are kept, for those who are a little behind. */
 const CHECKPOINTS_KEPT = 16;
 const COMPACT_EVERY_MS = 30_000;
@@ -228,7 +231,7 @@ export async function openRelay(parts: RelayParts): Promise<Relay> {
     callOffCompacting = alarm(COMPACT_EVERY_MS, () => {
       const { lease } = upstream?.state ?? {};
       // By the issuer's clock, as far as it was heard: ours may be wrong, and what is forgotten here is missing behind here.
-      if (lease) log.current?.mirror.compact((clock.now() + Math.min(0, lease.behind)) / 1000);
+      if (lease) log.current?.mirror.compact((clock.now() + Math.min(0, lease.behind) - FORGOTTEN_LATE_MS) / 1000);
       compactLater();
     });
   };

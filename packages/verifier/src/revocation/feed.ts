@@ -227,7 +227,7 @@ export function followFeed<Sink extends EntrySink>(options: FeedOptions, world: 
         return;
       }
       case "forget":
-        copy.forget(Math.floor(action.serverTime / 1000));
+        copy.forget(Math.floor(action.until / 1000));
         return;
       case "distrust":
         upstream.distrust();

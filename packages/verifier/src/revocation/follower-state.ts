@@ -79,6 +79,8 @@ export interface Follower {
   readonly verified: Position | null;
   /** When the last such signature was made at the earliest. */
   readonly vouch: Moment | null;
+  /** What ended before this may be missing from the copy: Unix milliseconds. */
+  readonly forgotten: number;
   readonly pings: readonly Ping[];
   /** Numbers of pings and of links are never used twice. */
   readonly nextPing: number;
@@ -176,7 +178,7 @@ export type FollowerAction =
   /** Put the entries into the set; answer with `applied` or `overflowed`. In the order of the actions. */
   | { readonly do: "apply"; readonly era: number; readonly rev: Rev }
   /** Entries that ended before this time of the server may go. Milliseconds since 1970. */
-  | { readonly do: "forget"; readonly serverTime: number }
+  | { readonly do: "forget"; readonly until: number }
   /** Whoever feeds us keeps entries back or changes them: ask the issuer itself from now on. */
   | { readonly do: "distrust" }
   /** What we showed was refused: show something new. */
@@ -199,6 +201,7 @@ export function newFollower(settings: FollowerSettings): Follower {
     owed: null,
     verified: null,
     vouch: null,
+    forgotten: Number.NEGATIVE_INFINITY,
     pings: [],
     nextPing: 1,
     nextLink: 1,

@@ -2,7 +2,7 @@
  * How a follower comes to trust its copy, apart from what it says and does: the snapshot that it stands on, the pings that
  * it counts from, the lease that an echo gives, and the signatures that vouch for what came.
  */
-import { type Follower, isTrusted, type LoadedCopy, type Proof } from "./follower-state.ts";
+import { type Follower, type FollowerAction, isTrusted, type LoadedCopy, type Proof } from "./follower-state.ts";
 import type { Heartbeat } from "./frames.ts";
 import { type Lease, leaseLeft, type Moment } from "./lease.ts";
 import { comparePositions } from "./position.ts";
@@ -21,6 +21,7 @@ export function adopt(state: Follower, copy: LoadedCopy, now: Moment): Follower 
     received: position,
     verified: position,
     vouch: ago(now, age),
+    forgotten: Number.NEGATIVE_INFINITY,
     feedKey,
     era: state.era + 1,
     signedLeaseMs: Math.min(leaseMs, LEASE_MS_MAX),
@@ -64,6 +65,18 @@ export function grant(state: Follower, given: Lease, now: Moment): Follower {
 /** A lease that had run out when it came is no sign that all is well, and neither is one that nobody vouches for. */
 export function wellIfTrusted(state: Follower, now: Moment): Follower {
   return isTrusted(state, now) ? { ...state, failures: 0, trouble: null } : state;
+}
+
+/** For so long what has ended is kept: the clocks of nodes differ, and one that is a little behind is no reason for a snapshot. */
+export const FORGET_LATE_MS = 300_000;
+
+/** Forgets what has ended by both clocks, the server's and ours. */
+export function forgetting(state: Follower, serverTime: number, now: Moment): readonly [Follower, FollowerAction] {
+  const until = Math.min(serverTime, now.wall) - FORGET_LATE_MS;
+  return [
+    { ...state, forgotten: Math.max(state.forgotten, until) },
+    { do: "forget", until },
+  ];
 }
 
 export function ago({ mono, wall }: Moment, ms: number): Moment {

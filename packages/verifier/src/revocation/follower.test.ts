@@ -306,6 +306,27 @@ describe("the lease", () => {
     }
   });
 
+  test("needs a new snapshot when both clocks were ahead and went back: what was forgotten by them is wanted again", () => {
+    const it = world().following();
+    it.clock.wall += 3_600_000;
+    assert.deepEqual(kinds(it.hear(it.hb(at(10)))), ["forget"]);
+    it.clock.wall -= 3_600_000;
+    it.wake();
+    const actions = it.hear(it.hb(at(10)));
+    assert.equal(it.trusted, false);
+    assert.ok(!kinds(actions).includes("forget"));
+    assert.match(it.state.trouble ?? "", /clocks went back/);
+    assert.ok(it.state.phase.is === "waiting" && it.state.phase.next === "load");
+  });
+
+  test("goes on when the server's clock is a little behind the one before: nothing is missing", () => {
+    const it = world().following();
+    it.hear(it.hb(at(10)));
+    it.wake();
+    it.hear(it.hb(at(10), { serverTime: it.clock.wall - 30_000 }));
+    assert.equal(it.trusted, true);
+  });
+
   test("does not hold on a clock that says nothing", () => {
     const it = world().following();
     it.hear(it.hb(at(10)));

@@ -24,7 +24,7 @@ import {
   type Phase,
   type Step,
 } from "./follower-state.ts";
-import { adopt, ago, grant, keep, later, leaseMsOf, notePing, wellIfTrusted } from "./follower-trust.ts";
+import { adopt, ago, forgetting, grant, keep, later, leaseMsOf, notePing, wellIfTrusted } from "./follower-trust.ts";
 import type { ClientFrame, Greeting, Heartbeat, Rev, ServerFrame, Welcome } from "./frames.ts";
 import { clocksAgree, elapsed, type Lease, type Moment } from "./lease.ts";
 import { comparePositions, type Position } from "./position.ts";
@@ -269,14 +269,16 @@ function heartbeat(state: Follower, frame: Heartbeat, now: Moment, chance: numbe
   if (!clocksAgree(frame.serverTime, ping.sent, now)) {
     return [{ ...told, trouble: "this machine's clock is more than ten minutes off the server's" }, []];
   }
+  // Both clocks were ahead for a while, and are not any more: what was forgotten meanwhile may be wanted.
+  if (frame.serverTime < state.forgotten) return resync(told, "the clocks went back", now, chance);
   const { ageMs: age = 0 } = frame;
   const ms = leaseMsOf(state, frame);
   const lease: Lease = { sent: ping.sent, ms, age, heard: now, behind: frame.serverTime - now.wall };
-  const forget: FollowerAction = { do: "forget", serverTime: Math.min(frame.serverTime, now.wall) };
+  const [next, forget] = forgetting(told, frame.serverTime, now);
   if (position === null || comparePositions(frame.head, position) > 0) {
-    return [{ ...told, owed: { head: frame.head, lease } }, [forget]];
+    return [{ ...next, owed: { head: frame.head, lease } }, [forget]];
   }
-  return [grant(told, lease, now), [forget]];
+  return [grant(next, lease, now), [forget]];
 }
 
 /** Only now do the entries count: the position moves, may be acknowledged, and gives the lease that waited for it. */

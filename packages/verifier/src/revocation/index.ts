@@ -44,6 +44,7 @@ export {
   type Step,
   wakeAt,
 } from "./follower-state.ts";
+export { FORGET_LATE_MS } from "./follower-trust.ts";
 export {
   type Ack,
   type Behind,
