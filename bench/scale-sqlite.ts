@@ -11,6 +11,9 @@ import { openWriter } from "../packages/server/src/storage/sqlite/connection.ts"
 import { openSqlite } from "../packages/server/src/storage/sqlite/sqlite.ts";
 import { CLIENT, type Engine, inTurn, LANES, PER_USER, SESSION_MS, SETTINGS } from "./scale-engines.ts";
 
+/** So many log-ins are made by one statement: what its functions return is let go when it ends, and not before. */
+const SLICE = 100_000;
+
 const md5 = (text: string) => createHash("md5").update(text).digest();
 
 export async function openSqliteEngine(folder: string): Promise<Engine> {
@@ -27,20 +30,10 @@ export async function openSqliteEngine(folder: string): Promise<Engine> {
     storage,
     secretOf: (index) => md5(String(index)),
     fill: async (from, to) => {
-      const now = Date.now();
-      const numbers = `WITH RECURSIVE n(i) AS (SELECT ${from} UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ${to})`;
-      db.exec("PRAGMA synchronous = OFF; PRAGMA foreign_keys = OFF; PRAGMA cache_size = -524288; BEGIN IMMEDIATE");
-      db.exec(`
-        INSERT OR IGNORE INTO users ${numbers} SELECT 'usr_' || substr(hex_md5('u' || (i / ${PER_USER})), 1, 22),
-          'name-' || i, 'name-' || i, NULL, 'active', '[]', ${now}, ${now}, NULL, 1 FROM n WHERE i % ${PER_USER} = 0;
-        INSERT INTO sessions ${numbers} SELECT 'ses_' || substr(hex_md5('s' || i), 1, 22),
-          'usr_' || substr(hex_md5('u' || (i / ${PER_USER})), 1, 22), '${CLIENT}', 'dev_' || i, 'Chrome on macOS', 'desktop',
-          '192.0.2.1', '["pwd"]', ${now}, ${now + SESSION_MS}, NULL, NULL, ${now + SETTINGS.idleMs} FROM n;
-        INSERT INTO grants ${numbers} SELECT secret(i), 'gra_' || substr(hex_md5('g' || i), 1, 22),
-          'ses_' || substr(hex_md5('s' || i), 1, 22), '${CLIENT}', '["account"]', 1, 'session', 1, 1, ${now}, NULL, ${now},
-          ${now + SETTINGS.idleMs}, ${now}, NULL, NULL FROM n;`);
+      db.exec("PRAGMA synchronous = OFF; PRAGMA foreign_keys = OFF; PRAGMA cache_size = -2097152");
+      for (let begin = from; begin < to; begin += SLICE) fillSlice(db, begin, Math.min(to, begin + SLICE));
       db.exec(
-        "COMMIT; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -8192; PRAGMA wal_checkpoint(TRUNCATE); ANALYZE",
+        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -8192; PRAGMA wal_checkpoint(TRUNCATE); ANALYZE",
       );
     },
     bare: async (held, seconds) => {
@@ -68,4 +61,19 @@ export async function openSqliteEngine(folder: string): Promise<Engine> {
       await storage.close();
     },
   };
+}
+
+function fillSlice(db: ReturnType<typeof openWriter>, from: number, to: number): void {
+  const now = Date.now();
+  const numbers = `WITH RECURSIVE n(i) AS (SELECT ${from} UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ${to})`;
+  db.exec(`BEGIN IMMEDIATE;
+    INSERT OR IGNORE INTO users ${numbers} SELECT 'usr_' || substr(hex_md5('u' || (i / ${PER_USER})), 1, 22),
+      'name-' || i, 'name-' || i, NULL, 'active', '[]', ${now}, ${now}, NULL, 1 FROM n WHERE i % ${PER_USER} = 0;
+    INSERT INTO sessions ${numbers} SELECT 'ses_' || substr(hex_md5('s' || i), 1, 22),
+      'usr_' || substr(hex_md5('u' || (i / ${PER_USER})), 1, 22), '${CLIENT}', 'dev_' || i, 'Chrome on macOS', 'desktop',
+      '192.0.2.1', '["pwd"]', ${now}, ${now + SESSION_MS}, NULL, NULL, ${now + SETTINGS.idleMs} FROM n;
+    INSERT INTO grants ${numbers} SELECT secret(i), 'gra_' || substr(hex_md5('g' || i), 1, 22),
+      'ses_' || substr(hex_md5('s' || i), 1, 22), '${CLIENT}', '["account"]', 1, 'session', 1, 1, ${now}, NULL, ${now},
+      ${now + SETTINGS.idleMs}, ${now}, NULL, NULL FROM n;
+    COMMIT`);
 }
