@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 import { createVerifier } from "@mapae/verifier";
 import { Redis } from "ioredis";
 import { askSocket } from "../packages/server/src/operator/socket.ts";
-import { placesIn } from "../packages/server/src/places.ts";
+import { placesIn } from "../packages/server/src/settings/places.ts";
 import { redisProgram, startRedis } from "../test/components/redis.ts";
 import { type Asked, clock, type FollowingSettings, type Told } from "./following.ts";
 import { median, type Report } from "./harness.ts";

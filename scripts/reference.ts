@@ -12,7 +12,6 @@ import { createMapae } from "mapae";
 import { AUDIT_EVENTS } from "../packages/server/src/audit/event.ts";
 import { COMMANDS, DATA_OPTION, EVERYWHERE } from "../packages/server/src/cli/commands.ts";
 import { EXIT_CODES } from "../packages/server/src/cli/exit.ts";
-import { SETTINGS } from "../packages/server/src/config.ts";
 import { PROBLEMS } from "../packages/server/src/http/problem.ts";
 import { formatDuration } from "../packages/server/src/prelude/duration.ts";
 import {
@@ -23,7 +22,8 @@ import {
   STRATEGIES,
   STRATEGY_NAMES,
 } from "../packages/server/src/sessions/strategy.ts";
-import type { Setting } from "../packages/server/src/setting.ts";
+import { SETTINGS } from "../packages/server/src/settings/config.ts";
+import type { Setting } from "../packages/server/src/settings/setting.ts";
 import { LIMITS } from "../packages/server/src/throttle/limits.ts";
 import { FAULTS } from "../test/simulation/faults.ts";
 

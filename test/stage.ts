@@ -4,11 +4,11 @@
  */
 import { createHash } from "node:crypto";
 import { SYSTEM } from "../packages/server/src/audit/event.ts";
-import { type ConfigInput, readConfig } from "../packages/server/src/config.ts";
-import { createLogger } from "../packages/server/src/log.ts";
 import { asId } from "../packages/server/src/prelude/ids.ts";
+import { createLogger } from "../packages/server/src/prelude/log.ts";
 import { systemWorld, type World } from "../packages/server/src/prelude/world.ts";
-import { type MapaeServer, openServer } from "../packages/server/src/server.ts";
+import { type MapaeServer, openServer } from "../packages/server/src/server/server.ts";
+import { type ConfigInput, readConfig } from "../packages/server/src/settings/config.ts";
 import type { Storage } from "../packages/server/src/storage/storage.ts";
 import { basicAuthorization } from "../packages/verifier/src/revocation/upstream.ts";
 

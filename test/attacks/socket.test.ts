@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { Agent, get as httpGet, request as httpRequest, type IncomingMessage } from "node:http";
 import { connect, type Socket } from "node:net";
 import { after, before, test } from "node:test";
-import { type Listening, listen } from "../../packages/server/src/listen.ts";
+import { type Listening, listen } from "../../packages/server/src/server/listen.ts";
 import { openStage, PASSWORD, type Stage } from "../stage.ts";
 
 let stage: Stage;

@@ -11,7 +11,7 @@ import { after, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createVerifier, type Verifier } from "@mapae/verifier";
 import { encodeClientFrame, type Position } from "@mapae/verifier/revocation";
-import type { ConfigInput } from "../../packages/server/src/config.ts";
+import type { ConfigInput } from "../../packages/server/src/settings/config.ts";
 import { object, type ResourceServer, type Tokens } from "../stage.ts";
 import { type Service, startService } from "./service.ts";
 
@@ -220,7 +220,7 @@ describe("a resource server that claims a later position", () => {
     const { keyring } = house.service.server.operations;
     const { epoch, seq } = house.service.position;
     const ahead = { epoch, seq: seq + 100 };
-    const { createFeedSigner } = await import("../../packages/server/src/feed-service.ts");
+    const { createFeedSigner } = await import("../../packages/server/src/server/feed-service.ts");
     const sign = (issuer: string) => (position: Position) =>
       createFeedSigner(keyring, issuer).checkpoint({
         ...{ aud: issuer, position, since: null, count: 1, sha256: "digest", iat: Math.floor(Date.now() / 1000) },

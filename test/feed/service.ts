@@ -14,12 +14,12 @@ import {
 } from "@mapae/verifier/revocation";
 import { type RawData, WebSocket } from "ws";
 import { SYSTEM } from "../../packages/server/src/audit/event.ts";
-import { type ConfigInput, readConfig } from "../../packages/server/src/config.ts";
-import { type Listening, listen } from "../../packages/server/src/listen.ts";
-import { createLogger } from "../../packages/server/src/log.ts";
 import { asId } from "../../packages/server/src/prelude/ids.ts";
+import { createLogger } from "../../packages/server/src/prelude/log.ts";
 import { systemWorld } from "../../packages/server/src/prelude/world.ts";
-import { type MapaeServer, openServer } from "../../packages/server/src/server.ts";
+import { type Listening, listen } from "../../packages/server/src/server/listen.ts";
+import { type MapaeServer, openServer } from "../../packages/server/src/server/server.ts";
+import { type ConfigInput, readConfig } from "../../packages/server/src/settings/config.ts";
 import { openStorage } from "../../packages/server/src/storage/open.ts";
 import { type Answer, answerOf, object, PASSWORD, type ResourceServer, type Tokens, text, tokensOf } from "../stage.ts";
 

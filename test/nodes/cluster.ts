@@ -2,9 +2,10 @@
  * Several nodes of the login server on one PostgreSQL: in this process and with real time, each with storage, keys and feed
  * of its own, as so many processes would have. Requests go through the handlers, without sockets.
  */
-import { type ConfigInput, readConfig } from "../../packages/server/src/config.ts";
-import { createLogger } from "../../packages/server/src/log.ts";
-import { type MapaeServer, openServer } from "../../packages/server/src/server.ts";
+
+import { createLogger } from "../../packages/server/src/prelude/log.ts";
+import { type MapaeServer, openServer } from "../../packages/server/src/server/server.ts";
+import { type ConfigInput, readConfig } from "../../packages/server/src/settings/config.ts";
 import {
   type Answer,
   type Ask,

@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { createVerifier, type Verifier, type VerifierOptions } from "@mapae/verifier";
 import { askSocket } from "../../packages/server/src/operator/socket.ts";
-import { placesIn } from "../../packages/server/src/places.ts";
+import { placesIn } from "../../packages/server/src/settings/places.ts";
 import {
   environment,
   freePort,

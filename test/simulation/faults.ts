@@ -233,7 +233,7 @@ export const FAULTS: readonly Fault[] = [
   {
     name: "clock that jumped ahead is believed",
     seed: 86,
-    file: "packages/server/src/maintenance.ts",
+    file: "packages/server/src/server/maintenance.ts",
     line: "doubtedSince = ahead <= JUMP_MS ? null : (doubtedSince ?? steady);",
     instead: "doubtedSince = null;",
   },

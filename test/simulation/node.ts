@@ -7,12 +7,12 @@ import { createRevocationAction, type RevocationAction } from "../../packages/se
 import { type Confirming, createConfirming } from "../../packages/server/src/feed/confirming.ts";
 import { type Feed, openFeed } from "../../packages/server/src/feed/feed.ts";
 import { createVerifiers, type Verifiers } from "../../packages/server/src/feed/verifiers.ts";
-import { createFeedSigner, createTicketJudge } from "../../packages/server/src/feed-service.ts";
 import { type Keyring, openKeyring } from "../../packages/server/src/keys/keyring.ts";
-import { watchClock } from "../../packages/server/src/maintenance.ts";
 import { Secret } from "../../packages/server/src/prelude/secret.ts";
 import type { World } from "../../packages/server/src/prelude/world.ts";
 import { LiveSet } from "../../packages/server/src/revocation/live-set.ts";
+import { createFeedSigner, createTicketJudge } from "../../packages/server/src/server/feed-service.ts";
+import { watchClock } from "../../packages/server/src/server/maintenance.ts";
 import { createIssuer, type Issuer } from "../../packages/server/src/signin/issue.ts";
 import type { Storage } from "../../packages/server/src/storage/storage.ts";
 import { createAccessTokens } from "../../packages/server/src/tokens/access-token.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { gunzipSync, inflateSync } from "node:zlib";
 import { createLocalJWKSet, jwtVerify } from "jose";
-import { readConfig } from "../../packages/server/src/config.ts";
+import { readConfig } from "../../packages/server/src/settings/config.ts";
 import { type Ask, claimsOf, ISSUER, object, openStage, type Stage, type Tokens, text } from "../stage.ts";
 
 const TTL = 20;

@@ -5,12 +5,13 @@
  *   const mapae = createMapae({ issuer: "https://login.example.com", data: "./data" });
  *   await mapae.fetch(request);
  */
-import { readConfig, SETTINGS, type SettingName } from "./config.ts";
+
 import type { Connection } from "./http/app.ts";
 import type { Upgrade } from "./http/stream.ts";
-import { createLogger } from "./log.ts";
 import { StartRefused, Unavailable } from "./prelude/fault.ts";
-import { type MapaeServer, openServer } from "./server.ts";
+import { createLogger } from "./prelude/log.ts";
+import { type MapaeServer, openServer } from "./server/server.ts";
+import { readConfig, SETTINGS, type SettingName } from "./settings/config.ts";
 
 export type { Connection } from "./http/app.ts";
 export type { Upgrade } from "./http/stream.ts";

@@ -10,7 +10,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { askSocket } from "../../../packages/server/src/operator/socket.ts";
-import { placesIn } from "../../../packages/server/src/places.ts";
+import { placesIn } from "../../../packages/server/src/settings/places.ts";
 import { LOGIN_SERVER } from "../../processes.ts";
 import { claimsOf, type Json, object, text } from "../../stage.ts";
 import { ChildVerifier, type Kind, later } from "./child.ts";

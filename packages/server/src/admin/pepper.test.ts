@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SYSTEM } from "../audit/event.ts";
-import { readConfig } from "../config.ts";
-import { createLogger } from "../log.ts";
 import { keyIdOf } from "../passwords/pepper.ts";
-import { openServer } from "../server.ts";
+import { createLogger } from "../prelude/log.ts";
+import { openServer } from "../server/server.ts";
+import { readConfig } from "../settings/config.ts";
 import { rotatePepper } from "./pepper.ts";
 
 test("a rotated pepper moves every hash, and everyone still logs in", async () => {

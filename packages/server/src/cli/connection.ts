@@ -8,13 +8,13 @@
  */
 import { existsSync } from "node:fs";
 import { z } from "zod";
-import { type Config, readEnvironment } from "../config.ts";
-import { EXAMPLE_API } from "../first-start.ts";
 import { fromRequest } from "../http/incoming.ts";
 import { askSocket, presenceAt } from "../operator/socket.ts";
-import { type Places, placesIn } from "../places.ts";
 import { StartRefused } from "../prelude/fault.ts";
 import { systemSleep, systemWorld } from "../prelude/world.ts";
+import { EXAMPLE_API } from "../server/first-start.ts";
+import { type Config, readEnvironment } from "../settings/config.ts";
+import { type Places, placesIn } from "../settings/places.ts";
 import { CommandFailed, type ExitName } from "./exit.ts";
 
 export interface Operator {
@@ -120,9 +120,9 @@ function overSocket(socket: string): Operator {
 }
 
 async function overStorage(config: Config, say: (line: string) => void): Promise<Operator> {
-  const { openServer } = await import("../server.ts");
+  const { openServer } = await import("../server/server.ts");
   const { createOperator } = await import("../operator/operator.ts");
-  const { createLogger } = await import("../log.ts");
+  const { createLogger } = await import("../prelude/log.ts");
   const logger = createLogger("silent");
   const issuer = config.issuer ?? `http://localhost:${config.port}`;
   const server = await openServer({ config, issuer, logger, delivers: false });

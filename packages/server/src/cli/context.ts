@@ -1,5 +1,5 @@
 /** What a command works with, and the shape of a command. */
-import type { Config } from "../config.ts";
+import type { Config } from "../settings/config.ts";
 import type { Operator } from "./connection.ts";
 import type { Given } from "./given.ts";
 import type { Output } from "./output.ts";

@@ -1,6 +1,6 @@
 /** From the table of commands to a parser (commander), its help, and one clear line for every mistake. */
 import { CommanderError, Option, Command as Parser } from "commander";
-import { VERSION } from "../version.ts";
+import { VERSION } from "../prelude/version.ts";
 import { settingsTable } from "./commands/settings.ts";
 import { COMMANDS, type CommandRow, DATA_OPTION, EVERYWHERE, GROUPS, type OptionRow } from "./commands.ts";
 import { EXIT_CODES } from "./exit.ts";

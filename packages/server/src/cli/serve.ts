@@ -1,19 +1,19 @@
 /** `mapae serve`: runs the server until it is told to stop. What a person reads goes to stderr, the log to stdout. */
 import type { Logger } from "pino";
-import { type Config, readEnvironment } from "../config.ts";
-import { EXAMPLE_API } from "../first-start.ts";
 import type { App } from "../http/app.ts";
 import { isShared } from "../keys/keyring.ts";
-import { type Listening, listen } from "../listen.ts";
-import { createLogger } from "../log.ts";
 import type { OperatorSocket } from "../operator/socket.ts";
 import { lowerHashing } from "../passwords/priority.ts";
-import { placesIn } from "../places.ts";
 import { StartRefused } from "../prelude/fault.ts";
+import { createLogger } from "../prelude/log.ts";
 import { systemSleep, systemWorld } from "../prelude/world.ts";
-import type { MapaeServer } from "../server.ts";
+import { EXAMPLE_API } from "../server/first-start.ts";
+import { type Listening, listen } from "../server/listen.ts";
+import type { MapaeServer } from "../server/server.ts";
+import { ssfOff } from "../server/ssf-service.ts";
 import { STRATEGIES } from "../sessions/strategy.ts";
-import { ssfOff } from "../ssf-service.ts";
+import { type Config, readEnvironment } from "../settings/config.ts";
+import { placesIn } from "../settings/places.ts";
 import { openStorage } from "../storage/open.ts";
 import { exitCode } from "./exit.ts";
 import { stopSignal } from "./stop-signal.ts";
@@ -105,7 +105,7 @@ export async function serve(env: Readonly<Record<string, string | undefined>>): 
     // The store opens, in a thread of its own, while the rest of the program loads.
     const storage = openStorage(config, systemWorld, (line) => logger.warn(line));
     storage.catch(() => {}); // told where it is awaited
-    const { openServer } = await import("../server.ts");
+    const { openServer } = await import("../server/server.ts");
     const server = await openServer({ config, issuer, logger, storage });
     await lowerHashing();
     const door = await openDoor(config, server, logger).catch(async (error: unknown) => {

@@ -8,8 +8,8 @@ import { type LookupAddress, type LookupAllOptions, lookup } from "node:dns";
 import { Agent as HttpAgent, request as httpRequest } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { isIP, type LookupFunction } from "node:net";
+import { VERSION } from "../prelude/version.ts";
 import type { SetAlarm } from "../prelude/world.ts";
-import { VERSION } from "../version.ts";
 import type { MayReach } from "./target.ts";
 
 const MOST_HEADER_BYTES = 16_384;

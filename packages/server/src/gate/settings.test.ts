@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { inspect } from "node:util";
-import type { Flags } from "../program-settings.ts";
+import type { Flags } from "../settings/program-settings.ts";
 import { GATE_OPTIONS, GATE_SETTINGS, type GateConfig, placeOf, readGateConfig } from "./settings.ts";
 
 function flagsOf(given: Readonly<Record<string, string | readonly string[]>>): Flags {

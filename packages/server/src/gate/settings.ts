@@ -1,5 +1,5 @@
 /**
- * The table of the gate's settings (program-settings.ts). The gate is a process of its own, without data folder and database:
+ * The table of the gate's settings (settings/program-settings.ts). The gate is a process of its own, without data folder and database:
  * it reads `MAPAE_GATE_*` and nothing else.
  */
 import type { StalePolicy } from "@mapae/verifier";
@@ -12,8 +12,8 @@ import {
   readCredentials,
   readProgram,
   row,
-} from "../program-settings.ts";
-import { choice, duration, text } from "../setting.ts";
+} from "../settings/program-settings.ts";
+import { choice, duration, text } from "../settings/setting.ts";
 import type { Place } from "./door.ts";
 
 const STALE_POLICIES = ["introspect", "reject", "accept"] as const satisfies readonly StalePolicy[];

@@ -1,14 +1,14 @@
 /** What a running server says of itself, for `mapae doctor` and for whoever asks whether one runs. */
 import { z } from "zod";
-import type { Config } from "../config.ts";
 import { time } from "../http/api/views.ts";
 import { json } from "../http/reply.ts";
 import { operational, type Route } from "../http/route.ts";
 import type { Keyring } from "../keys/keyring.ts";
 import { Unavailable } from "../prelude/fault.ts";
+import { VERSION } from "../prelude/version.ts";
 import type { World } from "../prelude/world.ts";
+import type { Config } from "../settings/config.ts";
 import type { Storage } from "../storage/storage.ts";
-import { VERSION } from "../version.ts";
 
 export const aboutSchema = z.object({
   version: z.string(),

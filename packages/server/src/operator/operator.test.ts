@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { z } from "zod";
-import { readConfig } from "../config.ts";
 import { createAddressReader } from "../http/address.ts";
 import { createApp } from "../http/app.ts";
 import { fromRequest } from "../http/incoming.ts";
@@ -9,9 +8,10 @@ import { createOriginPolicy } from "../http/origin.ts";
 import { problem } from "../http/problem.ts";
 import { noContent } from "../http/reply.ts";
 import { operational } from "../http/route.ts";
-import { createLogger } from "../log.ts";
+import { createLogger } from "../prelude/log.ts";
 import { systemWorld } from "../prelude/world.ts";
-import { openServer } from "../server.ts";
+import { openServer } from "../server/server.ts";
+import { readConfig } from "../settings/config.ts";
 import { createOperator } from "./operator.ts";
 
 const logger = createLogger("silent");

@@ -10,7 +10,6 @@
  */
 import type { Logger } from "pino";
 import { createImport } from "../admin/import.ts";
-import type { Config } from "../config.ts";
 import { createAddressReader } from "../http/address.ts";
 import { adminAuditRoute } from "../http/api/admin-audit.ts";
 import { adminClientRoutes } from "../http/api/admin-clients.ts";
@@ -26,7 +25,8 @@ import type { Authenticated, Authenticator } from "../http/authenticate.ts";
 import { createOriginPolicy } from "../http/origin.ts";
 import { problem } from "../http/problem.ts";
 import type { Route } from "../http/route.ts";
-import type { Operations } from "../server.ts";
+import type { Operations } from "../server/server.ts";
+import type { Config } from "../settings/config.ts";
 import { aboutRoute } from "./about.ts";
 import { backupRoutes } from "./backups.ts";
 import { importRoute } from "./imports.ts";

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { rotatePepper } from "../admin/pepper.ts";
 import { json } from "../http/reply.ts";
 import { operational, type Route } from "../http/route.ts";
-import type { Operations } from "../server.ts";
+import type { Operations } from "../server/server.ts";
 
 export const pepperAnswerSchema = z.object({
   pepper: z.object({ key: z.number().int(), moved: z.number().int() }),

@@ -1,5 +1,5 @@
 /** What a relay measures: the feed's numbers, under the names that the login server has for them, and how its own lease fares. */
-import { type Exposition, observeFeed } from "../prometheus.ts";
+import { type Exposition, observeFeed } from "../server/prometheus.ts";
 import type { Relay } from "./relay.ts";
 
 /** The library behind it is loaded when somebody first asks. */

@@ -1,5 +1,5 @@
 /**
- * The table of a relay's settings (program-settings.ts). It is a process of its own, without data folder and database: it
+ * The table of a relay's settings (settings/program-settings.ts). It is a process of its own, without data folder and database: it
  * reads `MAPAE_RELAY_*` and nothing else.
  */
 
@@ -13,8 +13,8 @@ import {
   readCredentials,
   readProgram,
   row,
-} from "../program-settings.ts";
-import { choice, duration, integer, origin, secrets, text } from "../setting.ts";
+} from "../settings/program-settings.ts";
+import { choice, duration, integer, origin, secrets, text } from "../settings/setting.ts";
 
 const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
 

@@ -1,9 +1,10 @@
 /** Which drivers the settings mean: where the truth is, where log-ins live, and who counts for the limits. */
-import type { Config } from "../config.ts";
-import { preparePlaces } from "../places.ts";
+
 import { StartRefused } from "../prelude/fault.ts";
 import { systemAlarm, systemSleep, type World } from "../prelude/world.ts";
 import { STRATEGIES } from "../sessions/strategy.ts";
+import type { Config } from "../settings/config.ts";
+import { preparePlaces } from "../settings/places.ts";
 import type { LiveStore } from "./live/live-store.ts";
 import type { Storage } from "./storage.ts";
 import type { OpenedValkey } from "./valkey/valkey.ts";

@@ -1,8 +1,8 @@
 /** `mapae backup`: asks for a copy of the database and waits for it. The server that serves it writes it. */
 import { resolve } from "node:path";
 import { type BackupJob, backupAnswerSchema } from "../../operator/backups.ts";
-import { placesIn } from "../../places.ts";
 import { systemSleep } from "../../prelude/world.ts";
+import { placesIn } from "../../settings/places.ts";
 import type { Operator } from "../connection.ts";
 import type { Command } from "../context.ts";
 import { CommandFailed, exitCode } from "../exit.ts";

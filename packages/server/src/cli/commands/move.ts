@@ -2,12 +2,13 @@
  * `mapae move`: the installation goes from its SQLite file to PostgreSQL, and nothing is served meanwhile. Here is what a
  * person sees of it: what is asked for, how far it is, how it ended, and what to do next. The move itself is storage/move/.
  */
-import type { Config } from "../../config.ts";
+
 import { presenceAt } from "../../operator/socket.ts";
-import { placesIn } from "../../places.ts";
 import { StartRefused, Unavailable } from "../../prelude/fault.ts";
 import { Secret } from "../../prelude/secret.ts";
 import { systemWorld } from "../../prelude/world.ts";
+import type { Config } from "../../settings/config.ts";
+import { placesIn } from "../../settings/places.ts";
 import type { Difference } from "../../storage/move/compare.ts";
 import { type MovedTable, type MoveOutcome, move } from "../../storage/move/move.ts";
 import { type Preview, previewMove } from "../../storage/move/preview.ts";

@@ -4,10 +4,10 @@
  */
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import type { Config } from "../../config.ts";
 import { presenceAt } from "../../operator/socket.ts";
-import { placesIn, preparePlaces } from "../../places.ts";
 import { systemWorld } from "../../prelude/world.ts";
+import type { Config } from "../../settings/config.ts";
+import { placesIn, preparePlaces } from "../../settings/places.ts";
 import { examineSqlite } from "../../storage/sqlite/examine.ts";
 import { restore as restoreSqlite } from "../../storage/sqlite/restore.ts";
 import { requireFile } from "../connection.ts";

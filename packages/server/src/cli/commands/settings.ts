@@ -1,5 +1,5 @@
 /** `mapae settings`: the table of settings, from the rows that read them. Also below `mapae serve --help`. */
-import { SETTINGS } from "../../config.ts";
+import { SETTINGS } from "../../settings/config.ts";
 import type { Command } from "../context.ts";
 import { exitCode } from "../exit.ts";
 import { widthOf } from "../text.ts";

@@ -3,7 +3,7 @@
  * `fail`: the server does not start or is not safe so. `warn`: it works, and somebody should know.
  */
 import { isShared } from "../../keys/keyring.ts";
-import { VERSION } from "../../version.ts";
+import { VERSION } from "../../prelude/version.ts";
 import { isServed } from "../connection.ts";
 import { plural, relative, size, span } from "../text.ts";
 import type { Facts } from "./facts.ts";

@@ -1,11 +1,11 @@
 /** What the checks look at: gathered once, without changing anything. */
 import { existsSync } from "node:fs";
-import { type Config, readEnvironment } from "../../config.ts";
 import { type About, aboutSchema } from "../../operator/about.ts";
 import { askSocket, type Presence, presenceAt } from "../../operator/socket.ts";
-import { type Places, placesIn } from "../../places.ts";
 import { StartRefused } from "../../prelude/fault.ts";
 import { systemWorld } from "../../prelude/world.ts";
+import { type Config, readEnvironment } from "../../settings/config.ts";
+import { type Places, placesIn } from "../../settings/places.ts";
 import { type Examination, examineSqlite } from "../../storage/sqlite/examine.ts";
 import { databaseFile } from "../connection.ts";
 

@@ -1,8 +1,9 @@
 /** Whether the secrets at hand open a database, found out without changing it. */
-import { placesIn } from "../../places.ts";
+
 import { StartRefused } from "../../prelude/fault.ts";
 import { Secret } from "../../prelude/secret.ts";
 import { systemWorld } from "../../prelude/world.ts";
+import { placesIn } from "../../settings/places.ts";
 import type { WrappedKey } from "../../vault/store.ts";
 import { openVault } from "../../vault/vault.ts";
 import { readSecretFile } from "./machine.ts";

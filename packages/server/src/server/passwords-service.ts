@@ -1,15 +1,15 @@
 /** Puts the passwords together: pepper, hashing with its queue, and the rules with their lists. */
 import { availableParallelism } from "node:os";
-import type { Config } from "./config.ts";
-import { createHashAdmission, type HashAdmission, hashSlots } from "./passwords/admission.ts";
-import { argon2Parameters } from "./passwords/hash.ts";
-import { openPasswordLists } from "./passwords/lists.ts";
-import { createPasswords, type Passwords } from "./passwords/passwords.ts";
-import { checkPassword } from "./passwords/rules.ts";
-import { contextWords } from "./passwords/words.ts";
-import type { World } from "./prelude/world.ts";
-import type { CheckPassword } from "./signin/sign-up.ts";
-import type { Vault } from "./vault/vault.ts";
+import { createHashAdmission, type HashAdmission, hashSlots } from "../passwords/admission.ts";
+import { argon2Parameters } from "../passwords/hash.ts";
+import { openPasswordLists } from "../passwords/lists.ts";
+import { createPasswords, type Passwords } from "../passwords/passwords.ts";
+import { checkPassword } from "../passwords/rules.ts";
+import { contextWords } from "../passwords/words.ts";
+import type { World } from "../prelude/world.ts";
+import type { Config } from "../settings/config.ts";
+import type { CheckPassword } from "../signin/sign-up.ts";
+import type { Vault } from "../vault/vault.ts";
 
 /** The longest that a log-in waits for its turn to be hashed; beyond it the answer is 503. */
 const HASH_WAIT_MS = 1800;

@@ -1,7 +1,7 @@
 /** Where things lie in the data folder. The secret is apart from the database: a copy of one folder is not both. */
 import { mkdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { StartRefused } from "./prelude/fault.ts";
+import { StartRefused } from "../prelude/fault.ts";
 
 export interface Places {
   readonly database: string;

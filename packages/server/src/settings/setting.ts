@@ -2,8 +2,8 @@
  * The kinds of setting: each reads one text into a value, or says in one sentence what it expected. Closed set; the
  * table of settings (config.ts) is made of these.
  */
-import { parseDuration } from "./prelude/duration.ts";
-import { Secret } from "./prelude/secret.ts";
+import { parseDuration } from "../prelude/duration.ts";
+import { Secret } from "../prelude/secret.ts";
 
 export type Read<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly expected: string };
 

@@ -3,14 +3,14 @@
 import { checkSignature, decodePayload, parseJsonObject, parseJws, signJws } from "@mapae/verifier/jose";
 import { CHECKPOINT_TYP, checkpointClaims, readCheckpoint, readTicket, TICKET_TYP } from "@mapae/verifier/revocation";
 import type { Logger } from "pino";
-import type { FeedNotice, FeedSigner } from "./feed/feed.ts";
-import type { TailWatch } from "./feed/tail.ts";
-import { isTicketGood } from "./feed/tickets.ts";
-import type { TicketJudge } from "./feed/verifiers.ts";
-import { isShared, type Keyring } from "./keys/keyring.ts";
-import type { Clock } from "./prelude/world.ts";
-import type { LiveSet } from "./revocation/live-set.ts";
-import type { RevocationStore } from "./revocation/store.ts";
+import type { FeedNotice, FeedSigner } from "../feed/feed.ts";
+import type { TailWatch } from "../feed/tail.ts";
+import { isTicketGood } from "../feed/tickets.ts";
+import type { TicketJudge } from "../feed/verifiers.ts";
+import { isShared, type Keyring } from "../keys/keyring.ts";
+import type { Clock } from "../prelude/world.ts";
+import type { LiveSet } from "../revocation/live-set.ts";
+import type { RevocationStore } from "../revocation/store.ts";
 
 /** Signs as tokens are signed, under types of their own, so that none can be taken for another (RFC 8725 §3.11). */
 export function createFeedSigner(keyring: Keyring, iss: string): FeedSigner {

@@ -1,12 +1,12 @@
 /** Webhooks as this server runs them: who may be sent to, the runner, and what wakes it. */
 import type { Logger } from "pino";
-import type { Config } from "./config.ts";
-import { createCaller } from "./delivery/call.ts";
-import { createReach, type MayReach } from "./delivery/target.ts";
-import type { SetAlarm, World } from "./prelude/world.ts";
-import type { Storage } from "./storage/storage.ts";
-import type { Vault } from "./vault/vault.ts";
-import { startWebhooks, type WebhookRunner } from "./webhooks/runner.ts";
+import { createCaller } from "../delivery/call.ts";
+import { createReach, type MayReach } from "../delivery/target.ts";
+import type { SetAlarm, World } from "../prelude/world.ts";
+import type { Config } from "../settings/config.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { Vault } from "../vault/vault.ts";
+import { startWebhooks, type WebhookRunner } from "../webhooks/runner.ts";
 
 export interface WebhookService {
   /** `null` in a process that delivers nothing. */

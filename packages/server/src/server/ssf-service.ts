@@ -1,24 +1,24 @@
 /** Puts Shared Signals together: what is told to others (streams, polls, pushes), and what is heard from them (receivers). */
 import type { Logger } from "pino";
-import type { Config } from "./config.ts";
-import { createCaller } from "./delivery/call.ts";
-import { createReach, type MayReach } from "./delivery/target.ts";
-import type { SsfOptions } from "./http/api/ssf.ts";
-import { isShared, type Keyring } from "./keys/keyring.ts";
-import type { SetAlarm, World } from "./prelude/world.ts";
-import { createAim } from "./ssf/aim.ts";
-import { createIntake, type Intake } from "./ssf/intake.ts";
-import { createVerify, type Listening, startListening } from "./ssf/listen.ts";
-import { createStreamAction, type StreamAction } from "./ssf/manage.ts";
-import { createPolls, type Polls } from "./ssf/poll.ts";
-import { createProviderKeys } from "./ssf/provider-keys.ts";
-import { type Pushes, startPushes } from "./ssf/push.ts";
-import { createReceiverAction, type ReceiverAction } from "./ssf/receivers.ts";
-import { createSetMaker } from "./ssf/set.ts";
-import { createTransmitter } from "./ssf/transmitter.ts";
-import type { Storage } from "./storage/storage.ts";
-import type { Throttle } from "./throttle/throttle.ts";
-import type { Vault } from "./vault/vault.ts";
+import { createCaller } from "../delivery/call.ts";
+import { createReach, type MayReach } from "../delivery/target.ts";
+import type { SsfOptions } from "../http/api/ssf.ts";
+import { isShared, type Keyring } from "../keys/keyring.ts";
+import type { SetAlarm, World } from "../prelude/world.ts";
+import type { Config } from "../settings/config.ts";
+import { createAim } from "../ssf/aim.ts";
+import { createIntake, type Intake } from "../ssf/intake.ts";
+import { createVerify, type Listening, startListening } from "../ssf/listen.ts";
+import { createStreamAction, type StreamAction } from "../ssf/manage.ts";
+import { createPolls, type Polls } from "../ssf/poll.ts";
+import { createProviderKeys } from "../ssf/provider-keys.ts";
+import { type Pushes, startPushes } from "../ssf/push.ts";
+import { createReceiverAction, type ReceiverAction } from "../ssf/receivers.ts";
+import { createSetMaker } from "../ssf/set.ts";
+import { createTransmitter } from "../ssf/transmitter.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { Throttle } from "../throttle/throttle.ts";
+import type { Vault } from "../vault/vault.ts";
 
 export interface Ssf {
   readonly streamAction: StreamAction;

@@ -1,12 +1,12 @@
 /** The measurements as Prometheus has them. Labels come from closed sets, so that no caller can make new ones. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { MeasuredFeed } from "./feed/serving.ts";
-import type { HashAdmissionMetrics } from "./passwords/admission.ts";
-import type { Intake } from "./ssf/intake.ts";
-import type { Listening } from "./ssf/listen.ts";
-import type { Polls } from "./ssf/poll.ts";
-import type { Pushes } from "./ssf/push.ts";
-import type { WebhookRunner } from "./webhooks/runner.ts";
+import type { MeasuredFeed } from "../feed/serving.ts";
+import type { HashAdmissionMetrics } from "../passwords/admission.ts";
+import type { Intake } from "../ssf/intake.ts";
+import type { Listening } from "../ssf/listen.ts";
+import type { Polls } from "../ssf/poll.ts";
+import type { Pushes } from "../ssf/push.ts";
+import type { WebhookRunner } from "../webhooks/runner.ts";
 
 const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"]);
 

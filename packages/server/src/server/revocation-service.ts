@@ -1,19 +1,19 @@
 /** Puts revocation together: who judges a token, the feed that tells of it, who waits for it, and OAuth's two doors to it. */
 import type { Logger } from "pino";
-import { createRevocationAction, type RevocationAction } from "./admin/revocations.ts";
-import type { Config } from "./config.ts";
-import { type Confirming, createConfirming } from "./feed/confirming.ts";
-import { type Feed, openFeed } from "./feed/feed.ts";
-import { createVerifiers, type Verifiers } from "./feed/verifiers.ts";
+import { createRevocationAction, type RevocationAction } from "../admin/revocations.ts";
+import { type Confirming, createConfirming } from "../feed/confirming.ts";
+import { type Feed, openFeed } from "../feed/feed.ts";
+import { createVerifiers, type Verifiers } from "../feed/verifiers.ts";
+import { isShared, type Keyring } from "../keys/keyring.ts";
+import { createIntrospect, type Introspect } from "../oauth/introspect.ts";
+import { createJudge, type Judge } from "../oauth/judge.ts";
+import { createRevokeToken, type RevokeToken } from "../oauth/revoke.ts";
+import type { SetAlarm, World } from "../prelude/world.ts";
+import type { LiveSet } from "../revocation/live-set.ts";
+import type { Config } from "../settings/config.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { Vault } from "../vault/vault.ts";
 import { createFeedSigner, createTailWatch, createTicketJudge, logNotice } from "./feed-service.ts";
-import { isShared, type Keyring } from "./keys/keyring.ts";
-import { createIntrospect, type Introspect } from "./oauth/introspect.ts";
-import { createJudge, type Judge } from "./oauth/judge.ts";
-import { createRevokeToken, type RevokeToken } from "./oauth/revoke.ts";
-import type { SetAlarm, World } from "./prelude/world.ts";
-import type { LiveSet } from "./revocation/live-set.ts";
-import type { Storage } from "./storage/storage.ts";
-import type { Vault } from "./vault/vault.ts";
 
 export interface Revocation {
   readonly judge: Judge;

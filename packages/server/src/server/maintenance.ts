@@ -6,14 +6,14 @@
  * further on than the time that has passed.
  */
 import type { Logger } from "pino";
-import type { Feed } from "./feed/feed.ts";
-import type { Keyring } from "./keys/keyring.ts";
-import type { Clock } from "./prelude/world.ts";
-import type { LiveSet } from "./revocation/live-set.ts";
-import { REMEMBERED_MS } from "./ssf/read-set.ts";
-import { KEPT_MS } from "./status/slot.ts";
-import type { Storage } from "./storage/storage.ts";
-import type { Vault } from "./vault/vault.ts";
+import type { Feed } from "../feed/feed.ts";
+import type { Keyring } from "../keys/keyring.ts";
+import type { Clock } from "../prelude/world.ts";
+import type { LiveSet } from "../revocation/live-set.ts";
+import { REMEMBERED_MS } from "../ssf/read-set.ts";
+import { KEPT_MS } from "../status/slot.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { Vault } from "../vault/vault.ts";
 
 const EVERY_MS = 30_000;
 /** How far ahead the wall clock may be of the time that passed since the last round. */

@@ -5,13 +5,13 @@
  */
 import type { Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { App } from "./http/app.ts";
-import { fromMessage } from "./http/incoming.ts";
-import { LingeringServer } from "./http/lingering-server.ts";
-import { problem } from "./http/problem.ts";
-import type { Reply } from "./http/reply.ts";
-import type { Upgrade } from "./http/stream.ts";
-import { StartRefused } from "./prelude/fault.ts";
+import type { App } from "../http/app.ts";
+import { fromMessage } from "../http/incoming.ts";
+import { LingeringServer } from "../http/lingering-server.ts";
+import { problem } from "../http/problem.ts";
+import type { Reply } from "../http/reply.ts";
+import type { Upgrade } from "../http/stream.ts";
+import { StartRefused } from "../prelude/fault.ts";
 
 export interface Listening {
   readonly port: number;

@@ -4,7 +4,7 @@
  * is in no row stops it. What stands on the command line wins.
  */
 import { readFileSync } from "node:fs";
-import { Secret } from "./prelude/secret.ts";
+import { Secret } from "../prelude/secret.ts";
 import type { Setting } from "./setting.ts";
 
 export interface ProgramRow<T> extends Setting<T> {

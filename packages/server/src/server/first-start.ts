@@ -1,10 +1,10 @@
 /** What an empty store begins with: the server's own client, and a resource server to try things out with. */
 
-import type { ClientAction } from "./admin/clients.ts";
-import { SYSTEM } from "./audit/event.ts";
-import { ACCOUNT_SCOPE, DEFAULT_CLIENT } from "./clients/client.ts";
-import type { ClientStore } from "./clients/store.ts";
-import type { Secret } from "./prelude/secret.ts";
+import type { ClientAction } from "../admin/clients.ts";
+import { SYSTEM } from "../audit/event.ts";
+import { ACCOUNT_SCOPE, DEFAULT_CLIENT } from "../clients/client.ts";
+import type { ClientStore } from "../clients/store.ts";
+import type { Secret } from "../prelude/secret.ts";
 
 /** The id of the resource server that the first start makes. */
 export const EXAMPLE_API = "example-api";

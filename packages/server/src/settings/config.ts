@@ -5,11 +5,12 @@
  */
 import { readFileSync } from "node:fs";
 import { ALGORITHMS, type AlgorithmName, decodeBase64url } from "@mapae/verifier/jose";
-import { LEASE_LONGEST_MS } from "./feed/lease.ts";
-import { isNetwork } from "./http/address.ts";
-import { formatDuration } from "./prelude/duration.ts";
-import { LIMIT_ACTIONS, LIMIT_SCOPES } from "./sessions/limit.ts";
-import { STRATEGY_NAMES } from "./sessions/strategy.ts";
+import { LEASE_LONGEST_MS } from "../feed/lease.ts";
+import { isNetwork } from "../http/address.ts";
+import { formatDuration } from "../prelude/duration.ts";
+import { LIMIT_ACTIONS, LIMIT_SCOPES } from "../sessions/limit.ts";
+import { STRATEGY_NAMES } from "../sessions/strategy.ts";
+import { DEFAULT_SUBJECTS } from "../ssf/stream.ts";
 import {
   choice,
   discreet,
@@ -23,7 +24,6 @@ import {
   secrets,
   text,
 } from "./setting.ts";
-import { DEFAULT_SUBJECTS } from "./ssf/stream.ts";
 
 /** `LEASE_LONGEST_MS` (feed/lease.ts) as people write it. */
 const LEASE_LONGEST = formatDuration(LEASE_LONGEST_MS);

@@ -1,12 +1,12 @@
 /** What status lists need of the rest of the server: a signature of the active key, under a type of its own. */
 import { signJws } from "@mapae/verifier/jose";
-import type { Config } from "./config.ts";
-import { isShared, type Keyring } from "./keys/keyring.ts";
-import type { SetAlarm, World } from "./prelude/world.ts";
-import { SIGNED_LIST_MAX, STATUS_LIST_TYP } from "./status/encode.ts";
-import { createStatusLists, type StatusLists } from "./status/lists.ts";
-import { SEED_BYTES } from "./status/slot.ts";
-import type { StatusStore } from "./status/store.ts";
+import { isShared, type Keyring } from "../keys/keyring.ts";
+import type { SetAlarm, World } from "../prelude/world.ts";
+import type { Config } from "../settings/config.ts";
+import { SIGNED_LIST_MAX, STATUS_LIST_TYP } from "../status/encode.ts";
+import { createStatusLists, type StatusLists } from "../status/lists.ts";
+import { SEED_BYTES } from "../status/slot.ts";
+import type { StatusStore } from "../status/store.ts";
 
 /** Lists that are out are served for as long as a token may name one, also when tokens name none any more. */
 const TTL_WHEN_OFF_MS = 60_000;
