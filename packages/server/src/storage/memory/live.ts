@@ -57,10 +57,6 @@ class LiveMaps extends SessionMaps {
     if (facts !== undefined) this.#facts.set(grant.session, { ...facts, account });
   }
 
-  override allUnended(): readonly Session[] {
-    return super.allUnended();
-  }
-
   override removeSession(id: SessionId): readonly Grant[] {
     const grants = super.removeSession(id);
     this.#facts.delete(id);
@@ -113,7 +109,7 @@ export function openMemoryLive(clock: Clock): LiveStore {
     unended: (user) => at(maps.unended(user).map((session) => maps.of(session))),
     list: (user, after, limit) =>
       at(maps.sessions(user === null ? {} : { user }, clock.now(), after, limit).map((session) => maps.of(session))),
-    countUnended: async () => maps.allUnended().length,
+    countUnended: async () => maps.countUnended(),
     begin: async (begun, among) => {
       const there = maps.unended(begun.session.user).map(({ id }) => id);
       if (among !== null && there.join() !== among.join()) return false;

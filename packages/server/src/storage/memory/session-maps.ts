@@ -59,13 +59,24 @@ export class SessionMaps {
       .sort(newestFirst);
   }
 
+  *#unendedOfAll(): Generator<Session> {
+    for (const session of this.#sessions.values()) if (session.ended === null) yield session;
+  }
+
   protected allUnended(): readonly Session[] {
-    return [...this.#sessions.values()].filter(({ ended }) => ended === null).map((session) => this.#seen(session));
+    return [...this.#unendedOfAll()].map((session) => this.#seen(session));
+  }
+
+  countUnended(): number {
+    let count = 0;
+    for (const _ of this.#unendedOfAll()) count += 1;
+    return count;
   }
 
   sessions(filter: SessionFilter, now: number, after: After | null, limit: number): readonly Session[] {
-    return [...this.#sessions.values()]
-      .filter((session) => filter.user === undefined || session.user === filter.user)
+    const ids = filter.user === undefined ? this.#sessions.keys() : (this.#sessionsOfUser.get(filter.user) ?? []);
+    return [...ids]
+      .flatMap((id) => this.#sessions.get(id) ?? [])
       .filter((session) => follows(session, after, newestFirst))
       .map((session) => this.#seen(session))
       .filter((session) => filter.live !== true || isLive(session, now))
@@ -92,9 +103,13 @@ export class SessionMaps {
   }
 
   dueSessions(now: number, limit: number): readonly Session[] {
-    return this.allUnended()
-      .filter((session) => !isLive(session, now))
-      .slice(0, limit);
+    const due: Session[] = [];
+    for (const unended of this.#unendedOfAll()) {
+      if (due.length === limit) break;
+      const session = this.#seen(unended);
+      if (!isLive(session, now)) due.push(session);
+    }
+    return due;
   }
 
   /** Every session is looked at every time, so there is nothing to note. */
