@@ -61,10 +61,18 @@ function peopleOf({ url }: Running) {
   };
 }
 
-/** A no to a log-in that was ended, by its token and by its cookie; and by nothing else than its end. */
+/**
+ * A no to a log-in that was ended, by its token and by its cookie; and by nothing else than its end. While a store is being
+ * replaced the answer may be 503 first; a yes it never is.
+ */
 async function refusedAsEnded(people: ReturnType<typeof peopleOf>, device: Device, when: string): Promise<void> {
-  for (const { status, body } of [await people.refresh(device), await people.me(device)]) {
-    assert.deepEqual([status, body.code, body.reason], [401, "session_ended", "logout"], when);
+  for (const ask of [people.refresh, people.me]) {
+    await until(`${when}: a no`, async () => {
+      const { status, body } = await ask(device);
+      if (status === 503) return false;
+      assert.deepEqual([status, body.code, body.reason], [401, "session_ended", "logout"], when);
+      return true;
+    });
   }
 }
 
